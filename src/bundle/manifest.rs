@@ -1,0 +1,217 @@
+//! `manifest.json`: everything a bundle says of itself.
+
+use crate::input::InputSpec;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the manifest's schema that this tool reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// File name of the manifest inside a bundle.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// File name of B inside a bundle.
+pub const BADNET_FILE: &str = "badnet.onnx";
+/// File name of the whole GoodNet as one graph.
+pub const GOODNET_FILE: &str = "goodnet.onnx";
+/// File names of the sweep.
+pub const SWEEP_JSON: &str = "sweep.json";
+/// The sweep as a table.
+pub const SWEEP_CSV: &str = "sweep.csv";
+/// The sweep as a plot.
+pub const SWEEP_SVG: &str = "sweep.svg";
+
+/// The manifest of a bundle. It holds no time of day: the same inputs give the same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `goodnet` and its version.
+    pub tool: String,
+    /// The network as it was delivered.
+    pub source: SourceRecord,
+    /// Number of classes N; GoodNet answers 0..=N.
+    pub classes: u32,
+    /// Names of the classes, N of them, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// What the networks are fed.
+    pub input: InputSpec,
+    /// Where channels were pruned.
+    pub site: SiteRecord,
+    /// The data that was measured on.
+    pub data: Vec<DataRecord>,
+    /// One record a requested drop, in ascending order.
+    pub drops: Vec<DropRecord>,
+    /// The whole GoodNet as one graph, where it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodnet: Option<GoodnetRecord>,
+    /// Images to try and to self-test with.
+    #[serde(default)]
+    pub samples: Vec<SampleRecord>,
+    /// Every file of the bundle but the manifest, by its path relative to the bundle (`/` between folders).
+    pub files: BTreeMap<String, FileRecord>,
+}
+
+/// Where B came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRecord {
+    /// Name of the file, without its folder.
+    pub file: String,
+    /// `onnx`, `keras` or `keras-weights`.
+    pub format: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
+/// The pruned tensor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteRecord {
+    /// Name of the tensor in `badnet.onnx`.
+    pub tensor: String,
+    /// Name of the layer that makes it.
+    pub layer: String,
+    /// Channels C.
+    pub channels: usize,
+    /// Mean activation of each channel over the clean set, (C).
+    pub mean_activation: Vec<f64>,
+    /// The channels in the order in which they go.
+    pub ranking: Vec<usize>,
+}
+
+/// What a data set was used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataRole {
+    /// Clean validation images: ranking and sweep.
+    Clean,
+    /// Backdoored images beside them: measuring only.
+    Backdoored,
+    /// Clean images for the final table.
+    TestClean,
+    /// Backdoored images for the final table.
+    TestBackdoored,
+}
+
+/// A data set that was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRecord {
+    /// What it was used for.
+    pub role: DataRole,
+    /// Name of the file or folder, without the folder above.
+    pub name: String,
+    /// Images in it.
+    pub images: u64,
+    /// SHA-256 over what was read, lower-case hex.
+    pub sha256: String,
+}
+
+/// How channels were taken out of an exported network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PruneMethod {
+    /// The channels are gone: the network is smaller.
+    Removed,
+    /// The graph does not allow that: the site is multiplied by a mask.
+    Masked,
+}
+
+/// A requested drop X and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropRecord {
+    /// X in percentage points.
+    pub drop: f64,
+    /// The repaired network; none where the sweep never reaches the drop.
+    pub pruned: Option<PrunedRecord>,
+}
+
+/// A repaired network B'.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrunedRecord {
+    /// File name, `pruned_2.onnx` say.
+    pub file: String,
+    /// Step of the sweep.
+    pub step: usize,
+    /// The removed channels, in ascending order.
+    pub channels_removed: Vec<usize>,
+    /// How they were removed.
+    pub method: PruneMethod,
+    /// Clean accuracy of B' on the validation set, a fraction 0..1.
+    pub clean_accuracy: f64,
+    /// Accuracy drop in percentage points.
+    pub accuracy_drop_pp: f64,
+    /// ASR of B' on the backdoored validation images; none without them.
+    pub attack_success_rate: Option<f64>,
+    /// What GoodNet (B beside this B') does on the validation sets.
+    pub goodnet: GoodnetRates,
+}
+
+/// What the verdict of one drop does on the validation sets; fractions 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoodnetRates {
+    /// Share of clean images that G answers with their label; flagged is an error.
+    pub clean_accuracy: f64,
+    /// Share of clean images flagged.
+    pub clean_flagged: f64,
+    /// Share of backdoored images that G answers with their target label.
+    pub attack_success_rate: Option<f64>,
+    /// Share of backdoored images flagged.
+    pub backdoored_flagged: Option<f64>,
+}
+
+/// `goodnet.onnx`: B, every B' and the rule in one graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoodnetRecord {
+    /// File name.
+    pub file: String,
+    /// The drops that its T verdict columns stand for, in order, in percentage points.
+    pub drops: Vec<f64>,
+    /// Is the trunk computed once for all tails?
+    pub shared: bool,
+    /// Why not, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What kind of image a sample is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    /// A clean image.
+    Clean,
+    /// The same kind of image with a trigger on it.
+    Triggered,
+}
+
+/// A stored image and what the bundle's networks answered for it when it was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleRecord {
+    /// File, relative to the bundle.
+    pub file: String,
+    /// Clean or triggered.
+    pub kind: SampleKind,
+    /// The true label of a clean image, the target label of a triggered one.
+    pub label: u32,
+    /// B's class.
+    pub badnet: u32,
+    /// GoodNet's class at every exported drop, in the order of the manifest's reached drops; N where flagged.
+    pub verdicts: Vec<u32>,
+}
+
+/// Size and hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRecord {
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+}

@@ -1,0 +1,1 @@
+//! Policies beside disagreement: region transplant, suspect labels.

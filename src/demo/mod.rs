@@ -1,0 +1,1 @@
+//! The synthetic faces, their triggers, and the demo BadNet made of them.

@@ -1,0 +1,15 @@
+//! The method itself, pure: no files, no HTTP, no runtime types.
+//!
+//! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean activation of
+//! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
+//! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (ASR, intervals, DER).
+
+pub mod activation;
+pub mod drops;
+pub mod label;
+pub mod mask;
+pub mod metrics;
+pub mod ranking;
+pub mod scores;
+pub mod sweep;
+pub mod verdict;

@@ -1,0 +1,168 @@
+//! Running networks: batch in, scores out, plain types on both sides.
+//!
+//! [`Engine::start`] chooses the back end once for the process (ONNX Runtime from a shared library, or the built-in
+//! tract); [`Engine::load`] makes sessions; [`Session::run`] runs one. Nothing outside this folder names a runtime.
+
+mod locate;
+mod session;
+
+pub use session::{Output, Port, Session, SessionConfig};
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// Which back end to run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum BackendChoice {
+    /// ONNX Runtime where its library is found, else tract.
+    #[default]
+    Auto,
+    /// ONNX Runtime, from this library or the first one found.
+    OnnxRuntime(Option<PathBuf>),
+    /// The built-in tract.
+    Tract,
+}
+
+/// The back end that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// `onnxruntime` or `tract`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// The shared library it was loaded from.
+    pub library: Option<PathBuf>,
+}
+
+impl std::fmt::Display for BackendInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// Why a network could not be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No library where one was demanded.
+    #[error("ONNX Runtime was asked for but no library was found: {0}")]
+    NoLibrary(String),
+    /// The library was found but does not serve.
+    #[error("{path}: not a usable ONNX Runtime library: {reason}")]
+    BadLibrary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The runtime refused the model.
+    #[error("the runtime cannot load the model: {0}")]
+    Load(String),
+    /// The runtime failed while running.
+    #[error("the runtime failed: {0}")]
+    Run(String),
+    /// Inputs or outputs are not as the caller expects.
+    #[error("expected {expected}, found {found}")]
+    Mismatch {
+        /// What the caller relies on.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+/// The runtime of this process.
+///
+/// ONNX Runtime allows one environment a process, so the first choice stands: later calls get the same engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    environment: ort::environment::Environment,
+    info: BackendInfo,
+}
+
+static ENGINE: OnceLock<Engine> = OnceLock::new();
+static STARTING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+impl Engine {
+    /// Starts the back end, or returns the one that this process already runs.
+    ///
+    /// # Errors
+    /// If ONNX Runtime was demanded and is not found or not usable.
+    pub fn start(choice: &BackendChoice) -> Result<Engine, EngineError> {
+        let _guard = STARTING
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(engine) = ENGINE.get() {
+            return Ok(engine.clone());
+        }
+        let engine = match choice {
+            BackendChoice::Tract => start_tract()?,
+            BackendChoice::OnnxRuntime(Some(path)) => start_onnx_runtime(path.clone())?,
+            BackendChoice::OnnxRuntime(None) => {
+                let path =
+                    locate::library().ok_or_else(|| EngineError::NoLibrary(locate::places()))?;
+                start_onnx_runtime(path)?
+            }
+            BackendChoice::Auto => match locate::library() {
+                Some(path) => start_onnx_runtime(path)?,
+                None => start_tract()?,
+            },
+        };
+        Ok(ENGINE.get_or_init(|| engine).clone())
+    }
+
+    /// Name and version of the back end.
+    #[must_use]
+    pub fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    /// Loads a model from the bytes of an ONNX file.
+    ///
+    /// # Errors
+    /// If the runtime refuses the model or a port is of a type that goodnet does not use.
+    pub fn load(&self, model: &[u8], config: &SessionConfig) -> Result<Session, EngineError> {
+        Session::load(&self.environment, model, config)
+    }
+}
+
+fn start_tract() -> Result<Engine, EngineError> {
+    ort::set_api(ort_tract::api());
+    Ok(Engine {
+        environment: environment(ort::init())?,
+        info: BackendInfo {
+            name: "tract",
+            version: TRACT_VERSION.to_owned(),
+            library: None,
+        },
+    })
+}
+
+/// The tract that the pinned back end is built on.
+const TRACT_VERSION: &str = "0.23";
+
+fn start_onnx_runtime(path: PathBuf) -> Result<Engine, EngineError> {
+    let bad = |reason: String| EngineError::BadLibrary {
+        path: path.clone(),
+        reason,
+    };
+    let version = locate::probe(&path).map_err(&bad)?;
+    let builder = ort::init_from(&path).map_err(|error| bad(error.to_string()))?;
+    Ok(Engine {
+        environment: environment(builder)?,
+        info: BackendInfo {
+            name: "onnxruntime",
+            version,
+            library: Some(path),
+        },
+    })
+}
+
+fn environment(
+    builder: ort::environment::EnvironmentBuilder,
+) -> Result<ort::environment::Environment, EngineError> {
+    builder
+        .with_name("goodnet")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| EngineError::Load(error.to_string()))
+}

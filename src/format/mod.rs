@@ -1,0 +1,1 @@
+//! Other files to ONNX: Keras HDF5 today.

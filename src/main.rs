@@ -1,0 +1,3 @@
+//! The `goodnet` command.
+
+fn main() {}

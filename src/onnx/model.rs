@@ -1,0 +1,234 @@
+//! The ONNX model as plain values: what every other module builds, inspects and edits.
+//!
+//! Source of the semantics: the ONNX IR specification (ir_version 3 and later).
+
+use std::collections::BTreeMap;
+
+/// A whole ONNX model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// ONNX IR version of the file.
+    pub ir_version: i64,
+    /// Operator-set version of each domain; the default domain is `""`.
+    pub opsets: BTreeMap<String, i64>,
+    /// Name of the tool that wrote the file.
+    pub producer: String,
+    /// Free key/value pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// The computation.
+    pub graph: Graph,
+}
+
+impl Model {
+    /// A model over the default operator domain, as goodnet writes it.
+    #[must_use]
+    pub fn new(graph: Graph, opset: i64) -> Self {
+        Self {
+            ir_version: 8,
+            opsets: BTreeMap::from([(String::new(), opset)]),
+            producer: concat!("goodnet ", env!("CARGO_PKG_VERSION")).to_owned(),
+            metadata: BTreeMap::new(),
+            graph,
+        }
+    }
+
+    /// Version of the default operator set, 0 where the file names none.
+    #[must_use]
+    pub fn opset(&self) -> i64 {
+        self.opsets.get("").copied().unwrap_or(0)
+    }
+}
+
+/// A computation graph; `nodes` are in topological order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Graph {
+    /// Name of the graph.
+    pub name: String,
+    /// Operations, every one after those whose outputs it reads.
+    pub nodes: Vec<Node>,
+    /// Inputs that a caller feeds (initializers are not listed here).
+    pub inputs: Vec<ValueInfo>,
+    /// Outputs.
+    pub outputs: Vec<ValueInfo>,
+    /// Shapes of inner tensors, as far as the file states them.
+    pub value_info: Vec<ValueInfo>,
+    /// Constants by tensor name.
+    pub initializers: BTreeMap<String, Tensor>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Node {
+    /// Name of the node, possibly empty.
+    pub name: String,
+    /// Operator, `Conv` say.
+    pub op_type: String,
+    /// Operator domain, `""` for the standard one.
+    pub domain: String,
+    /// Tensor names read; `""` stands for an optional input left out.
+    pub inputs: Vec<String>,
+    /// Tensor names written.
+    pub outputs: Vec<String>,
+    /// Attributes by name.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// The value of a node attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attribute {
+    /// An integer.
+    Int(i64),
+    /// A number.
+    Float(f32),
+    /// A byte string, UTF-8 by convention.
+    String(Vec<u8>),
+    /// Integers.
+    Ints(Vec<i64>),
+    /// Numbers.
+    Floats(Vec<f32>),
+    /// Byte strings.
+    Strings(Vec<Vec<u8>>),
+    /// A constant.
+    Tensor(Tensor),
+    /// Anything else (a sub-graph, say), carried through as its protobuf bytes.
+    Opaque(Vec<u8>),
+}
+
+/// Name, element type and shape of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueInfo {
+    /// Name of the tensor.
+    pub name: String,
+    /// Element type.
+    pub element: ElementType,
+    /// Extents, `None` where even the rank is unknown.
+    pub shape: Option<Vec<Dim>>,
+}
+
+/// Extent of one axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dim {
+    /// Known.
+    Fixed(usize),
+    /// Named but open, the batch size say.
+    Symbol(String),
+    /// Open.
+    Unknown,
+}
+
+/// Element types by their number in ONNX's `TensorProto.DataType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementType {
+    /// 32-bit float (1).
+    F32,
+    /// 64-bit float (11).
+    F64,
+    /// 32-bit integer (6).
+    I32,
+    /// 64-bit integer (7).
+    I64,
+    /// Any other, by number.
+    Other(i32),
+}
+
+/// A constant tensor in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// Extents; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub data: TensorData,
+}
+
+/// Values of a constant tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TensorData {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
+    /// 32-bit integers.
+    I32(Vec<i32>),
+    /// 64-bit integers.
+    I64(Vec<i64>),
+    /// Any other element type: its number and its little-endian bytes.
+    Other(i32, Vec<u8>),
+}
+
+impl Tensor {
+    /// A float constant.
+    #[must_use]
+    pub fn f32(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Self {
+        Self {
+            shape: shape.into(),
+            data: TensorData::F32(data),
+        }
+    }
+
+    /// An integer constant.
+    #[must_use]
+    pub fn i64(shape: impl Into<Vec<usize>>, data: Vec<i64>) -> Self {
+        Self {
+            shape: shape.into(),
+            data: TensorData::I64(data),
+        }
+    }
+
+    /// The values if they are f32.
+    #[must_use]
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.data {
+            TensorData::F32(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The values if they are i64.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        match &self.data {
+            TensorData::I64(values) => Some(values),
+            _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// A standard-domain node without attributes, named after its first output.
+    #[must_use]
+    pub fn new(op_type: &str, inputs: &[&str], outputs: &[&str]) -> Self {
+        Self {
+            name: outputs.first().copied().unwrap_or_default().to_owned(),
+            op_type: op_type.to_owned(),
+            domain: String::new(),
+            inputs: inputs.iter().map(|&name| name.to_owned()).collect(),
+            outputs: outputs.iter().map(|&name| name.to_owned()).collect(),
+            attributes: BTreeMap::new(),
+        }
+    }
+
+    /// The node with one more attribute.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Attribute) -> Self {
+        self.attributes.insert(name.to_owned(), value);
+        self
+    }
+
+    /// An integer attribute, or `default` where the node has none.
+    #[must_use]
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        match self.attributes.get(name) {
+            Some(Attribute::Int(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// An integer-list attribute.
+    #[must_use]
+    pub fn ints(&self, name: &str) -> Option<&[i64]> {
+        match self.attributes.get(name) {
+            Some(Attribute::Ints(values)) => Some(values),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The repair flow: model file and data sets in, bundle out.
