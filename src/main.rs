@@ -1,3 +1,5 @@
 //! The `goodnet` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    goodnet::cli::main()
+}

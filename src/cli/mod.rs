@@ -1,1 +1,94 @@
-//! The command line: one file a subcommand.
+//! The command line: as typed (clap structs) and as validated, one file a subcommand.
+
+mod error;
+
+pub use error::{CliError, ExitCode};
+
+use crate::engine::{BackendChoice, Engine};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Repair a backdoored image classifier by pruning, and serve it beside the original.
+#[derive(Debug, Parser)]
+#[command(name = "goodnet", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the job failed (the message says what was expected and what was found)
+  2  the command line is wrong
+  3  the input is not usable: a file that is missing, damaged, or of another kind or shape
+  130  interrupted; whatever was there before is untouched";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Runtime: auto takes ONNX Runtime where its library is found, else the built-in tract.
+    #[arg(
+        long,
+        global = true,
+        env = "GOODNET_BACKEND",
+        default_value = "auto",
+        value_name = "NAME"
+    )]
+    pub backend: BackendName,
+    /// ONNX Runtime's shared library (default: ORT_DYLIB_PATH, beside the executable, ./.onnxruntime, the system).
+    #[arg(long, global = true, env = "GOODNET_ONNXRUNTIME", value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Names of the back ends as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendName {
+    /// ONNX Runtime where found, else tract.
+    Auto,
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// The built-in tract.
+    Tract,
+}
+
+impl GlobalArgs {
+    /// Starts the chosen back end.
+    ///
+    /// # Errors
+    /// If ONNX Runtime was demanded and cannot be used.
+    pub fn engine(&self) -> Result<Engine, CliError> {
+        let choice = match (self.backend, &self.onnxruntime) {
+            (BackendName::Tract, _) => BackendChoice::Tract,
+            (_, Some(path)) => BackendChoice::OnnxRuntime(Some(path.clone())),
+            (BackendName::Onnxruntime, None) => BackendChoice::OnnxRuntime(None),
+            (BackendName::Auto, None) => BackendChoice::Auto,
+        };
+        Ok(Engine::start(&choice)?)
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// Parses the command line, runs the command, reports an error in one line, and gives the exit code.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::Done.into(),
+        Err(error) => {
+            eprintln!("goodnet: {error}");
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), CliError> {
+    match cli.command {}
+}

@@ -166,17 +166,17 @@ fn build(
 
 fn port(outlet: &ort::value::Outlet) -> Result<Port, EngineError> {
     match outlet.dtype() {
-        ValueType::Tensor { ty, shape, .. }
-            if matches!(ty, TensorElementType::Float32 | TensorElementType::Int64) =>
-        {
-            Ok(Port {
-                name: outlet.name().to_owned(),
-                shape: shape
-                    .iter()
-                    .map(|&extent| usize::try_from(extent).ok())
-                    .collect(),
-            })
-        }
+        ValueType::Tensor {
+            ty: TensorElementType::Float32 | TensorElementType::Int64,
+            shape,
+            ..
+        } => Ok(Port {
+            name: outlet.name().to_owned(),
+            shape: shape
+                .iter()
+                .map(|&extent| usize::try_from(extent).ok())
+                .collect(),
+        }),
         other => Err(mismatch(
             &format!("{} to be a tensor of f32 or i64", outlet.name()),
             &format!("{other:?}"),

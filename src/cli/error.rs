@@ -1,0 +1,61 @@
+//! How a command ends: one line for the person, one code for the script.
+
+use crate::engine::EngineError;
+
+/// Exit codes, as `goodnet --help` lists them; 2 (a wrong command line) comes from the argument parser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Done.
+    Done = 0,
+    /// The job failed.
+    Failed = 1,
+    /// The input is not usable.
+    BadInput = 3,
+    /// Ctrl-C or a termination signal.
+    Interrupted = 130,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A file, directory or data set is not what was expected.
+    #[error("{0}")]
+    BadInput(String),
+    /// The job itself failed.
+    #[error("{0}")]
+    Failed(String),
+    /// Ctrl-C or a termination signal.
+    #[error("interrupted; nothing was changed")]
+    Interrupted,
+    /// The runtime failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl CliError {
+    /// A bad input, from any error's message.
+    pub fn bad_input(error: impl std::fmt::Display) -> Self {
+        Self::BadInput(error.to_string())
+    }
+
+    /// A failure, from any error's message.
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// The exit code that goes with the error.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::BadInput(_) => ExitCode::BadInput,
+            Self::Failed(_) | Self::Engine(_) => ExitCode::Failed,
+            Self::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}
