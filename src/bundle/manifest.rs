@@ -51,6 +51,43 @@ pub struct Manifest {
     pub samples: Vec<SampleRecord>,
     /// Every file of the bundle but the manifest, by its path relative to the bundle (`/` between folders).
     pub files: BTreeMap<String, FileRecord>,
+    /// SHA-256 of the manifest itself with this field empty, in the form in which it is written.
+    #[serde(default)]
+    pub digest: String,
+}
+
+impl Manifest {
+    /// The bytes of `manifest.json`: pretty JSON in field order with [`Manifest::digest`] set.
+    ///
+    /// # Errors
+    /// If a number is not finite: JSON has no form for it.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut sealed = Self {
+            digest: String::new(),
+            ..self.clone()
+        };
+        sealed.digest = super::sha256_hex(&sealed.pretty()?);
+        sealed.pretty()
+    }
+
+    fn pretty(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The drops that the sweep reaches, in ascending order, with their networks.
+    pub fn reached(&self) -> impl Iterator<Item = (f64, &PrunedRecord)> {
+        self.drops
+            .iter()
+            .filter_map(|record| Some((record.drop, record.pruned.as_ref()?)))
+    }
+}
+
+/// File name of B' at a drop: `pruned_2.onnx`, `pruned_2.5.onnx`.
+#[must_use]
+pub fn pruned_file(drop: f64) -> String {
+    format!("pruned_{drop}.onnx")
 }
 
 /// Where B came from.

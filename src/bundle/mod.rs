@@ -1,7 +1,19 @@
 //! The bundle: a directory with manifest, ONNX files and sweep; the only thing that repair and serve share.
 //!
-//! In reading order: [`manifest`] (the schema).
+//! In reading order: [`manifest`] (the schema), [`write`] (whole or not at all), [`load`] (verified or refused).
 
+pub mod load;
 pub mod manifest;
+pub mod write;
 
+pub use load::{Bundle, BundleError, load};
 pub use manifest::Manifest;
+pub use write::{BundleWriter, WriteError};
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of `bytes` in lower-case hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
