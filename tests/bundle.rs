@@ -1,5 +1,7 @@
 //! Bundles are written whole or not at all, and loaded only if nothing was changed.
 
+#![allow(clippy::unwrap_used)]
+
 use goodnet::bundle::manifest::{
     BADNET_FILE, DropRecord, GoodnetRates, MANIFEST_FILE, Manifest, PruneMethod, PrunedRecord,
     SCHEMA_VERSION, SWEEP_JSON, SiteRecord, SourceRecord,
@@ -240,5 +242,38 @@ fn swapped_missing_linked_and_escaping_files_are_refused() {
             fs::write(dir.join(MANIFEST_FILE), newer).unwrap();
         },
         "schema version 1, found 2",
+    );
+}
+
+#[test]
+fn a_signed_bundle_is_taken_from_its_signer_only() {
+    use goodnet::bundle::load_signed;
+    use goodnet::bundle::signature::{Verifier, generate_keys, sign};
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    generate_keys(&at("ours.key"), &at("ours.pub")).unwrap();
+    generate_keys(&at("theirs.key"), &at("theirs.pub")).unwrap();
+    assert!(
+        generate_keys(&at("ours.key"), &at("new.pub")).is_err(),
+        "keys are never overwritten"
+    );
+    let target = at("bundle");
+    write(&target, false).unwrap();
+    let ours = Verifier::from_file(&at("ours.pub")).unwrap();
+    let theirs = Verifier::from_file(&at("theirs.pub")).unwrap();
+
+    let unsigned = load_signed(&target, Some(&ours)).unwrap_err().to_string();
+    assert!(unsigned.contains("expected a signature"), "{unsigned}");
+    sign(&target, &at("ours.key"), None).unwrap();
+    load_signed(&target, Some(&ours)).unwrap();
+    assert!(load_signed(&target, Some(&theirs)).is_err());
+
+    let mut edited = load(&target).unwrap().manifest().clone();
+    edited.tool = "somebody else".to_owned();
+    fs::write(target.join(MANIFEST_FILE), edited.to_json().unwrap()).unwrap();
+    load(&target).expect("a recomputed digest holds without a signature");
+    assert!(
+        load_signed(&target, Some(&ours)).is_err(),
+        "but not with one"
     );
 }

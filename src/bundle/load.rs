@@ -2,6 +2,7 @@
 
 use super::manifest::{BADNET_FILE, MANIFEST_FILE, Manifest, SCHEMA_VERSION, SWEEP_JSON};
 use super::sha256_hex;
+use super::signature::Verifier;
 use crate::domain::sweep::Sweep;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -71,8 +72,21 @@ impl Bundle {
 /// If the manifest is missing, of another schema or not as it was written; if a file is missing, of another size or
 /// hash, a link, or outside the directory; if the records contradict each other.
 pub fn load(dir: &Path) -> Result<Bundle, BundleError> {
+    load_signed(dir, None)
+}
+
+/// Loads the bundle in `dir`, which must be signed with the key of `verifier` if there is one.
+///
+/// # Errors
+/// As [`load`]; if the signature is missing or not the key's over this manifest.
+pub fn load_signed(dir: &Path, verifier: Option<&Verifier>) -> Result<Bundle, BundleError> {
     let manifest_path = dir.join(MANIFEST_FILE);
     let bytes = read_plain(&manifest_path, MAX_MANIFEST_BYTES)?;
+    if let Some(verifier) = verifier {
+        verifier
+            .verify(dir, &bytes)
+            .map_err(|error| refuse(dir, error.to_string()))?;
+    }
     let manifest = parse_manifest(&manifest_path, &bytes)?;
     let mut files = BTreeMap::new();
     for (name, record) in &manifest.files {

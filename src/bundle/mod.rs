@@ -1,12 +1,13 @@
 //! The bundle: a directory with manifest, ONNX files and sweep; the only thing that repair and serve share.
 //!
-//! In reading order: [`manifest`] (the schema), [`write`] (whole or not at all), [`load`] (verified or refused).
+//! In reading order: [`manifest`] (the schema), [`write`] (whole or not at all), [`load`] (verified or refused), [`signature`] (by whom).
 
 pub mod load;
 pub mod manifest;
+pub mod signature;
 pub mod write;
 
-pub use load::{Bundle, BundleError, load};
+pub use load::{Bundle, BundleError, load, load_signed};
 pub use manifest::Manifest;
 pub use write::{BundleWriter, WriteError};
 

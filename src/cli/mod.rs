@@ -1,6 +1,7 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
 mod error;
+mod sign;
 
 pub use error::{CliError, ExitCode};
 
@@ -74,7 +75,14 @@ impl GlobalArgs {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Make a key pair to sign bundles with.
+    Keygen(sign::KeygenArgs),
+    /// Sign a bundle.
+    Sign(sign::SignArgs),
+    /// Check that a bundle is whole, and who signed it.
+    Verify(sign::VerifyArgs),
+}
 
 /// Parses the command line, runs the command, reports an error in one line, and gives the exit code.
 #[must_use]
@@ -90,5 +98,9 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), CliError> {
-    match cli.command {}
+    match &cli.command {
+        Command::Keygen(args) => sign::keygen(args),
+        Command::Sign(args) => sign::sign(args),
+        Command::Verify(args) => sign::verify(args),
+    }
 }

@@ -1,0 +1,101 @@
+//! `goodnet keygen`, `goodnet sign` and `goodnet verify`: signatures over bundles.
+
+use super::CliError;
+use crate::bundle::{self, signature};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Make a key pair to sign bundles with (minisign format).
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  goodnet keygen --key goodnet.key --public-key goodnet.pub")]
+pub struct KeygenArgs {
+    /// Secret key to write; keep it off the machine that serves.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Public key to write; give it to `goodnet serve --require-signature`.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: PathBuf,
+}
+
+/// Sign a bundle, after checking that it is whole.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  goodnet sign --bundle bundle --key goodnet.key")]
+pub struct SignArgs {
+    /// The bundle.
+    #[arg(long, value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// Secret key.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Password of a protected key.
+    #[arg(
+        long,
+        env = "GOODNET_KEY_PASSWORD",
+        hide_env_values = true,
+        value_name = "TEXT"
+    )]
+    pub password: Option<String>,
+}
+
+/// Check that a bundle is whole, and with a public key who signed it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  goodnet verify --bundle bundle --public-key goodnet.pub")]
+pub struct VerifyArgs {
+    /// The bundle.
+    #[arg(long, value_name = "DIR")]
+    pub bundle: PathBuf,
+    /// Public key that must have signed it.
+    #[arg(long, value_name = "FILE")]
+    pub public_key: Option<PathBuf>,
+}
+
+/// Runs `goodnet keygen`.
+///
+/// # Errors
+/// If a file exists or cannot be written.
+pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
+    signature::generate_keys(&args.key, &args.public_key).map_err(CliError::bad_input)?;
+    println!("secret key: {}", args.key.display());
+    println!("public key: {}", args.public_key.display());
+    Ok(())
+}
+
+/// Runs `goodnet sign`.
+///
+/// # Errors
+/// If the bundle is not whole or the key cannot be used.
+pub(super) fn sign(args: &SignArgs) -> Result<(), CliError> {
+    let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
+    signature::sign(&args.bundle, &args.key, args.password.clone()).map_err(CliError::bad_input)?;
+    println!(
+        "signed {}: manifest {}",
+        args.bundle.display(),
+        bundle.manifest_sha256()
+    );
+    Ok(())
+}
+
+/// Runs `goodnet verify`.
+///
+/// # Errors
+/// If the bundle is not whole, or not signed by the key.
+pub(super) fn verify(args: &VerifyArgs) -> Result<(), CliError> {
+    let verifier = args
+        .public_key
+        .as_deref()
+        .map(signature::Verifier::from_file)
+        .transpose()
+        .map_err(CliError::bad_input)?;
+    let bundle =
+        bundle::load_signed(&args.bundle, verifier.as_ref()).map_err(CliError::bad_input)?;
+    let signed = match verifier {
+        Some(_) => "whole, and signed with this key",
+        None => "whole; no signature was asked for",
+    };
+    println!(
+        "{}: {signed}; manifest {}",
+        args.bundle.display(),
+        bundle.manifest_sha256()
+    );
+    Ok(())
+}
