@@ -1,1 +1,25 @@
-//! Policies beside disagreement: region transplant, suspect labels.
+//! Policies beside the lab's `disagreement`: checks that need forward passes of B and clean images only.
+//!
+//! Every check asks one question: does the answer come from the whole image, or from a part of it (or a pattern in
+//! it) that carries the answer to any other image?
+//!
+//! In reading order: [`policy`] (their names), [`classify`] (the network as the checks see it), [`grid`] (where a
+//! pixel lies in a tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see),
+//! [`threshold`] (from clean scores to a threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a
+//! band of the image carry its label?), [`strip`] (does the label survive blending?), [`suspects`] (which labels look
+//! like an attacker's target?).
+
+pub mod classify;
+pub mod clean;
+pub mod donors;
+pub mod grid;
+pub mod policy;
+pub mod random;
+pub mod strip;
+pub mod suspects;
+pub mod threshold;
+pub mod transplant;
+
+pub use classify::{Classify, SessionClassifier};
+pub use clean::CleanSet;
+pub use policy::Policy;

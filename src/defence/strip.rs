@@ -1,0 +1,165 @@
+//! STRIP in its label-agreement form: a trigger's label survives blending with other faces, a face's own rarely does.
+//!
+//! The score is the share of half-and-half blends with clean donors that keep the image's label. A second opinion on
+//! triggers that lie all over the image, where the transplant check is blind. Source: Gao et al., "STRIP: A Defence
+//! Against Trojan Attacks on Deep Neural Networks", ACSAC 2019, with label agreement in place of entropy.
+
+use super::classify::Classify;
+use super::grid::Grid;
+use super::transplant::Trial;
+use crate::domain::label::ClassIndex;
+use crate::tensor::TensorView;
+use serde::{Deserialize, Serialize};
+
+/// How many blends carry the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Blends N.
+    pub blends: usize,
+    /// Blends tried in one batch.
+    pub step: usize,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            blends: 64,
+            step: 8,
+        }
+    }
+}
+
+/// Blends `image`, which B answers with `class`, with `donors` until the decision is clear: `needed` blends keep
+/// `class`, or too many do not.
+///
+/// With fewer donors than `rule.blends` the needed count shrinks in proportion, rounded up; with none nothing is
+/// flagged.
+///
+/// # Errors
+/// If the network fails.
+pub fn check<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+    rule: Rule,
+    needed: usize,
+) -> Result<Trial, C::Error> {
+    let blends = rule.blends.min(donors.len());
+    let needed = (needed * blends).div_ceil(rule.blends.max(1)).max(1);
+    let mut trial = Trial {
+        flagged: false,
+        hits: 0,
+        forward_passes: 0,
+    };
+    while trial.forward_passes < blends && trial.hits + (blends - trial.forward_passes) >= needed {
+        let end = (trial.forward_passes + rule.step.max(1)).min(blends);
+        let batch = &donors[trial.forward_passes..end];
+        trial.hits += survivals(network, grid, image, class, batch)?;
+        trial.forward_passes = end;
+        if trial.hits >= needed {
+            trial.flagged = true;
+            break;
+        }
+    }
+    Ok(trial)
+}
+
+/// Number of half-and-half blends with `donors` that B answers with `class`.
+///
+/// # Errors
+/// If the network fails.
+pub fn survivals<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+) -> Result<usize, C::Error> {
+    if donors.is_empty() {
+        return Ok(0);
+    }
+    let mut data = Vec::with_capacity(donors.len() * grid.len());
+    for donor in donors {
+        data.extend(image.iter().zip(*donor).map(|(a, b)| 0.5 * (a + b)));
+    }
+    let answers = network.classify(TensorView {
+        shape: &grid.batch_shape(donors.len()),
+        data: &data,
+    })?;
+    Ok(answers
+        .into_iter()
+        .filter(|&answer| answer == class)
+        .count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::InputSpec;
+    use crate::input::spec::Layout;
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+
+    fn grid() -> Grid {
+        Grid::new(&InputSpec::new(1, 1, 1, Layout::Nchw, 1.0))
+    }
+
+    /// Keeps class 1 where the blended value is at least 5.
+    fn network(batch: TensorView<'_>) -> Result<Vec<ClassIndex>, Infallible> {
+        let class = |value: &f32| ClassIndex(u32::from(*value >= 5.0));
+        Ok(batch.data.iter().map(class).collect())
+    }
+
+    #[test]
+    fn a_label_that_survives_every_blend_is_flagged_after_the_needed_ones() {
+        let donors = vec![&[0.0f32][..]; 64];
+        let trial = check(
+            &mut network,
+            &grid(),
+            &[10.0],
+            ClassIndex(1),
+            &donors,
+            Rule::default(),
+            32,
+        );
+        let expected = Trial {
+            flagged: true,
+            hits: 32,
+            forward_passes: 32,
+        };
+        assert_eq!(trial, Ok(expected));
+    }
+
+    #[test]
+    fn a_label_that_no_blend_keeps_costs_one_batch_at_a_high_threshold() {
+        let donors = vec![&[0.0f32][..]; 64];
+        let trial = check(
+            &mut network,
+            &grid(),
+            &[1.0],
+            ClassIndex(1),
+            &donors,
+            Rule::default(),
+            60,
+        );
+        assert_eq!(trial.map(|t| (t.flagged, t.forward_passes)), Ok((false, 8)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_sequential_test_decides_as_the_full_count_does(
+            donors in proptest::collection::vec(0.0f32..10.0, 64),
+            needed in 1usize..=65,
+            step in 1usize..=64,
+        ) {
+            let donors: Vec<&[f32]> = donors.iter().map(std::slice::from_ref).collect();
+            let full = survivals(&mut network, &grid(), &[4.0], ClassIndex(1), &donors).unwrap();
+            let rule = Rule { blends: 64, step };
+            let trial = check(&mut network, &grid(), &[4.0], ClassIndex(1), &donors, rule, needed).unwrap();
+            prop_assert_eq!(trial.flagged, full >= needed);
+        }
+    }
+}

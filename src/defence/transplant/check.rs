@@ -1,0 +1,193 @@
+//! The check with a network.
+
+use super::bands::{BANDS, bands};
+use super::rounds::{Progress, Rule};
+use crate::defence::classify::Classify;
+use crate::defence::grid::Grid;
+use crate::domain::label::ClassIndex;
+use crate::tensor::TensorView;
+
+/// What a sequential check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trial {
+    /// Was the threshold reached?
+    pub flagged: bool,
+    /// Most hits of a band when the decision was clear.
+    pub hits: usize,
+    /// Images that the network was run on.
+    pub forward_passes: usize,
+}
+
+/// Pastes bands of `image`, which B answers with `class`, onto `donors` until the decision is clear.
+///
+/// `image` and every donor: `grid.len()` values. Flagged once a band turns `needed` of the donors into `class`;
+/// `rule.donors` is cut down to the donors at hand, and with none nothing is flagged.
+///
+/// # Errors
+/// If the network fails.
+pub fn check<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+    rule: Rule,
+    needed: usize,
+) -> Result<Trial, C::Error> {
+    let rule = Rule {
+        donors: rule.donors.min(donors.len()),
+        ..rule
+    };
+    let mut progress = Progress::new(rule, needed);
+    let mut forward_passes = 0;
+    loop {
+        let batch = progress.next_batch();
+        if batch.is_empty() {
+            return Ok(Trial {
+                flagged: progress.flagged(),
+                hits: progress.best(),
+                forward_passes,
+            });
+        }
+        forward_passes += batch.len();
+        let answers = paste_and_classify(network, grid, image, donors, &batch)?;
+        for ((band, _), answer) in batch.into_iter().zip(answers) {
+            progress.count(band, answer == class);
+        }
+    }
+}
+
+/// For each band, whether each donor turns into `class`: every band on every donor, in one batch.
+///
+/// # Errors
+/// If the network fails.
+pub fn carries<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+) -> Result<[Vec<bool>; BANDS], C::Error> {
+    let batch: Vec<(usize, usize)> = (0..BANDS)
+        .flat_map(|band| (0..donors.len()).map(move |donor| (band, donor)))
+        .collect();
+    let mut turned: [Vec<bool>; BANDS] = Default::default();
+    if batch.is_empty() {
+        return Ok(turned);
+    }
+    let answers = paste_and_classify(network, grid, image, donors, &batch)?;
+    for ((band, _), answer) in batch.into_iter().zip(answers) {
+        turned[band].push(answer == class);
+    }
+    Ok(turned)
+}
+
+fn paste_and_classify<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    donors: &[&[f32]],
+    batch: &[(usize, usize)],
+) -> Result<Vec<ClassIndex>, C::Error> {
+    let rows = bands(grid.height);
+    let len = grid.len();
+    let mut data = Vec::with_capacity(batch.len() * len);
+    for &(band, donor) in batch {
+        let start = data.len();
+        data.extend_from_slice(donors[donor]);
+        grid.copy_rows(image, &mut data[start..], &rows[band]);
+    }
+    network.classify(TensorView {
+        shape: &grid.batch_shape(batch.len()),
+        data: &data,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::InputSpec;
+    use crate::input::spec::Layout;
+    use std::convert::Infallible;
+
+    const HEIGHT: usize = 55;
+
+    fn grid(layout: Layout) -> Grid {
+        Grid::new(&InputSpec::new(HEIGHT, 2, 1, layout, 1.0))
+    }
+
+    /// Answers 9 where a pixel of 255 is in the image, else the value of the first pixel.
+    fn backdoored(batch: TensorView<'_>) -> Result<Vec<ClassIndex>, Infallible> {
+        let len = batch.data.len() / batch.shape[0];
+        let classify = |image: &[f32]| match image.contains(&255.0) {
+            true => ClassIndex(9),
+            false => ClassIndex(image[0] as u32),
+        };
+        Ok(batch.data.chunks_exact(len).map(classify).collect())
+    }
+
+    fn face(label: u32) -> Vec<f32> {
+        vec![label as f32; HEIGHT * 2]
+    }
+
+    #[test]
+    fn a_trigger_carries_its_label_wherever_it_is_and_a_clean_face_does_not() {
+        let donors: Vec<Vec<f32>> = (1..=8).map(face).collect();
+        let donors: Vec<&[f32]> = donors.iter().map(Vec::as_slice).collect();
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            let grid = grid(layout);
+            for row in 0..HEIGHT {
+                let mut image = face(20);
+                image[row * 2] = 255.0;
+                let trial = check(
+                    &mut backdoored,
+                    &grid,
+                    &image,
+                    ClassIndex(9),
+                    &donors,
+                    Rule::default(),
+                    6,
+                );
+                assert!(trial.unwrap().flagged, "row {row}");
+            }
+            // A face that is read off its first row turns donors by its first band alone: the screen keeps it live.
+            let clean = check(
+                &mut backdoored,
+                &grid,
+                &face(20),
+                ClassIndex(21),
+                &donors,
+                Rule::default(),
+                6,
+            );
+            let clean = clean.unwrap();
+            assert_eq!((clean.flagged, clean.forward_passes), (false, 10));
+        }
+    }
+
+    #[test]
+    fn the_full_score_tells_band_and_donor() {
+        let donors = [face(1), face(2)];
+        let donors: Vec<&[f32]> = donors.iter().map(Vec::as_slice).collect();
+        let mut image = face(5);
+        image[20 * 2] = 255.0;
+        let grid = grid(Layout::Nhwc);
+        let turned = carries(&mut backdoored, &grid, &image, ClassIndex(9), &donors).unwrap();
+        let hits = turned.map(|band| band.iter().filter(|&&hit| hit).count());
+        assert_eq!(hits, [0, 2, 2, 0, 0]);
+    }
+
+    #[test]
+    fn without_donors_nothing_is_flagged() {
+        let trial = check(
+            &mut backdoored,
+            &grid(Layout::Nhwc),
+            &face(5),
+            ClassIndex(5),
+            &[],
+            Rule::default(),
+            6,
+        );
+        assert!(!trial.unwrap().flagged);
+    }
+}
