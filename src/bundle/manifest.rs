@@ -1,6 +1,7 @@
 //! `manifest.json`: everything a bundle says of itself.
 
 use crate::input::InputSpec;
+pub use crate::onnx::prune::PruneMethod;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -144,16 +145,6 @@ pub struct DataRecord {
     pub images: u64,
     /// SHA-256 over what was read, lower-case hex.
     pub sha256: String,
-}
-
-/// How channels were taken out of an exported network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PruneMethod {
-    /// The channels are gone: the network is smaller.
-    Removed,
-    /// The graph does not allow that: the site is multiplied by a mask.
-    Masked,
 }
 
 /// A requested drop X and what became of it.

@@ -1,5 +1,21 @@
-//! The ONNX model as the one internal form: load, save, look up, find the site, prune.
+//! The ONNX model as the one internal form.
+//!
+//! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
+//! (inference), [`ports`] (what a classifier takes and gives), [`site`] (what is pruned), [`cut`] (trunk and tail),
+//! [`prune`] (channels out).
 
+pub mod cut;
+mod error;
+pub mod graph;
 pub mod model;
+pub mod ports;
+mod proto;
+pub mod prune;
+mod read;
+pub mod shape;
+pub mod site;
+mod write;
 
+pub use error::OnnxError;
 pub use model::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, TensorData, ValueInfo};
+pub use ports::{Ports, ports, prepare};

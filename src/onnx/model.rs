@@ -131,6 +131,44 @@ pub enum ElementType {
     Other(i32),
 }
 
+impl ElementType {
+    /// From `TensorProto.DataType`.
+    #[must_use]
+    pub fn from_number(number: i32) -> Self {
+        match number {
+            1 => Self::F32,
+            11 => Self::F64,
+            6 => Self::I32,
+            7 => Self::I64,
+            other => Self::Other(other),
+        }
+    }
+
+    /// To `TensorProto.DataType`.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        match self {
+            Self::F32 => 1,
+            Self::F64 => 11,
+            Self::I32 => 6,
+            Self::I64 => 7,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+/// Bytes of one element of a `TensorProto.DataType`, none for strings and unknown types.
+#[must_use]
+pub fn element_size(number: i32) -> Option<usize> {
+    match number {
+        2 | 3 | 9 => Some(1),
+        4 | 5 | 10 | 16 => Some(2),
+        1 | 6 | 12 => Some(4),
+        7 | 11 | 13 => Some(8),
+        _ => None,
+    }
+}
+
 /// A constant tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
@@ -153,6 +191,36 @@ pub enum TensorData {
     I64(Vec<i64>),
     /// Any other element type: its number and its little-endian bytes.
     Other(i32, Vec<u8>),
+}
+
+impl TensorData {
+    /// Number of values; none where the bytes are no whole number of elements.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> Option<usize> {
+        match self {
+            Self::F32(values) => Some(values.len()),
+            Self::F64(values) => Some(values.len()),
+            Self::I32(values) => Some(values.len()),
+            Self::I64(values) => Some(values.len()),
+            Self::Other(number, raw) => {
+                let size = element_size(*number)?;
+                raw.len().is_multiple_of(size).then_some(raw.len() / size)
+            }
+        }
+    }
+
+    /// The element type.
+    #[must_use]
+    pub fn element(&self) -> ElementType {
+        match self {
+            Self::F32(_) => ElementType::F32,
+            Self::F64(_) => ElementType::F64,
+            Self::I32(_) => ElementType::I32,
+            Self::I64(_) => ElementType::I64,
+            Self::Other(number, _) => ElementType::Other(*number),
+        }
+    }
 }
 
 impl Tensor {
@@ -221,6 +289,30 @@ impl Node {
             Some(Attribute::Int(value)) => *value,
             _ => default,
         }
+    }
+
+    /// A float attribute, or `default` where the node has none.
+    #[must_use]
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        match self.attributes.get(name) {
+            Some(Attribute::Float(value)) => *value,
+            _ => default,
+        }
+    }
+
+    /// A text attribute.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.attributes.get(name) {
+            Some(Attribute::String(bytes)) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// Is this the standard operator `op_type`?
+    #[must_use]
+    pub fn is(&self, op_type: &str) -> bool {
+        self.domain.is_empty() && self.op_type == op_type
     }
 
     /// An integer-list attribute.

@@ -1,0 +1,44 @@
+//! Why an ONNX model was refused.
+
+/// What was expected of a model and what was found; the caller adds the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OnnxError {
+    /// The file could not be read or written.
+    #[error("{0}")]
+    Io(String),
+    /// The bytes are not an ONNX model.
+    #[error("expected an ONNX model, found {0}")]
+    NotOnnx(String),
+    /// The model uses something that goodnet does not carry.
+    #[error("expected a plain ONNX graph, found {0}")]
+    Unsupported(String),
+    /// The graph contradicts itself.
+    #[error("the graph is broken: {0}")]
+    Broken(String),
+    /// A weight is NaN or infinite.
+    #[error("weight {tensor} holds {value} at position {position}; expected finite numbers")]
+    NotFinite {
+        /// Name of the tensor.
+        tensor: String,
+        /// `NaN` or `inf`.
+        value: String,
+        /// Index in row-major order.
+        position: usize,
+    },
+    /// The model is not an image classifier that goodnet can feed.
+    #[error("expected {expected}, found {found}")]
+    NotAClassifier {
+        /// What goodnet can use.
+        expected: String,
+        /// What the model has.
+        found: String,
+    },
+    /// The site cannot be used.
+    #[error("site {name}: expected {expected}")]
+    Site {
+        /// What was asked for.
+        name: String,
+        /// What would do.
+        expected: String,
+    },
+}

@@ -1,0 +1,131 @@
+//! Look-ups in a graph: who makes a tensor, who reads it, what depends on what.
+
+use super::error::OnnxError;
+use super::model::{Graph, Node};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+impl Graph {
+    /// The node that makes `tensor`.
+    #[must_use]
+    pub fn producer(&self, tensor: &str) -> Option<&Node> {
+        self.nodes
+            .iter()
+            .find(|node| node.outputs.iter().any(|output| output == tensor))
+    }
+
+    /// The nodes that read `tensor`, in graph order.
+    pub fn consumers<'a>(&'a self, tensor: &'a str) -> impl Iterator<Item = &'a Node> {
+        self.nodes
+            .iter()
+            .filter(move |node| node.inputs.iter().any(|input| input == tensor))
+    }
+
+    /// Is `tensor` an output of the graph?
+    #[must_use]
+    pub fn is_output(&self, tensor: &str) -> bool {
+        self.outputs.iter().any(|output| output.name == tensor)
+    }
+
+    /// A tensor name that the graph does not use yet, made from `wish`.
+    #[must_use]
+    pub fn fresh_name(&self, wish: &str) -> String {
+        let taken = |name: &str| {
+            self.initializers.contains_key(name)
+                || self.inputs.iter().any(|input| input.name == name)
+                || self.producer(name).is_some()
+        };
+        if !taken(wish) {
+            return wish.to_owned();
+        }
+        (1..)
+            .map(|number| format!("{wish}_{number}"))
+            .find(|name| !taken(name))
+            .unwrap_or_default()
+    }
+
+    /// Drops nodes that no output needs, and constants and shapes that nothing reads.
+    pub fn remove_unused(&mut self) {
+        let mut needed: BTreeSet<String> = self
+            .outputs
+            .iter()
+            .map(|output| output.name.clone())
+            .collect();
+        let mut kept = Vec::new();
+        for node in std::mem::take(&mut self.nodes).into_iter().rev() {
+            if node.outputs.iter().any(|output| needed.contains(output)) {
+                needed.extend(node.inputs.iter().cloned());
+                kept.push(node);
+            }
+        }
+        kept.reverse();
+        let made: BTreeSet<&String> = kept.iter().flat_map(|node| &node.outputs).collect();
+        self.value_info.retain(|value| made.contains(&value.name));
+        self.initializers.retain(|name, _| needed.contains(name));
+        self.nodes = kept;
+    }
+
+    /// The tensors that depend on one of `sources`, the sources included.
+    #[must_use]
+    pub fn dependents(&self, sources: &[&str]) -> BTreeSet<String> {
+        let mut reached: BTreeSet<String> = sources.iter().map(|&name| name.to_owned()).collect();
+        for node in &self.nodes {
+            if node.inputs.iter().any(|input| reached.contains(input)) {
+                reached.extend(node.outputs.iter().cloned());
+            }
+        }
+        reached
+    }
+}
+
+/// Puts nodes into topological order, keeping the given order where it is free.
+///
+/// `known`: tensors that exist before any node runs.
+///
+/// # Errors
+/// If a node reads what nothing makes, or nodes form a cycle.
+pub(super) fn sort_nodes(
+    nodes: Vec<Node>,
+    known: &BTreeSet<String>,
+) -> Result<Vec<Node>, OnnxError> {
+    let maker: HashMap<&str, usize> = nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.outputs.iter().map(move |name| (name.as_str(), index)))
+        .collect();
+    let mut waiting = vec![0usize; nodes.len()];
+    let mut readers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for input in node.inputs.iter().filter(|name| !name.is_empty()) {
+            if known.contains(input) {
+                continue;
+            }
+            let Some(&from) = maker.get(input.as_str()) else {
+                return Err(OnnxError::Broken(format!(
+                    "node {} reads {input}, which nothing makes",
+                    node.name
+                )));
+            };
+            waiting[index] += 1;
+            readers.entry(from).or_default().push(index);
+        }
+    }
+    let mut ready: BTreeSet<usize> = (0..nodes.len()).filter(|&i| waiting[i] == 0).collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    while let Some(index) = ready.pop_first() {
+        order.push(index);
+        for &reader in readers.get(&index).into_iter().flatten() {
+            waiting[reader] -= 1;
+            if waiting[reader] == 0 {
+                ready.insert(reader);
+            }
+        }
+    }
+    if order.len() != nodes.len() {
+        return Err(OnnxError::Broken("its nodes form a cycle".to_owned()));
+    }
+    let mut nodes: Vec<Option<Node>> = nodes.into_iter().map(Some).collect();
+    Ok(order
+        .into_iter()
+        .filter_map(|index| nodes[index].take())
+        .collect())
+}

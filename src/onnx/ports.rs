@@ -1,0 +1,231 @@
+//! What a classifier takes and gives, and the two edits that make any classifier usable: an open batch axis, and
+//! probabilities at the end.
+
+use super::error::OnnxError;
+use super::model::{Dim, ElementType, Model, Node, TensorData, ValueInfo};
+use super::shape::{Shape, infer};
+use crate::input::spec::Layout;
+
+/// Name that goodnet gives to the batch axis.
+const BATCH: &str = "n";
+
+/// The image input and the score output of a classifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports {
+    /// Name of the image input, (n, C, H, W) or (n, H, W, C).
+    pub input: String,
+    /// Name of the score output, (n, N).
+    pub output: String,
+    /// Height H.
+    pub height: usize,
+    /// Width W.
+    pub width: usize,
+    /// Channels C: 1 or 3.
+    pub channels: usize,
+    /// Order of the axes.
+    pub layout: Layout,
+    /// Classes N.
+    pub classes: u32,
+}
+
+/// Finds the ports of an image classifier.
+///
+/// # Errors
+/// If there is not exactly one f32 input of rank 4 with 1 or 3 channels and known height and width, or not exactly
+/// one f32 output (n, N) with N >= 2.
+pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
+    let graph = &model.graph;
+    let [input] = graph.inputs.as_slice() else {
+        return Err(not("one image input", &names(&graph.inputs)));
+    };
+    let [output] = graph.outputs.as_slice() else {
+        return Err(not("one output with the scores", &names(&graph.outputs)));
+    };
+    if input.element != ElementType::F32 {
+        let found = format!("{} of element type {}", input.name, input.element.number());
+        return Err(not("an f32 image input", &found));
+    }
+    let shapes = infer(graph);
+    let shape = shapes.get(&input.name).cloned().unwrap_or_default();
+    let (layout, channels, height, width) = read_input(model, &input.name, &shape)?;
+    let scores = shapes.get(&output.name).cloned().unwrap_or_default();
+    let &[_, Some(classes)] = scores.as_slice() else {
+        let found = format!("{} of shape {}", output.name, show(&scores));
+        return Err(not("scores of shape (n, N)", &found));
+    };
+    let classes = u32::try_from(classes).unwrap_or(0);
+    if classes < 2 {
+        return Err(not("at least 2 classes", &classes.to_string()));
+    }
+    Ok(Ports {
+        input: input.name.clone(),
+        output: output.name.clone(),
+        height,
+        width,
+        channels,
+        layout,
+        classes,
+    })
+}
+
+fn read_input(
+    model: &Model,
+    name: &str,
+    shape: &Shape,
+) -> Result<(Layout, usize, usize, usize), OnnxError> {
+    let fail = || {
+        Err(not(
+            "an image input (n, C, H, W) or (n, H, W, C) with C of 1 or 3 and known H and W",
+            &format!("{name} of shape {}", show(shape)),
+        ))
+    };
+    let &[_, Some(a), Some(b), Some(c)] = shape.as_slice() else {
+        return fail();
+    };
+    let is_color = |extent: usize| extent == 1 || extent == 3;
+    match (is_color(a), is_color(c)) {
+        (true, true) if starts_with_nhwc_transpose(model, name) => Ok((Layout::Nhwc, c, a, b)),
+        (true, _) => Ok((Layout::Nchw, a, b, c)),
+        (false, true) => Ok((Layout::Nhwc, c, a, b)),
+        (false, false) => fail(),
+    }
+}
+
+fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
+    let mut consumers = model.graph.consumers(input);
+    consumers.any(|node| node.is("Transpose") && node.ints("perm") == Some(&[0, 3, 1, 2]))
+}
+
+/// The model with an open batch axis and probabilities as its scores, ready for everything else.
+///
+/// # Errors
+/// As [`ports`].
+pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
+    let mut model = model.clone();
+    open_batch(&mut model);
+    ports(&model)?;
+    end_in_probabilities(&mut model);
+    model.graph.remove_unused();
+    Ok(model)
+}
+
+/// Opens a batch axis that was exported with a fixed extent (torch writes 1).
+///
+/// Reshapes of image-dependent tensors to a constant shape that begins with the fixed extent are made to copy the
+/// batch instead.
+fn open_batch(model: &mut Model) {
+    let graph = &mut model.graph;
+    let [input] = graph.inputs.as_mut_slice() else {
+        return;
+    };
+    let Some(first) = input.shape.as_mut().and_then(|shape| shape.first_mut()) else {
+        return;
+    };
+    let fixed = match first {
+        Dim::Fixed(extent) => Some(*extent),
+        Dim::Symbol(_) | Dim::Unknown => None,
+    };
+    *first = Dim::Symbol(BATCH.to_owned());
+    let name = input.name.clone();
+    for output in &mut graph.outputs {
+        if let Some(first) = output.shape.as_mut().and_then(|shape| shape.first_mut()) {
+            *first = Dim::Symbol(BATCH.to_owned());
+        }
+    }
+    // Shapes inside the file state the fixed batch; they are inferred anew.
+    graph.value_info.clear();
+    let Some(fixed) = fixed else { return };
+    let image = graph.dependents(&[&name]);
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
+        if !node.is("Reshape") || !node.inputs.first().is_some_and(|from| image.contains(from)) {
+            continue;
+        }
+        let Some(target) = node
+            .inputs
+            .get(1)
+            .and_then(|name| graph.initializers.get(name))
+        else {
+            continue;
+        };
+        let Some([first, rest @ ..]) = target.as_i64() else {
+            continue;
+        };
+        if usize::try_from(*first) != Ok(fixed) {
+            continue;
+        }
+        let patched = std::iter::once(0).chain(rest.iter().copied()).collect();
+        let patched = super::model::Tensor::i64([rest.len() + 1], patched);
+        let name = graph.fresh_name(&format!("{}_open", node.inputs[1]));
+        graph.initializers.insert(name.clone(), patched);
+        graph.nodes[index].inputs[1] = name;
+    }
+}
+
+/// Appends what turns the scores into probabilities, if they are none yet.
+fn end_in_probabilities(model: &mut Model) {
+    let graph = &mut model.graph;
+    let [output] = graph.outputs.as_slice() else {
+        return;
+    };
+    let name = output.name.clone();
+    let op = match graph.producer(&name).map(|node| node.op_type.as_str()) {
+        Some("Softmax" | "Sigmoid") => return,
+        Some("LogSoftmax") => "Exp",
+        _ => "Softmax",
+    };
+    let scores = graph.fresh_name(&format!("{name}_scores"));
+    for node in &mut graph.nodes {
+        for tensor in node.outputs.iter_mut().chain(&mut node.inputs) {
+            if *tensor == name {
+                tensor.clone_from(&scores);
+            }
+        }
+    }
+    let mut last = Node::new(op, &[&scores], &[&name]);
+    if op == "Softmax" {
+        last = last.with("axis", super::model::Attribute::Int(1));
+    }
+    graph.nodes.push(last);
+}
+
+/// Number of weights: values of all float constants.
+#[must_use]
+pub fn parameters(model: &Model) -> usize {
+    let count = |data: &TensorData| match data {
+        TensorData::F32(values) => values.len(),
+        TensorData::F64(values) => values.len(),
+        _ => 0,
+    };
+    model
+        .graph
+        .initializers
+        .values()
+        .map(|tensor| count(&tensor.data))
+        .sum()
+}
+
+fn names(values: &[ValueInfo]) -> String {
+    if values.is_empty() {
+        return "none".to_owned();
+    }
+    let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// A shape as a person reads it: (n, 3, 55, 47).
+#[must_use]
+pub fn show(shape: &Shape) -> String {
+    let extents: Vec<String> = shape
+        .iter()
+        .map(|extent| extent.map_or_else(|| BATCH.to_owned(), |extent| extent.to_string()))
+        .collect();
+    format!("({})", extents.join(", "))
+}
+
+fn not(expected: &str, found: &str) -> OnnxError {
+    OnnxError::NotAClassifier {
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    }
+}

@@ -1,0 +1,365 @@
+//! ONNX bytes to [`Model`]: nothing in the file is trusted for a size, a name or an order.
+
+use super::error::OnnxError;
+use super::graph::sort_nodes;
+use super::model::{
+    Attribute, Dim, ElementType, Graph, Model, Node, Tensor, TensorData, ValueInfo,
+};
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, attribute_type,
+};
+use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Protobuf itself ends at 2 GiB.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+/// Value of `TensorProto.data_location` for weights in another file.
+const EXTERNAL: i32 = 1;
+
+impl Model {
+    /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a model that goodnet carries, see [`Model::from_bytes`].
+    pub fn load(path: &Path) -> Result<Self, OnnxError> {
+        let io = |error: std::io::Error| OnnxError::Io(error.to_string());
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MAX_FILE_BYTES {
+            return Err(OnnxError::NotOnnx(format!("a file of {size} bytes")));
+        }
+        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+    }
+
+    /// Reads a model from the bytes of an ONNX file.
+    ///
+    /// `Constant` nodes become initializers, initializers listed as inputs (old files) stay initializers only, nodes
+    /// are put into topological order.
+    ///
+    /// # Errors
+    /// If the bytes are no protobuf or no ONNX model; if weights lie in other files, are sparse, contradict their
+    /// declared shape, or are NaN or infinite; if names are given twice or never, or nodes form a cycle; if the model
+    /// has functions of its own.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, OnnxError> {
+        let proto = ModelProto::decode(bytes).map_err(|error| not_onnx(bytes, &error))?;
+        let graph = proto
+            .graph
+            .ok_or_else(|| OnnxError::NotOnnx("a file without a graph".to_owned()))?;
+        if !proto.functions.is_empty() {
+            return Err(OnnxError::Unsupported(
+                "functions inside the model".to_owned(),
+            ));
+        }
+        let opsets = proto
+            .opset_import
+            .into_iter()
+            .map(|opset| {
+                let domain = opset.domain.unwrap_or_default();
+                // "ai.onnx" is an alias of the default domain.
+                let domain = if domain == "ai.onnx" {
+                    String::new()
+                } else {
+                    domain
+                };
+                (domain, opset.version.unwrap_or_default())
+            })
+            .collect::<BTreeMap<_, _>>();
+        if !opsets.contains_key("") {
+            return Err(OnnxError::NotOnnx(
+                "no version of the operator set".to_owned(),
+            ));
+        }
+        Ok(Self {
+            ir_version: proto.ir_version.unwrap_or_default(),
+            opsets,
+            producer: proto.producer_name.unwrap_or_default(),
+            metadata: proto
+                .metadata_props
+                .into_iter()
+                .map(|entry| {
+                    (
+                        entry.key.unwrap_or_default(),
+                        entry.value.unwrap_or_default(),
+                    )
+                })
+                .collect(),
+            graph: read_graph(graph)?,
+        })
+    }
+}
+
+fn not_onnx(bytes: &[u8], error: &prost::DecodeError) -> OnnxError {
+    let head = bytes.get(..8).unwrap_or(bytes);
+    if head.starts_with(b"\x89HDF") {
+        return OnnxError::NotOnnx("an HDF5 file".to_owned());
+    }
+    if head.starts_with(b"PK\x03\x04") {
+        return OnnxError::NotOnnx("a zip archive".to_owned());
+    }
+    OnnxError::NotOnnx(format!("{} bytes that do not parse ({error})", bytes.len()))
+}
+
+fn read_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
+    if !proto.sparse_initializer.is_empty() {
+        return Err(OnnxError::Unsupported("sparse weights".to_owned()));
+    }
+    let mut initializers = BTreeMap::new();
+    for tensor in proto.initializer {
+        let name = tensor.name.clone().unwrap_or_default();
+        let tensor = read_tensor(&name, tensor)?;
+        if initializers.insert(name.clone(), tensor).is_some() {
+            return Err(OnnxError::Broken(format!("weight {name} is given twice")));
+        }
+    }
+    let mut nodes = Vec::new();
+    for node in proto.node {
+        let node = read_node(node)?;
+        match constant(&node)? {
+            Some((name, tensor)) => {
+                if initializers.insert(name.clone(), tensor).is_some() {
+                    return Err(OnnxError::Broken(format!("tensor {name} is given twice")));
+                }
+            }
+            None => nodes.push(node),
+        }
+    }
+    let values = |list: Vec<ValueInfoProto>| list.into_iter().map(read_value).collect();
+    let mut inputs: Vec<ValueInfo> = values(proto.input);
+    inputs.retain(|input| !initializers.contains_key(&input.name));
+    let mut graph = Graph {
+        name: proto.name.unwrap_or_default(),
+        nodes,
+        inputs,
+        outputs: values(proto.output),
+        value_info: values(proto.value_info),
+        initializers,
+    };
+    check_names(&graph)?;
+    graph.nodes = sort_nodes(std::mem::take(&mut graph.nodes), &known(&graph))?;
+    Ok(graph)
+}
+
+fn known(graph: &Graph) -> BTreeSet<String> {
+    let inputs = graph.inputs.iter().map(|input| input.name.clone());
+    inputs.chain(graph.initializers.keys().cloned()).collect()
+}
+
+fn check_names(graph: &Graph) -> Result<(), OnnxError> {
+    let mut seen = known(graph);
+    if seen.len() != graph.inputs.len() + graph.initializers.len() {
+        return Err(OnnxError::Broken("an input is given twice".to_owned()));
+    }
+    for name in graph.nodes.iter().flat_map(|node| &node.outputs) {
+        if !name.is_empty() && !seen.insert(name.clone()) {
+            return Err(OnnxError::Broken(format!("tensor {name} is made twice")));
+        }
+    }
+    for output in &graph.outputs {
+        if !seen.contains(&output.name) {
+            return Err(OnnxError::Broken(format!(
+                "nothing makes the output {}",
+                output.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn read_node(proto: NodeProto) -> Result<Node, OnnxError> {
+    let domain = proto.domain.unwrap_or_default();
+    let attributes = proto
+        .attribute
+        .iter()
+        .map(|bytes| read_attribute(bytes))
+        .collect::<Result<_, _>>()?;
+    Ok(Node {
+        name: proto.name.unwrap_or_default(),
+        op_type: proto.op_type.unwrap_or_default(),
+        domain: if domain == "ai.onnx" {
+            String::new()
+        } else {
+            domain
+        },
+        inputs: proto.input,
+        outputs: proto.output,
+        attributes,
+    })
+}
+
+fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), OnnxError> {
+    let proto = AttributeProto::decode(bytes).map_err(|error| {
+        OnnxError::NotOnnx(format!("an attribute that does not parse ({error})"))
+    })?;
+    let name = proto.name.clone().unwrap_or_default();
+    let value = match proto.r#type.unwrap_or_default() {
+        attribute_type::INT => Attribute::Int(proto.i.unwrap_or_default()),
+        attribute_type::FLOAT => Attribute::Float(proto.f.unwrap_or_default()),
+        attribute_type::STRING => Attribute::String(proto.s.unwrap_or_default()),
+        attribute_type::INTS => Attribute::Ints(proto.ints),
+        attribute_type::FLOATS => Attribute::Floats(proto.floats),
+        attribute_type::STRINGS => Attribute::Strings(proto.strings),
+        attribute_type::TENSOR => {
+            Attribute::Tensor(read_tensor(&name, proto.t.unwrap_or_default())?)
+        }
+        _ => Attribute::Opaque(bytes.to_vec()),
+    };
+    Ok((name, value))
+}
+
+/// The name and value of a `Constant` node.
+fn constant(node: &Node) -> Result<Option<(String, Tensor)>, OnnxError> {
+    if node.op_type != "Constant" || !node.domain.is_empty() {
+        return Ok(None);
+    }
+    let Some((kind, value)) = node.attributes.iter().next() else {
+        return Err(OnnxError::Broken(format!(
+            "constant {} without a value",
+            node.name
+        )));
+    };
+    let tensor = match value {
+        Attribute::Tensor(tensor) => tensor.clone(),
+        Attribute::Int(value) => Tensor::i64([], vec![*value]),
+        Attribute::Ints(values) => Tensor::i64([values.len()], values.clone()),
+        Attribute::Float(value) => Tensor::f32([], vec![*value]),
+        Attribute::Floats(values) => Tensor::f32([values.len()], values.clone()),
+        _ => {
+            return Err(OnnxError::Unsupported(format!(
+                "a constant given as {kind}"
+            )));
+        }
+    };
+    let name = node.outputs.first().cloned().unwrap_or_default();
+    Ok(Some((name, tensor)))
+}
+
+fn read_value(proto: ValueInfoProto) -> ValueInfo {
+    let tensor = proto.r#type.and_then(|kind| kind.tensor_type);
+    let element = tensor.as_ref().and_then(|tensor| tensor.elem_type);
+    let shape = tensor.and_then(|tensor| tensor.shape).map(|shape| {
+        shape
+            .dim
+            .into_iter()
+            .map(|dim| match (dim.dim_value, dim.dim_param) {
+                (Some(value), _) => usize::try_from(value).map_or(Dim::Unknown, Dim::Fixed),
+                (None, Some(name)) if !name.is_empty() => Dim::Symbol(name),
+                _ => Dim::Unknown,
+            })
+            .collect()
+    });
+    ValueInfo {
+        name: proto.name.unwrap_or_default(),
+        element: ElementType::from_number(element.unwrap_or_default()),
+        shape,
+    }
+}
+
+fn read_tensor(name: &str, proto: TensorProto) -> Result<Tensor, OnnxError> {
+    if proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty() {
+        return Err(OnnxError::Unsupported(format!(
+            "weight {name} in another file; save the model with its weights inside"
+        )));
+    }
+    let shape = proto
+        .dims
+        .iter()
+        .map(|&extent| {
+            usize::try_from(extent)
+                .map_err(|_| OnnxError::Broken(format!("weight {name} has extent {extent}")))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let count = shape
+        .iter()
+        .try_fold(1usize, |product, &extent| product.checked_mul(extent))
+        .ok_or_else(|| OnnxError::Broken(format!("weight {name} has shape {shape:?}")))?;
+    let data = read_data(proto)?;
+    let found = data.len();
+    if found != Some(count) {
+        return Err(OnnxError::Broken(format!(
+            "weight {name} of shape {shape:?} should hold {count} values, found {}",
+            found.map_or_else(|| "a broken number of bytes".to_owned(), |n| n.to_string())
+        )));
+    }
+    check_finite(name, &data)?;
+    Ok(Tensor { shape, data })
+}
+
+fn read_data(proto: TensorProto) -> Result<TensorData, OnnxError> {
+    let element = ElementType::from_number(proto.data_type.unwrap_or_default());
+    if let Some(raw) = proto.raw_data.filter(|raw| !raw.is_empty()) {
+        return read_raw(element, raw);
+    }
+    Ok(match element {
+        ElementType::F32 => TensorData::F32(proto.float_data),
+        ElementType::F64 => TensorData::F64(proto.double_data),
+        ElementType::I32 => TensorData::I32(proto.int32_data),
+        ElementType::I64 => TensorData::I64(proto.int64_data),
+        ElementType::Other(number) => other_typed(number, &proto.int32_data, &proto.uint64_data)?,
+    })
+}
+
+fn read_raw(element: ElementType, raw: Vec<u8>) -> Result<TensorData, OnnxError> {
+    let size = match element {
+        ElementType::F32 | ElementType::I32 => 4,
+        ElementType::F64 | ElementType::I64 => 8,
+        ElementType::Other(number) => return Ok(TensorData::Other(number, raw)),
+    };
+    if !raw.len().is_multiple_of(size) {
+        return Err(OnnxError::Broken(format!(
+            "a weight of {} bytes",
+            raw.len()
+        )));
+    }
+    Ok(match element {
+        ElementType::F32 => TensorData::F32(words(&raw, f32::from_le_bytes)),
+        ElementType::F64 => TensorData::F64(words(&raw, f64::from_le_bytes)),
+        ElementType::I32 => TensorData::I32(words(&raw, i32::from_le_bytes)),
+        _ => TensorData::I64(words(&raw, i64::from_le_bytes)),
+    })
+}
+
+fn words<T, const N: usize>(raw: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
+    let (whole, _) = raw.as_chunks::<N>();
+    whole.iter().map(|&bytes| from(bytes)).collect()
+}
+
+/// Narrow types travel in `int32_data`, the wide unsigned ones in `uint64_data`.
+fn other_typed(number: i32, narrow: &[i32], wide: &[u64]) -> Result<TensorData, OnnxError> {
+    let size = super::model::element_size(number)
+        .ok_or_else(|| OnnxError::Unsupported(format!("a weight of element type {number}")))?;
+    let raw = match size {
+        8 => wide.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        4 => wide
+            .iter()
+            .flat_map(|value| value.to_le_bytes().into_iter().take(4))
+            .collect(),
+        _ => narrow
+            .iter()
+            .flat_map(|value| value.to_le_bytes().into_iter().take(size))
+            .collect(),
+    };
+    Ok(TensorData::Other(number, raw))
+}
+
+/// NaN is refused anywhere, infinity anywhere but in a scalar (an open bound of `Clip`).
+fn check_finite(name: &str, data: &TensorData) -> Result<(), OnnxError> {
+    let scalar = data.len() == Some(1);
+    let bad = |value: f64| value.is_nan() || (value.is_infinite() && !scalar);
+    let found = match data {
+        TensorData::F32(values) => find(values.iter().map(|&value| f64::from(value)), bad),
+        TensorData::F64(values) => find(values.iter().copied(), bad),
+        _ => None,
+    };
+    match found {
+        None => Ok(()),
+        Some((position, value)) => Err(OnnxError::NotFinite {
+            tensor: name.to_owned(),
+            value: value.to_string(),
+            position,
+        }),
+    }
+}
+
+fn find(values: impl Iterator<Item = f64>, bad: impl Fn(f64) -> bool) -> Option<(usize, f64)> {
+    values.enumerate().find(|&(_, value)| bad(value))
+}

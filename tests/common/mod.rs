@@ -1,0 +1,5 @@
+//! What several test programs share.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
+
+pub mod networks;
