@@ -1,6 +1,9 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
 mod error;
+mod inspect;
+mod network;
+mod prune;
 mod sign;
 
 pub use error::{CliError, ExitCode};
@@ -76,6 +79,10 @@ impl GlobalArgs {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List the layers of a network and where it can be pruned.
+    Inspect(inspect::InspectArgs),
+    /// Take channels out of a network.
+    Prune(prune::PruneArgs),
     /// Make a key pair to sign bundles with.
     Keygen(sign::KeygenArgs),
     /// Sign a bundle.
@@ -99,6 +106,8 @@ pub fn main() -> std::process::ExitCode {
 
 fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
+        Command::Inspect(args) => inspect::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),

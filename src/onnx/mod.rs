@@ -2,9 +2,10 @@
 //!
 //! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
 //! (inference), [`ports`] (what a classifier takes and gives), [`site`] (what is pruned), [`cut`] (trunk and tail),
-//! [`prune`] (channels out).
+//! [`prune`] (channels out), [`describe`] (what `goodnet inspect` shows).
 
 pub mod cut;
+pub mod describe;
 mod error;
 pub mod graph;
 pub mod model;

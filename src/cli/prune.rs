@@ -1,0 +1,81 @@
+//! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
+
+use super::CliError;
+use super::network::NetworkArgs;
+use crate::domain::mask::ChannelMask;
+use crate::onnx::prune::{PruneMethod, Pruned, prune};
+use crate::onnx::site::{Site, default_site, find};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Take channels out of a network.
+///
+/// The channels are gone for real where the graph allows it; where it does not (a residual sum, say) the site is
+/// multiplied by a mask, and the command says why.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  goodnet prune --model badnet.onnx --site pool_3 --remove 0,26,27 --out pruned.onnx"
+)]
+pub struct PruneArgs {
+    /// ONNX file of an image classifier.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Tensor or layer whose channels go (default: the last pooling layer; `goodnet inspect` lists them).
+    #[arg(long, value_name = "NAME")]
+    pub site: Option<String>,
+    /// Channels to remove, counted from 0.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', required = true)]
+    pub remove: Vec<usize>,
+    /// ONNX file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Runs `goodnet prune`.
+///
+/// # Errors
+/// If the network, the site or a channel does not exist, or the file exists or cannot be written.
+pub(super) fn run(args: &PruneArgs) -> Result<(), CliError> {
+    if args.out.exists() && !args.force {
+        return Err(CliError::bad_input(format!(
+            "{}: exists already (replace it with --force)",
+            args.out.display()
+        )));
+    }
+    let network = NetworkArgs {
+        file: args.model.clone(),
+    };
+    let model = network.load()?;
+    let site = match &args.site {
+        Some(name) => find(&model, name),
+        None => default_site(&model),
+    };
+    let site = site.map_err(|error| network.bad(error))?;
+    let mask = ChannelMask::removing(site.channels, &args.remove)
+        .map_err(|error| network.bad(format!("site {}: {error}", site.tensor)))?;
+    let pruned = prune(&model, &site, &mask);
+    pruned
+        .model
+        .save(&args.out)
+        .map_err(|error| CliError::failed(format!("{}: {error}", args.out.display())))?;
+    report(args, &site, &mask, &pruned);
+    Ok(())
+}
+
+fn report(args: &PruneArgs, site: &Site, mask: &ChannelMask, pruned: &Pruned) {
+    let how = match (pruned.method, &pruned.reason) {
+        (PruneMethod::Removed, _) => "removed".to_owned(),
+        (PruneMethod::Masked, Some(reason)) => format!("masked, since {reason}"),
+        (PruneMethod::Masked, None) => "masked".to_owned(),
+    };
+    println!(
+        "{}: {} of {} channels of {} {how}",
+        args.out.display(),
+        mask.removed().len(),
+        site.channels,
+        site.tensor
+    );
+}
