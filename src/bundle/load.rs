@@ -176,6 +176,9 @@ fn check_records(path: &Path, manifest: &Manifest, sweep: &Sweep) -> Result<(), 
             labels.len()
         ));
     }
+    if let Err(error) = manifest.input.validate() {
+        return fail(format!("input: {error}"));
+    }
     let mut needed = vec![BADNET_FILE];
     needed.extend(manifest.reached().map(|(_, pruned)| pruned.file.as_str()));
     needed.extend(manifest.goodnet.iter().map(|record| record.file.as_str()));

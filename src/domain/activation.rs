@@ -26,7 +26,7 @@ pub enum ActivationError {
 
 /// Running mean activation of each channel.
 ///
-/// mean[c] = (1 / (B·H·W)) · Σ over b, h, w of a[b, c, h, w], summed in f64; every chunk of images adds its own sum,
+/// mean of c = (1 / (B·H·W)) · Σ over b, h, w of a(b, c, h, w), summed in f64; every chunk of images adds its own sum,
 /// so the result depends on the order of the images only through f64 rounding, and not on the number of threads.
 /// Source: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018, section 3.
 #[derive(Debug, Clone)]

@@ -1,0 +1,189 @@
+//! Labelled images: an HDF5 file in the lab's layout, or a folder of image files.
+//!
+//! A data set is read batch by batch, as often as one likes; memory does not depend on its size.
+
+mod error;
+mod folder;
+mod hdf5;
+
+pub use error::DataError;
+
+use super::image::{Limits, RgbImage8};
+use super::spec::InputSpec;
+use crate::tensor::Tensor;
+use folder::Folder;
+use hdf5::Hdf5;
+use std::path::{Path, PathBuf};
+
+/// How a data set is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOptions {
+    /// Leave out image files that cannot be read, instead of failing.
+    pub skip_bad: bool,
+    /// Limits on every image file.
+    pub limits: Limits,
+}
+
+/// A batch of preprocessed images with their labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledBatch {
+    /// (B, C, H, W) or (B, H, W, C), as the network wants it.
+    pub images: Tensor,
+    /// One label an image: the true label of a clean image, the target label of a backdoored one.
+    pub labels: Vec<u32>,
+}
+
+/// A data set that fits a network.
+#[derive(Debug, Clone)]
+pub struct DataSet {
+    path: PathBuf,
+    spec: InputSpec,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Hdf5(Hdf5),
+    Folder(Folder),
+}
+
+impl DataSet {
+    /// Opens the HDF5 file or the folder at `path` for a network that wants `spec` and has `classes` classes.
+    ///
+    /// # Errors
+    /// If it is neither, is empty, has images of another shape than the network's input (HDF5), or has labels that are
+    /// missing, no whole numbers, or not below `classes`.
+    pub fn open(
+        path: &Path,
+        options: &OpenOptions,
+        spec: &InputSpec,
+        classes: u32,
+    ) -> Result<Self, DataError> {
+        let source = if path.is_dir() {
+            Source::Folder(Folder::open(path, options, classes)?)
+        } else {
+            Source::Hdf5(Hdf5::open(path, spec)?)
+        };
+        let set = Self {
+            path: path.to_owned(),
+            spec: spec.clone(),
+            source,
+        };
+        set.check_labels(classes)?;
+        Ok(set)
+    }
+
+    fn check_labels(&self, classes: u32) -> Result<(), DataError> {
+        let labels = self.labels();
+        if labels.is_empty() {
+            return Err(DataError::new(&self.path, "expected images, found none"));
+        }
+        let Some(index) = labels.iter().position(|&label| label >= classes) else {
+            return Ok(());
+        };
+        let hint = if labels.iter().all(|&label| label > 0) {
+            "; the labels seem to begin with 1"
+        } else {
+            ""
+        };
+        Err(DataError::new(
+            &self.path,
+            format!(
+                "expected labels 0 to {}, found {} at image {index}{hint}",
+                classes - 1,
+                labels[index]
+            ),
+        ))
+    }
+
+    /// The same images for a network that wants `spec`, of the same size.
+    #[must_use]
+    pub fn with_spec(&self, spec: &InputSpec) -> Self {
+        Self {
+            spec: spec.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.labels().len() as u64
+    }
+
+    /// A data set is never empty: opening one fails then.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels().is_empty()
+    }
+
+    /// Name of the file or folder, without what is above it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.unwrap_or("data")
+    }
+
+    /// One label an image.
+    #[must_use]
+    pub fn labels(&self) -> &[u32] {
+        match &self.source {
+            Source::Hdf5(file) => file.labels(),
+            Source::Folder(folder) => folder.labels(),
+        }
+    }
+
+    /// Names of the classes, where the folder has them.
+    #[must_use]
+    pub fn label_names(&self) -> Option<&[String]> {
+        match &self.source {
+            Source::Hdf5(_) => None,
+            Source::Folder(folder) => folder.label_names(),
+        }
+    }
+
+    /// Image files that were left out because they cannot be read, each with the reason.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        match &self.source {
+            Source::Hdf5(_) => &[],
+            Source::Folder(folder) => folder.skipped(),
+        }
+    }
+
+    /// All images in their order, `size` at a time.
+    ///
+    /// # Errors
+    /// The iterator yields an error where reading or decoding fails, or a pixel is not finite, and ends after it.
+    pub fn batches(
+        &self,
+        size: usize,
+    ) -> Box<dyn Iterator<Item = Result<LabelledBatch, DataError>> + Send + '_> {
+        match &self.source {
+            Source::Hdf5(file) => Box::new(file.batches(&self.spec, size)),
+            Source::Folder(folder) => Box::new(folder.batches(&self.spec, size)),
+        }
+    }
+
+    /// The pixels of image `index`, if they are whole numbers 0..255.
+    ///
+    /// # Errors
+    /// If reading or decoding fails.
+    pub fn raw8(&self, index: u64) -> Result<Option<RgbImage8>, DataError> {
+        match &self.source {
+            Source::Hdf5(file) => file.raw8(index),
+            Source::Folder(folder) => folder.raw8(index).map(Some),
+        }
+    }
+
+    /// SHA-256 in lower-case hex: of the file, or over the sorted relative names and bytes of the folder's images.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn sha256(&self) -> Result<String, DataError> {
+        match &self.source {
+            Source::Hdf5(file) => file.sha256(),
+            Source::Folder(folder) => folder.sha256(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use std::io::Cursor;
+
+/// What a stranger's image may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub max_bytes: usize,
+    /// Pixels of the longer side.
+    pub max_side: u32,
+    /// Pixels in all.
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 10 << 20,
+            max_side: 8192,
+            max_pixels: 16_000_000,
+        }
+    }
+}
+
+/// An upright picture: 8-bit RGB, row by row, (H, W, 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RgbImage8 {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `height * width * 3` values 0..255.
+    pub pixels: Vec<u8>,
+}
+
+/// Why an image was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// Nothing was sent.
+    #[error("expected an image, found nothing")]
+    Empty,
+    /// Neither of the formats that goodnet reads.
+    #[error("expected a PNG, JPEG, WebP, BMP or GIF image, found another format")]
+    UnsupportedFormat,
+    /// The file or the picture is larger than the limits.
+    #[error("expected at most {limit}, found {found}")]
+    TooLarge {
+        /// The limit that was passed.
+        limit: String,
+        /// What was found.
+        found: String,
+    },
+    /// The file is damaged.
+    #[error("the image cannot be decoded: {0}")]
+    Damaged(String),
+}
+
+/// Bytes that decoding one pixel may take: four channels of 16 bits, twice (decoder and result).
+const BYTES_PER_PIXEL: u64 = 16;
+
+/// Decodes a PNG, JPEG, WebP, BMP or GIF (first frame), told apart by content.
+///
+/// EXIF orientation is applied, alpha is dropped without blending, 16-bit channels keep their upper 8 bits' worth, grey
+/// and palette become RGB.
+///
+/// # Errors
+/// If the bytes are no such image, are damaged, or pass `limits`; sizes are checked before pixels are decoded.
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty);
+    }
+    if bytes.len() > limits.max_bytes {
+        return Err(too_large(
+            format!("{} bytes", limits.max_bytes),
+            format!("{} bytes", bytes.len()),
+        ));
+    }
+    let format = sniff(bytes).ok_or(ImageError::UnsupportedFormat)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut allowed = image::Limits::default();
+    allowed.max_image_width = Some(limits.max_side);
+    allowed.max_image_height = Some(limits.max_side);
+    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
+    reader.limits(allowed);
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| refused(&error, limits))?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, limits)?;
+    // Orientation is a hint: a damaged EXIF block does not spoil the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture =
+        DynamicImage::from_decoder(decoder).map_err(|error| refused(&error, limits))?;
+    picture.apply_orientation(orientation);
+    let rgb = picture.into_rgb8();
+    Ok(RgbImage8 {
+        width: rgb.width(),
+        height: rgb.height(),
+        pixels: rgb.into_raw(),
+    })
+}
+
+fn sniff(bytes: &[u8]) -> Option<ImageFormat> {
+    let format = image::guess_format(bytes).ok()?;
+    let known = matches!(
+        format,
+        ImageFormat::Png
+            | ImageFormat::Jpeg
+            | ImageFormat::WebP
+            | ImageFormat::Bmp
+            | ImageFormat::Gif
+    );
+    known.then_some(format)
+}
+
+fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
+    if width == 0 || height == 0 {
+        return Err(ImageError::Damaged(format!(
+            "it is {width} x {height} pixels"
+        )));
+    }
+    if width.max(height) > limits.max_side {
+        return Err(too_large(
+            format!("{} pixels a side", limits.max_side),
+            format!("{width} x {height} pixels"),
+        ));
+    }
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(too_large(
+            format!("{} pixels", limits.max_pixels),
+            format!("{width} x {height} pixels"),
+        ));
+    }
+    Ok(())
+}
+
+fn refused(error: &image::ImageError, limits: &Limits) -> ImageError {
+    match error {
+        image::ImageError::Limits(reason) => too_large(
+            format!(
+                "{} pixels a side and {} in all",
+                limits.max_side, limits.max_pixels
+            ),
+            reason.to_string(),
+        ),
+        other => ImageError::Damaged(other.to_string()),
+    }
+}
+
+fn too_large(limit: String, found: String) -> ImageError {
+    ImageError::TooLarge { limit, found }
+}
