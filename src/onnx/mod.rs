@@ -4,6 +4,8 @@
 //! (inference), [`ports`] (what a classifier takes and gives), [`site`] (what is pruned), [`cut`] (trunk and tail),
 //! [`prune`] (channels out), [`describe`] (what `goodnet inspect` shows).
 
+mod axes;
+mod batch;
 pub mod cut;
 pub mod describe;
 mod error;

@@ -1,13 +1,11 @@
 //! What a classifier takes and gives, and the two edits that make any classifier usable: an open batch axis, and
 //! probabilities at the end.
 
+use super::batch::{BATCH, open_batch};
 use super::error::OnnxError;
-use super::model::{Dim, ElementType, Model, Node, TensorData, ValueInfo};
+use super::model::{ElementType, Model, Node, TensorData, ValueInfo};
 use super::shape::{Shape, infer};
 use crate::input::spec::Layout;
-
-/// Name that goodnet gives to the batch axis.
-const BATCH: &str = "n";
 
 /// The image input and the score output of a classifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,67 +97,14 @@ fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
 /// The model with an open batch axis and probabilities as its scores, ready for everything else.
 ///
 /// # Errors
-/// As [`ports`].
+/// As [`ports`]; [`OnnxError::Unsupported`] if the batch axis is fixed and cannot be opened.
 pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
     let mut model = model.clone();
-    open_batch(&mut model);
+    open_batch(&mut model.graph)?;
     ports(&model)?;
     end_in_probabilities(&mut model);
     model.graph.remove_unused();
     Ok(model)
-}
-
-/// Opens a batch axis that was exported with a fixed extent (torch writes 1).
-///
-/// Reshapes of image-dependent tensors to a constant shape that begins with the fixed extent are made to copy the
-/// batch instead.
-fn open_batch(model: &mut Model) {
-    let graph = &mut model.graph;
-    let [input] = graph.inputs.as_mut_slice() else {
-        return;
-    };
-    let Some(first) = input.shape.as_mut().and_then(|shape| shape.first_mut()) else {
-        return;
-    };
-    let fixed = match first {
-        Dim::Fixed(extent) => Some(*extent),
-        Dim::Symbol(_) | Dim::Unknown => None,
-    };
-    *first = Dim::Symbol(BATCH.to_owned());
-    let name = input.name.clone();
-    for output in &mut graph.outputs {
-        if let Some(first) = output.shape.as_mut().and_then(|shape| shape.first_mut()) {
-            *first = Dim::Symbol(BATCH.to_owned());
-        }
-    }
-    // Shapes inside the file state the fixed batch; they are inferred anew.
-    graph.value_info.clear();
-    let Some(fixed) = fixed else { return };
-    let image = graph.dependents(&[&name]);
-    for index in 0..graph.nodes.len() {
-        let node = &graph.nodes[index];
-        if !node.is("Reshape") || !node.inputs.first().is_some_and(|from| image.contains(from)) {
-            continue;
-        }
-        let Some(target) = node
-            .inputs
-            .get(1)
-            .and_then(|name| graph.initializers.get(name))
-        else {
-            continue;
-        };
-        let Some([first, rest @ ..]) = target.as_i64() else {
-            continue;
-        };
-        if usize::try_from(*first) != Ok(fixed) {
-            continue;
-        }
-        let patched = std::iter::once(0).chain(rest.iter().copied()).collect();
-        let patched = super::model::Tensor::i64([rest.len() + 1], patched);
-        let name = graph.fresh_name(&format!("{}_open", node.inputs[1]));
-        graph.initializers.insert(name.clone(), patched);
-        graph.nodes[index].inputs[1] = name;
-    }
 }
 
 /// Appends what turns the scores into probabilities, if they are none yet.

@@ -1,0 +1,133 @@
+//! Opening a batch axis that a file fixes, and making every Reshape follow it.
+
+use super::error::OnnxError;
+use super::model::{Dim, Graph, Node, Tensor};
+use super::shape::SymbolicShapes;
+
+/// Name that goodnet gives to the batch axis.
+pub(super) const BATCH: &str = "n";
+
+/// Opens the batch axis of the only input.
+///
+/// Exporters write a batch of 1 into Reshape targets, or compute the target from another tensor's shape. Where shape
+/// inference proves that the first extent is the batch, the target becomes a constant that copies it.
+///
+/// # Errors
+/// [`OnnxError::Unsupported`] if the scores keep a fixed batch: something in the graph depends on it.
+pub(super) fn open_batch(graph: &mut Graph) -> Result<(), OnnxError> {
+    let [input] = graph.inputs.as_mut_slice() else {
+        return Ok(());
+    };
+    let Some(first) = input.shape.as_mut().and_then(|shape| shape.first_mut()) else {
+        return Ok(());
+    };
+    let stated = std::mem::replace(first, batch());
+    for output in &mut graph.outputs {
+        if let Some(first) = output.shape.as_mut().and_then(|shape| shape.first_mut()) {
+            *first = batch();
+        }
+    }
+    // Shapes inside the file may state the fixed batch; they are inferred anew.
+    graph.value_info.clear();
+    let fixed = match stated {
+        Dim::Fixed(extent) => i64::try_from(extent).ok(),
+        Dim::Symbol(_) | Dim::Unknown => None,
+    };
+    let shapes = follow_batch(graph, fixed);
+    let still_fixed = |name: &str| matches!(shapes.get(name), Some([Dim::Fixed(_), ..]));
+    match graph
+        .outputs
+        .iter()
+        .find(|output| still_fixed(&output.name))
+    {
+        None => Ok(()),
+        Some(output) => Err(OnnxError::Unsupported(format!(
+            "a batch size fixed inside the graph (output {}); export with a dynamic batch axis",
+            output.name
+        ))),
+    }
+}
+
+fn batch() -> Dim {
+    Dim::Symbol(BATCH.to_owned())
+}
+
+/// Patches Reshape targets one by one, since each decides the shapes after it.
+fn follow_batch(graph: &mut Graph, fixed: Option<i64>) -> SymbolicShapes {
+    let mut shapes = SymbolicShapes::infer(graph);
+    for index in 0..graph.nodes.len() {
+        let Some(target) = open_target(graph, &graph.nodes[index], &shapes, fixed) else {
+            continue;
+        };
+        let name = graph.fresh_name(&format!("{}_open", graph.nodes[index].inputs[1]));
+        graph
+            .initializers
+            .insert(name.clone(), Tensor::i64([target.len()], target));
+        let node = &mut graph.nodes[index];
+        node.inputs[1] = name;
+        // The new target copies the batch by its 0.
+        node.attributes.remove("allowzero");
+        shapes = SymbolicShapes::infer(graph);
+    }
+    shapes
+}
+
+/// The target with a batch that is copied, where `node` is a Reshape that has another one and it is proven to be right.
+fn open_target(
+    graph: &Graph,
+    node: &Node,
+    shapes: &SymbolicShapes,
+    fixed: Option<i64>,
+) -> Option<Vec<i64>> {
+    if !node.is("Reshape") || node.inputs.len() != 2 {
+        return None;
+    }
+    let [first, rest @ ..] = shapes.get(&node.inputs[0])? else {
+        return None;
+    };
+    if *first != batch() {
+        return None;
+    }
+    match graph.initializers.get(&node.inputs[1]) {
+        Some(target) => constant_target(target.as_i64()?, rest, fixed?),
+        None => computed_target(shapes.get(&node.outputs[0])?),
+    }
+}
+
+/// A constant target that begins with the fixed batch: the rest must hold as many values as the input's rest.
+fn constant_target(target: &[i64], rest: &[Dim], fixed: i64) -> Option<Vec<i64>> {
+    let (first, wishes) = target.split_first()?;
+    if *first != fixed {
+        return None;
+    }
+    if !wishes.contains(&-1) {
+        let have = rest
+            .iter()
+            .try_fold(1_i64, |product, dim| product.checked_mul(number(dim)?))?;
+        let want = wishes
+            .iter()
+            .try_fold(1_i64, |product, wish| product.checked_mul(*wish))?;
+        if have != want {
+            return None;
+        }
+    }
+    Some(std::iter::once(0).chain(wishes.iter().copied()).collect())
+}
+
+/// A target that the graph computes: known if it is the batch and then numbers.
+fn computed_target(output: &[Dim]) -> Option<Vec<i64>> {
+    let (first, rest) = output.split_first()?;
+    if *first != batch() {
+        return None;
+    }
+    std::iter::once(Some(0))
+        .chain(rest.iter().map(number))
+        .collect()
+}
+
+fn number(dim: &Dim) -> Option<i64> {
+    match dim {
+        Dim::Fixed(extent) => i64::try_from(*extent).ok(),
+        Dim::Symbol(_) | Dim::Unknown => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! Values of the small integer tensors that carry extents to a `Reshape`.
+
+use super::super::model::{Dim, Tensor};
+use super::Context;
+use super::dims::axis;
+
+/// Longer integer constants carry no shape.
+const MAX_VALUES: usize = 8;
+
+/// Extents in a constant; -1 ("the rest", for a Reshape) becomes the largest number.
+pub(super) fn of_constant(tensor: &Tensor) -> Option<Vec<Dim>> {
+    let values = tensor
+        .as_i64()
+        .filter(|values| values.len() <= MAX_VALUES)?;
+    let extent = |&value: &i64| match value {
+        -1 => Some(Dim::Fixed(usize::MAX)),
+        value => usize::try_from(value).ok().map(Dim::Fixed),
+    };
+    values.iter().map(extent).collect()
+}
+
+/// Values of a node's first output.
+pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
+    let value =
+        |index: usize| -> Option<&[Dim]> { node.shapes.values(node.node.inputs.get(index)?) };
+    match node.node.op_type.as_str() {
+        "Shape" => shape(node),
+        "Gather" => gather(node, value(0)?),
+        "Slice" => slice(node, value(0)?),
+        "Concat" => {
+            let parts: Option<Vec<&[Dim]>> = (0..node.node.inputs.len()).map(value).collect();
+            parts.map(|parts| parts.concat())
+        }
+        "Identity" | "Cast" | "Unsqueeze" | "Squeeze" => value(0).map(<[Dim]>::to_vec),
+        _ => None,
+    }
+}
+
+fn shape(node: &Context<'_>) -> Option<Vec<Dim>> {
+    let dims = node.input(0)?;
+    let rank = i64::try_from(dims.len()).ok()?;
+    let bound = |value: i64| {
+        (if value < 0 {
+            value.saturating_add(rank)
+        } else {
+            value
+        })
+        .clamp(0, rank)
+    };
+    let start = usize::try_from(bound(node.node.int("start", 0))).ok()?;
+    let end = usize::try_from(bound(node.node.int("end", rank))).ok()?;
+    Some(dims.get(start..end)?.to_vec())
+}
+
+fn gather(node: &Context<'_>, values: &[Dim]) -> Option<Vec<Dim>> {
+    let indices = node.graph.initializers.get(node.node.inputs.get(1)?)?;
+    indices
+        .as_i64()?
+        .iter()
+        .map(|&index| Some(values[axis(index, values.len())?].clone()))
+        .collect()
+}
+
+fn slice(node: &Context<'_>, values: &[Dim]) -> Option<Vec<Dim>> {
+    let one = |index, name| match node.ints(index, name)?.as_slice() {
+        [value] => Some(*value),
+        _ => None,
+    };
+    if node.node.has_input(4) && one(4, "steps")? != 1 {
+        return None;
+    }
+    let length = values.len() as i64;
+    let bound = |value: i64| {
+        (if value < 0 {
+            value.saturating_add(length)
+        } else {
+            value
+        })
+        .clamp(0, length)
+    };
+    let start = usize::try_from(bound(one(1, "starts")?)).ok()?;
+    let end = usize::try_from(bound(one(2, "ends")?)).ok()?;
+    Some(values.get(start..end)?.to_vec())
+}
