@@ -1,1 +1,94 @@
-//! Other files to ONNX: Keras HDF5 today.
+//! Network files of any kind to the one internal form.
+//!
+//! The kind is told by content, not by name: ONNX, a whole Keras model in HDF5, or Keras weights alone for an
+//! architecture that the caller names.
+
+mod keras;
+
+use crate::onnx::{Model, OnnxError};
+use clap::ValueEnum;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Architectures that files with weights alone can be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Architecture {
+    /// The face network of the NYU CSAW-HackML-2020 lab 3: 55 x 47 RGB, conv_1 to conv_4, fc_1 and fc_2.
+    Deepid,
+}
+
+/// A network that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// The network.
+    pub model: Model,
+    /// `onnx`, `keras` or `keras-weights`.
+    pub format: &'static str,
+}
+
+/// A network file was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct FormatError {
+    /// The file.
+    pub path: PathBuf,
+    /// What was expected and what was found.
+    pub reason: String,
+}
+
+impl FormatError {
+    fn new(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Reads the network in `path`; `architecture` is needed for (and only used with) files of Keras weights alone.
+///
+/// # Errors
+/// If the file is neither ONNX nor Keras HDF5, is damaged, or uses a layer that goodnet does not know.
+pub fn read_model(
+    path: &Path,
+    architecture: Option<Architecture>,
+) -> Result<Imported, FormatError> {
+    let head = head(path)?;
+    if head.is_empty() {
+        return Err(FormatError::new(
+            path,
+            "expected a network, found an empty file",
+        ));
+    }
+    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
+        return keras::read(path, architecture).map_err(|reason| FormatError::new(path, reason));
+    }
+    if head.starts_with(b"PK\x03\x04") {
+        let reason = "expected ONNX or Keras HDF5, found a zip archive; save a .keras model as .h5, or export ONNX";
+        return Err(FormatError::new(path, reason));
+    }
+    let model = Model::load(path).map_err(|error| match error {
+        OnnxError::NotOnnx(found) => {
+            FormatError::new(path, format!("expected ONNX or Keras HDF5, found {found}"))
+        }
+        other => FormatError::new(path, other),
+    })?;
+    Ok(Imported {
+        model,
+        format: "onnx",
+    })
+}
+
+fn head(path: &Path) -> Result<Vec<u8>, FormatError> {
+    let io = |error: std::io::Error| FormatError::new(path, error);
+    let file = std::fs::File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_dir() {
+        return Err(FormatError::new(
+            path,
+            "expected a network file, found a directory",
+        ));
+    }
+    let mut head = Vec::new();
+    file.take(8).read_to_end(&mut head).map_err(io)?;
+    Ok(head)
+}

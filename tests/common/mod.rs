@@ -3,3 +3,5 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, missing_docs)]
 
 pub mod networks;
+pub mod parity;
+pub mod real;

@@ -43,7 +43,7 @@ impl Extents {
             let at = self.symbols.iter().position(|name| name == symbol)?;
             self.symbols.remove(at);
         }
-        if other.number == 0 || self.number % other.number != 0 {
+        if other.number == 0 || !self.number.is_multiple_of(other.number) {
             return None;
         }
         let number = self.number / other.number;

@@ -1,0 +1,123 @@
+//! The weights of a Keras file, by layer and name.
+
+use hdf5_pure::{Dataset, File, Group};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Groups below a layer that are followed; Keras nests a handful.
+const MAX_DEPTH: usize = 6;
+
+/// A file's weights: data sets of the layers' groups, found but not read yet.
+#[derive(Debug)]
+pub(super) struct Weights {
+    file_bytes: u64,
+    layers: BTreeMap<String, BTreeMap<String, RefCell<Dataset>>>,
+}
+
+/// One weight: shape and values in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Weight {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Vec<f32>,
+}
+
+impl Weights {
+    /// Finds the weights below `root`, one group a layer.
+    pub(super) fn open(file: &File, root: &Group) -> Result<Self, String> {
+        let mut layers = BTreeMap::new();
+        for name in names(root.groups())? {
+            let group = root.group(&name).map_err(|error| error.to_string())?;
+            let mut found = BTreeMap::new();
+            collect(&group, &mut found, 0)?;
+            layers.insert(name, found);
+        }
+        Ok(Self {
+            file_bytes: file.file_size(),
+            layers,
+        })
+    }
+
+    /// The shape of a weight, if the layer has it.
+    pub(super) fn shape(&self, layer: &str, weight: &str) -> Option<Vec<usize>> {
+        let dataset = self.layers.get(layer)?.get(weight)?.borrow();
+        let shape = dataset.shape().ok()?;
+        shape
+            .into_iter()
+            .map(|extent| usize::try_from(extent).ok())
+            .collect()
+    }
+
+    /// The weight `weight` of `layer`, which must have the shape `expected`.
+    pub(super) fn get(
+        &self,
+        layer: &str,
+        weight: &str,
+        expected: &[usize],
+    ) -> Result<Weight, String> {
+        let found = self
+            .shape(layer, weight)
+            .ok_or_else(|| format!("expected a weight `{weight}`, found none"))?;
+        if found != expected {
+            return Err(format!(
+                "expected `{weight}` of shape {expected:?}, found {found:?}"
+            ));
+        }
+        let count = expected
+            .iter()
+            .try_fold(1usize, |product, &extent| product.checked_mul(extent))
+            .ok_or_else(|| format!("`{weight}` has shape {expected:?}"))?;
+        // Weights hardly compress: a shape far beyond the file's size is made up.
+        if (count as u64) / 64 > self.file_bytes {
+            return Err(format!(
+                "`{weight}` declares {count} values in a file of {} bytes",
+                self.file_bytes
+            ));
+        }
+        let dataset = &self.layers[layer][weight];
+        let values = dataset
+            .borrow()
+            .read_f32()
+            .map_err(|error| format!("`{weight}`: {error}"))?;
+        if values.len() != count {
+            return Err(format!(
+                "expected {count} values in `{weight}`, found {}",
+                values.len()
+            ));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(format!(
+                "expected finite numbers in `{weight}`, found {} at {at}",
+                values[at]
+            ));
+        }
+        Ok(Weight {
+            shape: found,
+            values,
+        })
+    }
+}
+
+fn collect(
+    group: &Group,
+    found: &mut BTreeMap<String, RefCell<Dataset>>,
+    depth: usize,
+) -> Result<(), String> {
+    if depth > MAX_DEPTH {
+        return Err("groups are nested too deep".to_owned());
+    }
+    for name in names(group.datasets())? {
+        let dataset = group.dataset(&name).map_err(|error| error.to_string())?;
+        // Keras 2 writes "kernel:0", Keras 3 "kernel".
+        let short = name.split(':').next().unwrap_or_default().to_owned();
+        found.insert(short, RefCell::new(dataset));
+    }
+    for name in names(group.groups())? {
+        let inner = group.group(&name).map_err(|error| error.to_string())?;
+        collect(&inner, found, depth + 1)?;
+    }
+    Ok(())
+}
+
+fn names(names: Result<Vec<String>, hdf5_pure::Error>) -> Result<Vec<String>, String> {
+    names.map_err(|error| format!("expected a whole HDF5 file, found {error}"))
+}
