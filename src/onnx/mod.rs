@@ -2,15 +2,18 @@
 //!
 //! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
 //! (inference), [`ports`] (what a classifier takes and gives), [`site`] (what is pruned), [`cut`] (trunk and tail),
-//! [`prune`] (channels out), [`describe`] (what `goodnet inspect` shows).
+//! [`prune`] (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
+//! [`mod@fuse`] (the whole GoodNet as one graph).
 
 mod axes;
 mod batch;
 pub mod cut;
 pub mod describe;
 mod error;
+pub mod fuse;
 pub mod graph;
 pub mod model;
+pub mod optimize;
 pub mod ports;
 mod proto;
 pub mod prune;
@@ -20,5 +23,7 @@ pub mod site;
 mod write;
 
 pub use error::OnnxError;
+pub use fuse::{Fused, fuse};
 pub use model::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, TensorData, ValueInfo};
+pub use optimize::optimize;
 pub use ports::{Ports, ports, prepare};

@@ -1,0 +1,66 @@
+//! Tails side by side, each with its own nodes over the same constants: for networks whose tails cannot be stacked.
+
+use super::build::Builder;
+use crate::domain::mask::ChannelMask;
+use crate::onnx::prune::mask_site;
+use crate::onnx::site::Site;
+use crate::onnx::{Graph, Model, Node};
+use std::collections::BTreeSet;
+
+/// B's graph with one more tail for each mask; gives the tensor (n, (1 + T) * N) of all scores, B's first.
+///
+/// What does not depend on the site is computed once.
+pub(super) fn side_by_side(model: &Model, site: &Site, masks: &[ChannelMask]) -> (Graph, String) {
+    let mut graph = model.graph.clone();
+    let mut scores = vec![graph.outputs[0].name.clone()];
+    for (index, mask) in masks.iter().enumerate() {
+        let masked = mask_site(model, site, mask).graph;
+        scores.push(append_tail(&mut graph, &masked, &site.tensor, index));
+    }
+    let inputs: Vec<&str> = scores.iter().map(String::as_str).collect();
+    let mut builder = Builder {
+        graph: &mut graph,
+        opset: model.opset(),
+    };
+    let all = builder.concat(&inputs, "all_scores");
+    (graph, all)
+}
+
+/// Appends what depends on the site in `masked`, under names of its own; gives the name of its scores.
+fn append_tail(graph: &mut Graph, masked: &Graph, site: &str, index: usize) -> String {
+    let mut own: BTreeSet<String> = masked.dependents(&[site]);
+    own.remove(site);
+    let new_constants = masked
+        .initializers
+        .keys()
+        .filter(|name| !graph.initializers.contains_key(*name));
+    own.extend(new_constants.cloned());
+    let rename = |name: &String| {
+        if own.contains(name) {
+            format!("goodnet_pruned_{index}_{name}")
+        } else {
+            name.clone()
+        }
+    };
+    for (name, tensor) in masked
+        .initializers
+        .iter()
+        .filter(|(name, _)| own.contains(*name))
+    {
+        graph.initializers.insert(rename(name), tensor.clone());
+    }
+    let tail = masked
+        .nodes
+        .iter()
+        .filter(|node| node.outputs.iter().any(|o| own.contains(o)));
+    for node in tail {
+        let node = Node {
+            name: format!("goodnet_pruned_{index}_{}", node.name),
+            inputs: node.inputs.iter().map(rename).collect(),
+            outputs: node.outputs.iter().map(rename).collect(),
+            ..node.clone()
+        };
+        graph.nodes.push(node);
+    }
+    rename(&masked.outputs[0].name)
+}

@@ -1,0 +1,119 @@
+//! Who makes and who reads a tensor, and what a convolution is made of.
+
+use crate::onnx::{Attribute, Graph, Node, Tensor};
+
+/// Positions of the nodes that read `tensor`, once for each node.
+pub(in crate::onnx) fn readers(graph: &Graph, tensor: &str) -> Vec<usize> {
+    graph
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.inputs.iter().any(|input| input == tensor))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Position of the node that makes `tensor`.
+pub(in crate::onnx) fn maker(graph: &Graph, tensor: &str) -> Option<usize> {
+    graph
+        .nodes
+        .iter()
+        .position(|node| node.outputs.iter().any(|output| output == tensor))
+}
+
+/// Does exactly one node read `tensor`, and nobody outside the graph?
+pub(in crate::onnx) fn is_read_once(graph: &Graph, tensor: &str) -> bool {
+    !graph.is_output(tensor) && readers(graph, tensor).len() == 1
+}
+
+/// Are all of these integer-list attributes absent or equal to `value` throughout?
+pub(in crate::onnx) fn ints_are(node: &Node, names: &[&str], value: i64) -> bool {
+    names.iter().all(|name| {
+        node.ints(name)
+            .is_none_or(|list| list.iter().all(|&entry| entry == value))
+    })
+}
+
+/// Is the padding written out, as opposed to left to the input's size?
+pub(in crate::onnx) fn has_explicit_padding(node: &Node) -> bool {
+    match node.attributes.get("auto_pad") {
+        None => true,
+        Some(Attribute::String(mode)) => mode == b"NOTSET",
+        Some(_) => false,
+    }
+}
+
+/// Weights and bias of an ungrouped two-dimensional convolution over constants.
+#[derive(Debug, Clone)]
+pub(in crate::onnx) struct Kernel {
+    /// (O, I, KH, KW).
+    pub(in crate::onnx) shape: [usize; 4],
+    /// Row-major weights.
+    pub(in crate::onnx) weights: Vec<f32>,
+    /// (O), zeros where the node has none.
+    pub(in crate::onnx) bias: Vec<f32>,
+}
+
+impl Kernel {
+    /// Reads the kernel of `node`; none where the node is anything else.
+    pub(in crate::onnx) fn of(graph: &Graph, node: &Node) -> Option<Self> {
+        if !node.is("Conv") || node.int("group", 1) != 1 {
+            return None;
+        }
+        let weights = graph.initializers.get(node.inputs.get(1)?)?;
+        let shape: [usize; 4] = weights.shape.as_slice().try_into().ok()?;
+        let bias = match node.inputs.get(2).filter(|name| !name.is_empty()) {
+            Some(name) => graph.initializers.get(name)?.as_f32()?.to_vec(),
+            None => vec![0.0; shape[0]],
+        };
+        Some(Self {
+            shape,
+            weights: weights.as_f32()?.to_vec(),
+            bias,
+        })
+    }
+
+    /// Weights of one output channel.
+    pub(in crate::onnx) fn filter_len(&self) -> usize {
+        self.shape[1] * self.shape[2] * self.shape[3]
+    }
+
+    /// The kernel of output channels `range` alone.
+    pub(in crate::onnx) fn filters(&self, range: std::ops::Range<usize>) -> Self {
+        let len = self.filter_len();
+        let [_, inputs, height, width] = self.shape;
+        Self {
+            shape: [range.len(), inputs, height, width],
+            weights: self.weights[range.start * len..range.end * len].to_vec(),
+            bias: self.bias[range].to_vec(),
+        }
+    }
+
+    /// The kernel that reads only input channels `range`.
+    pub(in crate::onnx) fn reading(&self, range: &std::ops::Range<usize>) -> Self {
+        let [outputs, inputs, height, width] = self.shape;
+        let area = height * width;
+        let weights = self
+            .weights
+            .chunks_exact((inputs * area).max(1))
+            .flat_map(|filter| &filter[range.start * area..range.end * area])
+            .copied()
+            .collect();
+        Self {
+            shape: [outputs, range.len(), height, width],
+            weights,
+            bias: self.bias.clone(),
+        }
+    }
+
+    /// Adds the constants to the graph under names like `stem_weight`; gives the names of weights and bias.
+    pub(in crate::onnx) fn store(self, graph: &mut Graph, stem: &str) -> (String, String) {
+        let weight = graph.fresh_name(&format!("{stem}_weight"));
+        let tensor = Tensor::f32(self.shape, self.weights);
+        graph.initializers.insert(weight.clone(), tensor);
+        let bias = graph.fresh_name(&format!("{stem}_bias"));
+        let tensor = Tensor::f32([self.bias.len()], self.bias);
+        graph.initializers.insert(bias.clone(), tensor);
+        (weight, bias)
+    }
+}
