@@ -51,6 +51,13 @@ impl Builder<'_> {
         self.push(node);
     }
 
+    /// Appends a `Relu`; gives the name of its output.
+    pub(super) fn relu(&mut self, input: &str) -> String {
+        let output = self.fresh(&format!("{input}_relu"));
+        self.push(Node::new("Relu", &[input], &[&output]));
+        output
+    }
+
     /// Appends a `Concat` along axis 1; gives the name of its output.
     pub(super) fn concat(&mut self, inputs: &[&str], stem: &str) -> String {
         let output = self.fresh(stem);

@@ -7,7 +7,7 @@
 use super::build::{Builder, as_i64};
 use crate::domain::mask::ChannelMask;
 use crate::onnx::optimize::CHANNEL_BLOCK;
-use crate::onnx::optimize::lookup::Kernel;
+use crate::onnx::optimize::lookup::{Kernel, is_read_once, readers};
 use crate::onnx::shape::Shapes;
 use crate::onnx::site::Site;
 use crate::onnx::{Attribute, Graph, Node, Tensor};
@@ -16,8 +16,15 @@ use std::collections::BTreeMap;
 /// How a node of the tail is shared, by the name of its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Share {
-    /// A convolution of the site; the extents (O, H, W) of its output.
-    Conv([usize; 3]),
+    /// A convolution of the site.
+    Conv {
+        /// Extents (O, H, W) of its output.
+        extents: [usize; 3],
+        /// Output of the rectifier that alone reads it: it goes before the joining, where runtimes fuse it.
+        relu: Option<String>,
+    },
+    /// A rectifier that stands with its convolution.
+    Joined,
     /// A flattening of the site that only products read: stays as it is.
     Flatten,
     /// A product of the flattened site with a constant matrix.
@@ -64,7 +71,10 @@ impl<'a> FirstLayers<'a> {
         {
             let output = node.outputs[0].as_str();
             if let Some(extents) = conv_extents(graph, shapes, node) {
-                shares.insert(output, Share::Conv(extents));
+                let relu = only_relu(graph, output);
+                shares.extend(relu.map(|relu| (relu, Share::Joined)));
+                let relu = relu.map(str::to_owned);
+                shares.insert(output, Share::Conv { extents, relu });
             } else if let Some(products) = products(graph, node) {
                 shares.insert(output, Share::Flatten);
                 shares.extend(products.map(|product| (product, Share::Product)));
@@ -73,33 +83,42 @@ impl<'a> FirstLayers<'a> {
         shares
     }
 
-    /// Appends a convolution of the site as the stacked batch.
-    pub(super) fn conv(&mut self, builder: &mut Builder<'_>, node: &Node, extents: &[usize; 3]) {
+    /// Appends a convolution of the site, and its rectifier, as the stacked batch.
+    pub(super) fn conv(
+        &mut self,
+        builder: &mut Builder<'_>,
+        node: &Node,
+        extents: &[usize; 3],
+        relu: Option<&str>,
+    ) {
         let Some(kernel) = Kernel::of(builder.graph, node) else {
             return;
         };
         let output = &node.outputs[0];
-        let whole = builder.fresh(&format!("{output}_badnet"));
+        let mut whole = builder.fresh(&format!("{output}_badnet"));
         builder.push(Node {
             outputs: vec![whole.clone()],
             ..node.clone()
         });
         let gathered = self.gathered(builder);
-        let (weight, bias) = self
-            .narrowed(&kernel)
-            .store(builder.graph, &format!("{output}_pruned"));
-        let pruned = builder.fresh(&format!("{output}_pruned"));
+        let stem = format!("{output}_pruned");
+        let (weight, bias) = self.narrowed(&kernel).store(builder.graph, &stem);
+        let mut pruned = builder.fresh(&stem);
         let mut inputs = vec![gathered, weight, bias];
         inputs.truncate(node.inputs.len());
         builder.push(Node {
-            name: pruned.clone(),
             inputs,
             outputs: vec![pruned.clone()],
             ..node.clone()
         });
+        if relu.is_some() {
+            whole = builder.relu(&whole);
+            pruned = builder.relu(&pruned);
+        }
         let both = builder.concat(&[&whole, &pruned], &format!("{output}_both"));
         let [channels, height, width] = extents.map(as_i64);
-        builder.reshape_to(&both, &[-1, channels, height, width], output);
+        let shape = [-1, channels, height, width];
+        builder.reshape_to(&both, &shape, relu.unwrap_or(output));
     }
 
     /// Appends a product of the flattened site as the stacked batch.
@@ -128,7 +147,6 @@ impl<'a> FirstLayers<'a> {
         let mut product = node.clone();
         product.attributes.remove("transB");
         builder.push(Node {
-            name: pruned.clone(),
             inputs,
             outputs: vec![pruned.clone()],
             ..product
@@ -269,6 +287,13 @@ fn conv_extents(graph: &Graph, shapes: &Shapes, node: &Node) -> Option<[usize; 3
         &[_, Some(channels), Some(height), Some(width)] => Some([channels, height, width]),
         _ => None,
     }
+}
+
+/// Output of the rectifier that is the only reader of `tensor`.
+fn only_relu<'g>(graph: &'g Graph, tensor: &str) -> Option<&'g str> {
+    let reader = &graph.nodes[*readers(graph, tensor).first()?];
+    let alone = is_read_once(graph, tensor) && reader.is("Relu");
+    alone.then(|| reader.outputs[0].as_str())
 }
 
 /// Outputs of the nodes that read a `Flatten`, if every one of them is a product with a constant matrix.

@@ -20,6 +20,7 @@ mod stack;
 
 pub use rule::{BADNET_OUTPUT, PRUNED_OUTPUT, VERDICT_OUTPUT};
 
+use super::optimize::lookup::name_nodes;
 use super::optimize::{has_control_flow, optimize};
 use super::shape::infer;
 use super::site::Site;
@@ -76,6 +77,7 @@ pub fn fuse(badnet: &Model, site: &Site, masks: &[ChannelMask]) -> Result<Fused,
     };
     rule::append(&mut builder, &scores, masks.len(), classes);
     graph.remove_unused();
+    name_nodes(&mut graph);
     model.graph = graph;
     Ok(Fused {
         model,

@@ -55,7 +55,6 @@ fn append_tail(graph: &mut Graph, masked: &Graph, site: &str, index: usize) -> S
         .filter(|node| node.outputs.iter().any(|o| own.contains(o)));
     for node in tail {
         let node = Node {
-            name: format!("goodnet_pruned_{index}_{}", node.name),
             inputs: node.inputs.iter().map(rename).collect(),
             outputs: node.outputs.iter().map(rename).collect(),
             ..node.clone()

@@ -39,7 +39,10 @@ pub(super) fn stack(
     let mut first = FirstLayers::new(site, masks);
     for node in tail {
         match shares.get(node.outputs[0].as_str()) {
-            Some(Share::Conv(out)) => first.conv(&mut builder, node, out),
+            Some(Share::Conv { extents, relu }) => {
+                first.conv(&mut builder, node, extents, relu.as_deref());
+            }
+            Some(Share::Joined) => {}
             Some(Share::Product) => first.product(&mut builder, node),
             Some(Share::Flatten) => builder.push(node.clone()),
             None => {

@@ -26,6 +26,13 @@ pub(in crate::onnx) fn is_read_once(graph: &Graph, tensor: &str) -> bool {
     !graph.is_output(tensor) && readers(graph, tensor).len() == 1
 }
 
+/// Names every node after its first output: ONNX Runtime refuses a graph in which two nodes have one name.
+pub(in crate::onnx) fn name_nodes(graph: &mut Graph) {
+    for node in &mut graph.nodes {
+        node.name = node.outputs.first().cloned().unwrap_or_default();
+    }
+}
+
 /// Are all of these integer-list attributes absent or equal to `value` throughout?
 pub(in crate::onnx) fn ints_are(node: &Node, names: &[&str], value: i64) -> bool {
     names.iter().all(|name| {

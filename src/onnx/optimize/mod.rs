@@ -18,7 +18,7 @@ const OPSETS: std::ops::RangeInclusive<i64> = 13..=22;
 
 /// Rewrites `model` for speed, with standard operators only.
 ///
-/// Inputs and outputs keep their names and shapes. Every tensor in `keep` stays under its name, though channels may
+/// Inputs and outputs keep their names and shapes; nodes are named after their first output. Every tensor in `keep` stays under its name, though channels may
 /// be added after the last one; channel c stays channel c. A model of an operator set outside 13..=22 or with control
 /// flow stays as it is.
 #[must_use]
@@ -32,6 +32,7 @@ pub fn optimize(model: &Model, keep: &[&str]) -> Model {
     remainder::split(&mut model.graph, keep);
     channels::pad(&mut model.graph);
     pooling::separate(&mut model.graph);
+    lookup::name_nodes(&mut model.graph);
     model
 }
 

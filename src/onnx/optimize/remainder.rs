@@ -3,12 +3,13 @@
 //! Blocked kernels compute whole blocks: 20 channels cost as much as 32, once where they are made and again in every
 //! tap of the next layer. For `Conv -> [Relu] -> MaxPool (a x b, stride a x b) -> Conv` the remainder of r channels
 //! with r * a * b <= block fills one block in another way: one convolution of stride a x b computes the a * b
-//! positions of each pooling window as a * b * r channels, and their element-wise maximum is the pooled remainder.
+//! positions of each pooling window as a * b * r channels, and the maximum over the positions is the pooled remainder.
 //! The next layer is linear, so it becomes the sum of a convolution over the whole blocks and one over the remainder.
 
 use super::CHANNEL_BLOCK;
 use super::lookup::{Kernel, has_explicit_padding, ints_are, is_read_once, maker, readers};
 
+use crate::onnx::shape::infer;
 use crate::onnx::{Attribute, Graph, Node, Tensor};
 
 /// Positions of the nodes of one place to rewrite, and what they compute.
@@ -23,6 +24,8 @@ struct Place {
     next_kernel: Kernel,
     /// Channels in whole blocks.
     whole: usize,
+    /// Height and width after the pooling.
+    pooled: [usize; 2],
 }
 
 /// Rewrites every place where it applies and no tensor of `keep` would go.
@@ -55,6 +58,9 @@ fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
     let next_kernel = Kernel::of(graph, &graph.nodes[next])?;
     let channels = kernel.shape[0];
     let rest = channels % CHANNEL_BLOCK;
+    let &[_, _, Some(height), Some(width)] = infer(graph).get(output)?.as_slice() else {
+        return None;
+    };
     let steps_by_one = ints_are(&graph.nodes[conv], &["strides", "dilations"], 1);
     let fits = rest > 0 && rest * window[0] * window[1] <= CHANNEL_BLOCK;
     (channels > CHANNEL_BLOCK && fits && steps_by_one && has_explicit_padding(&graph.nodes[conv]))
@@ -67,6 +73,7 @@ fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
             kernel,
             next_kernel,
             whole: channels - rest,
+            pooled: [height, width],
         })
 }
 
@@ -135,21 +142,35 @@ fn rest_path(graph: &mut Graph, place: &Place, stem: &str) -> (Vec<Node>, String
     let conv = convolution(&graph.nodes[place.conv], [&weight, &bias], &made)
         .with("strides", Attribute::Ints(strides));
     let mut nodes = vec![conv];
-    let rectified = rectify(graph, place, &mut nodes, made);
 
-    let parts: Vec<String> = (0..positions)
-        .map(|position| graph.fresh_name(&format!("{stem}_rest_at_{position}")))
-        .collect();
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let sizes = graph.fresh_name(&format!("{stem}_rest_sizes"));
-    let each = vec![as_i64(channels - place.whole); positions];
-    graph
-        .initializers
-        .insert(sizes.clone(), Tensor::i64([positions], each));
-    nodes.push(Node::new("Split", &[&rectified, &sizes], &parts).with("axis", Attribute::Int(1)));
-    let pooled = graph.fresh_name(&format!("{stem}_rest_pooled"));
-    nodes.push(Node::new("Max", &parts, &[&pooled]));
+    // The positions lie one after the other: as rows of a matrix they are pooled without moving them.
+    let rest = channels - place.whole;
+    let plane = place.pooled[0] * place.pooled[1];
+    let rows = [0, 1, as_i64(positions), as_i64(rest * plane)];
+    let rows = reshape(graph, &mut nodes, &made, &rows);
+    let highest = graph.fresh_name(&format!("{stem}_rest_highest"));
+    let window = vec![as_i64(positions), 1];
+    let pool = Node::new("MaxPool", &[&rows], &[&highest]);
+    nodes.push(pool.with("kernel_shape", Attribute::Ints(window)));
+    let rectified = rectify(graph, place, &mut nodes, highest);
+    let image = [
+        0,
+        as_i64(rest),
+        as_i64(place.pooled[0]),
+        as_i64(place.pooled[1]),
+    ];
+    let pooled = reshape(graph, &mut nodes, &rectified, &image);
     (nodes, pooled)
+}
+
+/// Appends a `Reshape`; gives the name of its output.
+fn reshape(graph: &mut Graph, nodes: &mut Vec<Node>, input: &str, shape: &[i64]) -> String {
+    let output = graph.fresh_name(&format!("{input}_reshaped"));
+    let name = graph.fresh_name(&format!("{output}_shape"));
+    let shape = Tensor::i64([shape.len()], shape.to_vec());
+    graph.initializers.insert(name.clone(), shape);
+    nodes.push(Node::new("Reshape", &[input, &name], &[&output]));
+    output
 }
 
 /// Appends the rectifier if the place has one; gives the name of its output.

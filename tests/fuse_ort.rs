@@ -1,0 +1,84 @@
+//! The fused graph on ONNX Runtime (on tract where its library is not found): the same answers as the networks one by one.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{fusing, networks};
+use goodnet::domain::mask::ChannelMask;
+use goodnet::engine::{BackendChoice, Engine};
+use goodnet::onnx::fuse;
+use goodnet::onnx::site::{Site, find};
+use goodnet::tensor::Tensor;
+use proptest::prelude::*;
+
+fn engine() -> Engine {
+    Engine::start(&BackendChoice::Auto).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn every_kind_of_tail_answers_as_the_networks_one_by_one(seed in any::<u64>(), kind in 0..networks::ALL.len()) {
+        fusing::small_network_case(&engine(), seed, kind);
+    }
+
+    #[test]
+    fn a_network_like_the_labs_answers_as_the_networks_one_by_one(seed in any::<u64>()) {
+        fusing::lab_like_case(&engine(), seed);
+    }
+}
+
+#[test]
+fn a_tie_goes_to_the_lower_class() {
+    fusing::a_tie_goes_to_the_lower_class(&engine());
+}
+
+#[test]
+fn what_cannot_be_fused_is_refused_with_the_reason() {
+    let mut random = networks::Random(1);
+    let model = fusing::lab_like([20, 40, 40], 5, &mut random);
+    let site = find(&model, "pool_3").unwrap();
+    let refusal =
+        |site: &Site, masks: &[ChannelMask]| fuse(&model, site, masks).unwrap_err().to_string();
+    let none = refusal(&site, &[]);
+    assert_eq!(
+        none,
+        "site pool_3: expected at least one pruned network to fuse"
+    );
+    let narrow = refusal(&site, &[ChannelMask::keep_all(39)]);
+    assert_eq!(
+        narrow,
+        "site pool_3: expected masks of 40 channels, found 39"
+    );
+    let elsewhere = Site {
+        tensor: "nowhere".to_owned(),
+        ..site
+    };
+    let lost = refusal(&elsewhere, &[ChannelMask::keep_all(40)]);
+    assert!(
+        lost.starts_with("site nowhere: expected a tensor inside the network"),
+        "{lost}"
+    );
+}
+
+#[test]
+fn inner_tensors_named_like_the_outputs_are_renamed() {
+    let mut random = networks::Random(2);
+    let mut model = fusing::lab_like([20, 40, 40], 5, &mut random);
+    for node in &mut model.graph.nodes {
+        for name in node.inputs.iter_mut().chain(&mut node.outputs) {
+            match name.as_str() {
+                "sum" => *name = "verdict".to_owned(),
+                "scores" => *name = "badnet_probabilities".to_owned(),
+                _ => {}
+            }
+        }
+    }
+    model.graph.outputs[0].name = "badnet_probabilities".to_owned();
+    let site = find(&model, "pool_3").unwrap();
+    let masks = [ChannelMask::removing(40, &[1, 2, 3]).unwrap()];
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    fusing::assert_answers_as_separate_networks(&engine(), &model, &site, &masks, &images);
+}
