@@ -7,9 +7,9 @@
 //! image -> trunk -> site (n, C, H, W) -> times the masks (1 + T, C) -> (n * (1 + T), C, H, W) -> tail -> rule
 //! ```
 //!
-//! In reading order: [`build`] (appending nodes), [`batchwise`] (may this tail be stacked?), [`stack`], [`first`] (its
-//! first layers without the removed channels), [`parallel`] (tails side by side where stacking is impossible),
-//! [`rule`] (the outputs).
+//! In reading order: `build` (appending nodes), `batchwise` (may this tail be stacked?), `stack`, `first` (its
+//! first layers without the removed channels), `parallel` (tails side by side where stacking is impossible),
+//! `rule` (the outputs).
 
 mod batchwise;
 mod build;

@@ -1,6 +1,6 @@
 //! Exact rewrites that make a graph cheaper to run; each leaves the outputs as they were, up to rounding.
 //!
-//! In reading order: [`lookup`] (who makes and who reads a tensor), [`remainder`], [`channels`], [`pooling`]. Where a
+//! In reading order: `lookup` (who makes and who reads a tensor), `remainder`, `channels`, `pooling`. Where a
 //! rewrite does not apply, it leaves the graph alone. What each one buys is in `docs/BENCHMARKS.md`.
 
 mod channels;

@@ -31,7 +31,7 @@ struct Place {
 /// Rewrites every place where it applies and no tensor of `keep` would go.
 pub(super) fn split(graph: &mut Graph, keep: &[&str]) {
     while let Some(place) = (0..graph.nodes.len()).find_map(|pool| find(graph, pool, keep)) {
-        rewrite(graph, place);
+        rewrite(graph, &place);
     }
     graph.remove_unused();
 }
@@ -95,14 +95,14 @@ fn window(node: &Node) -> Option<[usize; 2]> {
     (plain && apart && window[0] * window[1] > 1).then_some(window)
 }
 
-fn rewrite(graph: &mut Graph, place: Place) {
+fn rewrite(graph: &mut Graph, place: &Place) {
     let channels = place.kernel.shape[0];
     let stem = graph.nodes[place.conv].outputs[0].clone();
-    let (main, pooled_main) = main_path(graph, &place, &stem);
-    let (rest, pooled_rest) = rest_path(graph, &place, &stem);
+    let (main, pooled_main) = main_path(graph, place, &stem);
+    let (rest, pooled_rest) = rest_path(graph, place, &stem);
     let whole = (pooled_main.as_str(), 0..place.whole);
     let remainder = (pooled_rest.as_str(), place.whole..channels);
-    let next = sum_of_parts(graph, &place, [whole, remainder]);
+    let next = sum_of_parts(graph, place, [whole, remainder]);
 
     // Later positions first, so that the earlier ones still hold.
     graph.nodes.splice(place.next..=place.next, next);
@@ -247,4 +247,28 @@ fn at_each_position(kernel: &Kernel, window: [usize; 2]) -> Kernel {
 
 fn as_i64(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_moved_to_each_position_of_the_window() {
+        let kernel = Kernel {
+            shape: [1, 1, 2, 1],
+            weights: vec![5.0, 7.0],
+            bias: vec![0.5],
+        };
+        let moved = at_each_position(&kernel, [2, 2]);
+        assert_eq!(moved.shape, [4, 1, 3, 2]);
+        assert_eq!(moved.bias, [0.5; 4]);
+        let positions = [
+            [5.0, 0.0, 7.0, 0.0, 0.0, 0.0],
+            [0.0, 5.0, 0.0, 7.0, 0.0, 0.0],
+            [0.0, 0.0, 5.0, 0.0, 7.0, 0.0],
+            [0.0, 0.0, 0.0, 5.0, 0.0, 7.0],
+        ];
+        assert_eq!(moved.weights, positions.concat());
+    }
 }
