@@ -7,8 +7,11 @@
 //! pixel lies in a tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see),
 //! [`threshold`] (from clean scores to a threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a
 //! band of the image carry its label?), [`strip`] (does the label survive blending?), [`suspects`] (which labels look
-//! like an attacker's target?).
+//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`calibrate`] (offline), [`checker`] (online).
 
+pub mod artefacts;
+pub mod calibrate;
+pub mod checker;
 pub mod classify;
 pub mod clean;
 pub mod donors;
@@ -20,6 +23,9 @@ pub mod suspects;
 pub mod threshold;
 pub mod transplant;
 
+pub use artefacts::Artefacts;
+pub use calibrate::{CalibrateOptions, calibrate};
+pub use checker::{CheckResult, Checker, Outcome};
 pub use classify::{Classify, SessionClassifier};
 pub use clean::CleanSet;
 pub use policy::Policy;

@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 pub struct Rule {
     /// Blends N.
     pub blends: usize,
-    /// Blends tried in one batch.
+    /// An image whose label none of the first `screen` blends keeps is passed: with a trigger that survives a share p
+    /// of blends this misses (1 - p)^screen of the attacks, and spares most clean images the other blends.
+    pub screen: usize,
+    /// Blends tried in one batch after the screen.
     pub step: usize,
 }
 
@@ -25,13 +28,14 @@ impl Default for Rule {
     fn default() -> Self {
         Self {
             blends: 64,
-            step: 8,
+            screen: 2,
+            step: 4,
         }
     }
 }
 
 /// Blends `image`, which B answers with `class`, with `donors` until the decision is clear: `needed` blends keep
-/// `class`, or too many do not.
+/// `class`, or too many do not, or none of the screen does.
 ///
 /// With fewer donors than `rule.blends` the needed count shrinks in proportion, rounded up; with none nothing is
 /// flagged.
@@ -54,20 +58,37 @@ pub fn check<C: Classify>(
         hits: 0,
         forward_passes: 0,
     };
-    while trial.forward_passes < blends && trial.hits + (blends - trial.forward_passes) >= needed {
-        let end = (trial.forward_passes + rule.step.max(1)).min(blends);
+    while !trial.flagged && is_open(&trial, rule.screen, blends, needed) {
+        let step = match trial.forward_passes {
+            0 => rule.screen,
+            _ => rule.step,
+        };
+        let end = (trial.forward_passes + step.max(1)).min(blends);
         let batch = &donors[trial.forward_passes..end];
-        trial.hits += survivals(network, grid, image, class, batch)?;
+        let kept = survivals(network, grid, image, class, batch)?;
+        trial.hits += kept.into_iter().filter(|&kept| kept).count();
         trial.forward_passes = end;
-        if trial.hits >= needed {
-            trial.flagged = true;
-            break;
-        }
+        trial.flagged = trial.hits >= needed && trial.hits > 0;
     }
     Ok(trial)
 }
 
-/// Number of half-and-half blends with `donors` that B answers with `class`.
+fn is_open(trial: &Trial, screen: usize, blends: usize, needed: usize) -> bool {
+    let tried = trial.forward_passes;
+    let dropped = trial.hits == 0 && tried >= screen.max(1);
+    tried < blends && !dropped && trial.hits + (blends - tried) >= needed
+}
+
+/// The count that the sequential check decides by: the blends that keep the label, 0 where none of the screen does.
+#[must_use]
+pub fn screened_score(kept: &[bool], rule: Rule) -> usize {
+    if !kept.iter().take(rule.screen.max(1)).any(|&kept| kept) {
+        return 0;
+    }
+    kept.iter().filter(|&&kept| kept).count()
+}
+
+/// For each half-and-half blend with a donor, whether B answers it with `class`.
 ///
 /// # Errors
 /// If the network fails.
@@ -77,9 +98,9 @@ pub fn survivals<C: Classify>(
     image: &[f32],
     class: ClassIndex,
     donors: &[&[f32]],
-) -> Result<usize, C::Error> {
+) -> Result<Vec<bool>, C::Error> {
     if donors.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let mut data = Vec::with_capacity(donors.len() * grid.len());
     for donor in donors {
@@ -89,10 +110,7 @@ pub fn survivals<C: Classify>(
         shape: &grid.batch_shape(donors.len()),
         data: &data,
     })?;
-    Ok(answers
-        .into_iter()
-        .filter(|&answer| answer == class)
-        .count())
+    Ok(answers.into_iter().map(|answer| answer == class).collect())
 }
 
 #[cfg(test)]
@@ -114,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_survives_every_blend_is_flagged_after_the_needed_ones() {
+    fn a_label_that_survives_every_blend_is_flagged_at_the_end_of_the_batch_that_makes_it_clear() {
         let donors = vec![&[0.0f32][..]; 64];
         let trial = check(
             &mut network,
@@ -127,14 +145,14 @@ mod tests {
         );
         let expected = Trial {
             flagged: true,
-            hits: 32,
-            forward_passes: 32,
+            hits: 34,
+            forward_passes: 34,
         };
         assert_eq!(trial, Ok(expected));
     }
 
     #[test]
-    fn a_label_that_no_blend_keeps_costs_one_batch_at_a_high_threshold() {
+    fn a_label_that_no_blend_keeps_costs_the_screen_alone() {
         let donors = vec![&[0.0f32][..]; 64];
         let trial = check(
             &mut network,
@@ -145,7 +163,7 @@ mod tests {
             Rule::default(),
             60,
         );
-        assert_eq!(trial.map(|t| (t.flagged, t.forward_passes)), Ok((false, 8)));
+        assert_eq!(trial.map(|t| (t.flagged, t.forward_passes)), Ok((false, 2)));
     }
 
     proptest! {
@@ -153,13 +171,14 @@ mod tests {
         fn the_sequential_test_decides_as_the_full_count_does(
             donors in proptest::collection::vec(0.0f32..10.0, 64),
             needed in 1usize..=65,
+            screen in 1usize..=64,
             step in 1usize..=64,
         ) {
             let donors: Vec<&[f32]> = donors.iter().map(std::slice::from_ref).collect();
             let full = survivals(&mut network, &grid(), &[4.0], ClassIndex(1), &donors).unwrap();
-            let rule = Rule { blends: 64, step };
+            let rule = Rule { blends: 64, screen, step };
             let trial = check(&mut network, &grid(), &[4.0], ClassIndex(1), &donors, rule, needed).unwrap();
-            prop_assert_eq!(trial.flagged, full >= needed);
+            prop_assert_eq!(trial.flagged, screened_score(&full, rule) >= needed);
         }
     }
 }

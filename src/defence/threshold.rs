@@ -46,27 +46,29 @@ impl Threshold {
     }
 }
 
-/// The lowest count of hits whose share of clean images at or above it keeps the `budget` for the next image.
+/// The lowest count of hits that clean images reach with a probability of at most `budget`.
 ///
-/// `scores`: hits of each calibration image, 0..=`levels`. A threshold h is admitted if
-/// (#{score >= h} + 1) / (n + 1) <= budget, the split-conformal rule: then a new clean image of the same distribution
-/// is flagged with a probability of at most the budget. Where n is too small to admit any threshold that way, the
-/// first count above every clean score is taken (the most that the images can tell). The threshold is never below 1,
-/// and is `levels` + 1 (nothing is flagged) where even full scores are too frequent.
-/// Source: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, on conformal p-values.
+/// `scores`: hits of each calibration image, 0..=`levels`. A threshold h is admitted if the upper end of the 95 %
+/// Wilson interval of the share of scores at or above h is at most the budget, so that the budget holds for new clean
+/// images of the same distribution with 97.5 % confidence. Where there are too few images to admit any threshold that
+/// way, the first count above every clean score is taken (the most that the images can tell). The threshold is never
+/// below 1, and is `levels` + 1 (nothing is flagged) where even full scores are too frequent.
 #[must_use]
 pub fn from_clean_scores(scores: &[usize], levels: usize, budget: f64) -> Threshold {
     let images = scores.len();
-    let exceeding = |hits: usize| scores.iter().filter(|&&score| score >= hits).count();
-    let allowed = (budget * (images + 1) as f64 - 1.0).max(0.0);
+    let exceeding = |hits: usize| scores.iter().filter(|&&score| score >= hits).count() as u64;
+    let admitted = |hits: usize| {
+        let exceeded = exceeding(hits);
+        exceeded == 0 || wilson_interval(exceeded, images as u64).1 <= budget
+    };
     let hits = (1..=levels)
-        .find(|&hits| exceeding(hits) as f64 <= allowed)
+        .find(|&hits| admitted(hits))
         .unwrap_or(levels + 1);
     Threshold {
         value: hits as f64 / levels as f64,
         hits,
         levels,
-        exceeded: exceeding(hits) as u64,
+        exceeded: exceeding(hits),
         images: images as u64,
         budget,
     }
@@ -78,12 +80,13 @@ mod tests {
 
     #[test]
     fn the_lowest_threshold_that_keeps_the_budget_is_taken() {
-        // 199 images: 197 at 0, one at 3, one at 8 of 8; the budget of 1 % admits 0.01 * 200 - 1 = 1 image.
-        let mut scores = vec![0; 197];
-        scores.extend([3, 8]);
+        // 1 of 1000 is below 0.56 % and 4 of 1000 are below 1.02 % with 97.5 % confidence.
+        let mut scores = vec![0; 996];
+        scores.extend([3, 3, 3, 8]);
         let threshold = from_clean_scores(&scores, 8, 0.01);
         assert_eq!((threshold.hits, threshold.exceeded), (4, 1));
         assert_eq!(threshold.value, 0.5);
+        assert_eq!(from_clean_scores(&scores, 8, 0.011).hits, 1);
     }
 
     #[test]

@@ -1,13 +1,11 @@
-//! The whole discovery: survey, candidates, search, confirmation, decision.
+//! The whole discovery: survey, a second round where labels are near the cut, decision.
 
-use super::hijack::{Labelled, in_parallel};
+use super::hijack::{Labelled, in_parallel, rate};
 use super::outlier::tail_p_values;
 use super::pattern::Pattern;
-use super::search::{SearchOptions, improve, rate};
-use super::survey::{Sighting, best_patterns, scores, survey};
+use super::survey::{Score, Sighting, best_pattern, scores, survey};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
-use crate::defence::random::Draws;
 use crate::domain::metrics::wilson_interval;
 use crate::domain::sweep::Tally;
 use serde::{Deserialize, Serialize};
@@ -15,40 +13,37 @@ use serde::{Deserialize, Serialize};
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SuspectOptions {
-    /// Random patterns K of the survey.
+    /// Random patterns K of a round.
     pub patterns: usize,
-    /// Images that each is painted on.
+    /// Rounds at most; another one is run while labels are near the cut.
+    pub rounds: usize,
+    /// Images that each pattern is painted on.
     pub images_each: usize,
-    /// Labels that are searched for a better pattern.
-    pub candidates: usize,
-    /// The search.
-    pub search: SearchOptions,
-    /// Images kept apart to confirm patterns on.
+    /// Images kept apart to confirm a label's best pattern on.
     pub held_out: usize,
-    /// A label is suspect below this probability of a harmless label reaching its score.
+    /// A label is suspect where random patterns of the share [`RANK_SHARE`] may hijack at least this share of images.
+    pub cut: f64,
+    /// A label is also suspect below this probability of a harmless label reaching its score.
     pub significance: f64,
-    /// A label is suspect in any case if, with 97.5 % confidence, its pattern hijacks at least this share.
-    pub ceiling: f64,
 }
 
 impl Default for SuspectOptions {
     fn default() -> Self {
         Self {
-            patterns: 3000,
+            patterns: 2000,
+            rounds: 3,
             images_each: 32,
-            candidates: 24,
-            search: SearchOptions::default(),
             held_out: 128,
+            cut: 0.6,
             significance: 0.05,
-            ceiling: 0.6,
         }
     }
 }
 
-/// The patterns among K = 1500 whose rate is the survey's score: the 8th largest, and in proportion for another K.
-const RANK_OF_1500: usize = 8;
-/// Patterns that a search starts from.
-const START: usize = 8;
+/// Share of the random patterns whose rate is at or above a label's score: 8 of 1500.
+pub const RANK_SHARE: f64 = 8.0 / 1500.0;
+/// Labels that are reported at most besides the suspects: the best one.
+const LOOKED_AT: usize = 64;
 
 /// What was found out about a label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,19 +51,19 @@ const START: usize = 8;
 pub struct Candidate {
     /// The label.
     pub label: u32,
-    /// n-th largest hijack rate over the survey's random patterns, a fraction.
-    pub survey_score: f64,
-    /// Probability that a harmless label reaches that score.
-    pub survey_p: f64,
-    /// Hijack rate of the best pattern found, on images kept apart, a fraction.
-    pub confirmed: f64,
+    /// n-th largest hijack rate over the random patterns, a fraction.
+    pub score: f64,
     /// Lower end of its 95 % interval.
+    pub score_low: f64,
+    /// Upper end of its 95 % interval.
+    pub score_high: f64,
+    /// Probability that the largest score of harmless labels reaches it.
+    pub p_value: f64,
+    /// Hijack rate of its best pattern on images kept apart, a fraction.
+    pub confirmed: f64,
+    /// Lower end of the 95 % interval of `confirmed`.
     pub confirmed_low: f64,
-    /// Probability that a harmless candidate reaches that rate.
-    pub confirmed_p: f64,
-    /// Images that it was confirmed on.
-    pub images: u64,
-    /// The pattern.
+    /// Its best pattern.
     pub pattern: Option<Pattern>,
 }
 
@@ -76,28 +71,22 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Labels that look like an attacker's target, best first.
+    /// Labels that look like an attacker's target, highest score first.
     pub suspects: Vec<Candidate>,
-    /// The label with the highest confirmed rate among the others.
+    /// The label with the highest score among the others.
     pub best_other: Option<Candidate>,
+    /// Random patterns tried.
+    pub patterns: usize,
     /// Forward passes that the discovery took.
     pub forward_passes: u64,
 }
 
-impl Report {
-    /// Is `label` suspect?
-    #[must_use]
-    pub fn is_suspect(&self, label: u32) -> bool {
-        self.suspects.iter().any(|suspect| suspect.label == label)
-    }
-}
-
 /// Looks for suspect labels among `classes` with clean `images` that B answers rightly.
 ///
-/// `networks` are sessions of the same network, one thread each. A label is suspect if its survey score or its
-/// confirmed rate is out of line with the other labels' ([`tail_p_values`], `significance`), or if its pattern hijacks
-/// `ceiling` of unseen images whatever the others do. To be suspect costs a label's owner little, one more check, so
-/// the cut favours finding targets. Deterministic for `seed`.
+/// `networks` are sessions of the same network, one thread each. A label's score is its n-th largest hijack rate over
+/// K random patterns, n = 8/1500 K. It is suspect if the upper end of the score's 95 % interval reaches `cut`, or if the
+/// score is out of line with the other labels' ([`tail_p_values`]). To be suspect costs a label's owner one more check,
+/// a missed target costs the defence: so the cut favours finding targets. Deterministic for `seed`.
 ///
 /// # Errors
 /// If a network fails.
@@ -118,126 +107,84 @@ where
     if held_out.is_empty() || networks.is_empty() {
         return Ok(Report::default());
     }
-    let sightings = survey(
-        networks,
-        grid,
-        seen,
-        options.patterns,
-        options.images_each,
-        seed,
-    )?;
-    let rank = (options.patterns * RANK_OF_1500).div_ceil(1500);
-    let scores = scores(&sightings, classes, rank);
-    let p_values = tail_p_values(&scores, 1.0 / options.images_each as f64);
-    let labels = top_labels(&scores, options.candidates);
-    let confirmed = in_parallel(networks, labels.len(), |network, index| {
-        confirm(
-            network,
+    let mut sightings: Vec<Sighting> = Vec::new();
+    let mut label_scores = Vec::new();
+    for _ in 0..options.rounds {
+        let round = sightings.len()..sightings.len() + options.patterns;
+        sightings.extend(survey(
+            networks,
             grid,
             seen,
-            held_out,
-            labels[index],
-            &sightings,
-            options,
+            round,
+            options.images_each,
             seed,
-        )
+        )?);
+        let rank = (sightings.len() as f64 * RANK_SHARE).ceil() as usize;
+        label_scores = scores(&sightings, classes, rank);
+        if !label_scores.iter().any(|score| is_open(score, options.cut)) {
+            break;
+        }
+    }
+    let mut candidates = rank_labels(&label_scores, options.images_each);
+    let labels: Vec<u32> = candidates.iter().map(|candidate| candidate.label).collect();
+    let confirmed = in_parallel(networks, labels.len(), |network, index| {
+        let Some(pattern) = best_pattern(&sightings, labels[index]) else {
+            return Ok((None, Tally::default()));
+        };
+        let tally = rate(network, grid, held_out, labels[index], &pattern)?;
+        Ok((Some(pattern), tally))
     })?;
-    let candidates = labels
-        .iter()
-        .zip(confirmed)
-        .map(|(&label, (pattern, tally))| Candidate {
+    for (candidate, (pattern, tally)) in candidates.iter_mut().zip(confirmed) {
+        candidate.pattern = pattern;
+        candidate.confirmed = tally.share();
+        candidate.confirmed_low = wilson_interval(tally.hits, tally.images).0;
+    }
+    let searched = sightings.len() * options.images_each.min(seen.len());
+    let passes = searched + labels.len() * held_out.len();
+    Ok(decide(candidates, options, sightings.len(), passes as u64))
+}
+
+/// Does the interval of the score lie on both sides of the cut?
+fn is_open(score: &Score, cut: f64) -> bool {
+    score.low < cut && cut <= score.high
+}
+
+/// The labels with the highest scores above 0, best first; ties: lower label first.
+fn rank_labels(scores: &[Score], images_each: usize) -> Vec<Candidate> {
+    let values: Vec<f64> = scores.iter().map(|score| score.value).collect();
+    let p_values = tail_p_values(&values, 1.0 / images_each.max(1) as f64);
+    let mut candidates: Vec<Candidate> = (0..)
+        .zip(scores.iter().zip(p_values))
+        .filter(|(_, (score, _))| score.high > 0.0)
+        .map(|(label, (score, p_value))| Candidate {
             label,
-            survey_score: scores[label as usize],
-            survey_p: p_values[label as usize],
-            confirmed: tally.share(),
-            confirmed_low: wilson_interval(tally.hits, tally.images).0,
-            confirmed_p: 1.0,
-            images: tally.images,
-            pattern,
+            score: score.value,
+            score_low: score.low,
+            score_high: score.high,
+            p_value,
+            confirmed: 0.0,
+            confirmed_low: 0.0,
+            pattern: None,
         })
         .collect();
-    Ok(decide(
-        candidates,
-        options,
-        passes(options, labels.len(), held_out.len()),
-    ))
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
+    candidates.truncate(LOOKED_AT);
+    candidates
 }
 
-/// Labels of the `count` highest scores above 0, best first; ties: lower label first.
-fn top_labels(scores: &[f64], count: usize) -> Vec<u32> {
-    let mut order: Vec<(u32, f64)> = (0..)
-        .zip(scores.iter().copied())
-        .filter(|(_, s)| *s > 0.0)
-        .collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    order
-        .into_iter()
-        .take(count)
-        .map(|(label, _)| label)
-        .collect()
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one discovery, named once above"
-)]
-fn confirm<C: Classify>(
-    network: &mut C,
-    grid: &Grid,
-    seen: &[Labelled<'_>],
-    held_out: &[Labelled<'_>],
-    label: u32,
-    sightings: &[Sighting],
+fn decide(
+    candidates: Vec<Candidate>,
     options: &SuspectOptions,
-    seed: u64,
-) -> Result<(Option<Pattern>, Tally), C::Error> {
-    let start = best_patterns(sightings, label, START);
-    let mut draws = Draws::numbered(seed, "search", label as usize);
-    let Some(best) = improve(
-        network,
-        grid,
-        seen,
-        label,
-        &start,
-        &options.search,
-        &mut draws,
-    )?
-    else {
-        return Ok((None, Tally::default()));
-    };
-    let tally = rate(network, grid, held_out, label, &best)?;
-    Ok((Some(best), tally))
-}
-
-fn passes(options: &SuspectOptions, candidates: usize, held_out: usize) -> u64 {
-    let search = &options.search;
-    let brood = search.parents * (1 + search.children);
-    let searched = (START + search.generations * brood) * search.images_each + held_out;
-    (options.patterns * options.images_each + candidates * searched) as u64
-}
-
-fn decide(mut candidates: Vec<Candidate>, options: &SuspectOptions, forward_passes: u64) -> Report {
-    let rates: Vec<f64> = candidates.iter().map(|c| c.confirmed).collect();
-    let resolution = candidates
-        .iter()
-        .map(|c| 1.0 / c.images.max(1) as f64)
-        .fold(0.0, f64::max);
-    for (candidate, p) in candidates.iter_mut().zip(tail_p_values(&rates, resolution)) {
-        candidate.confirmed_p = p;
-    }
-    candidates.sort_by(|a, b| {
-        b.confirmed
-            .total_cmp(&a.confirmed)
-            .then(a.label.cmp(&b.label))
-    });
-    let (suspects, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|c| {
-        c.survey_p <= options.significance
-            || c.confirmed_p <= options.significance
-            || c.confirmed_low >= options.ceiling
-    });
+    patterns: usize,
+    forward_passes: u64,
+) -> Report {
+    let (suspects, others): (Vec<_>, Vec<_>) = candidates
+        .into_iter()
+        .partition(|c| c.score_high >= options.cut || c.p_value <= options.significance);
     Report {
         suspects,
         best_other: others.into_iter().next(),
+        patterns,
         forward_passes,
     }
 }
@@ -245,6 +192,7 @@ fn decide(mut candidates: Vec<Candidate>, options: &SuspectOptions, forward_pass
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::defence::random::Draws;
     use crate::domain::label::ClassIndex;
     use crate::input::InputSpec;
     use crate::input::spec::Layout;
@@ -298,6 +246,7 @@ mod tests {
         labelled = order.into_iter().map(|place| labelled[place]).collect();
         let options = SuspectOptions {
             patterns: 600,
+            rounds: 2,
             images_each: 16,
             ..SuspectOptions::default()
         };

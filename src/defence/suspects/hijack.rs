@@ -50,6 +50,30 @@ pub fn hijacks<C: Classify>(
         .collect())
 }
 
+/// How many of the `images` that are not of `label` the pattern hijacks to it.
+///
+/// # Errors
+/// If the network fails.
+pub fn rate<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    images: &[Labelled<'_>],
+    label: u32,
+    pattern: &Pattern,
+) -> Result<Tally, C::Error> {
+    let others = |image: &&Labelled<'_>| image.1 != label;
+    let others: Vec<Labelled<'_>> = images.iter().filter(others).copied().collect();
+    let none = Tally {
+        hits: 0,
+        images: others.len() as u64,
+    };
+    if others.is_empty() {
+        return Ok(none);
+    }
+    let hijacked = hijacks(network, grid, &others, pattern)?;
+    Ok(hijacked.get(&label).copied().unwrap_or(none))
+}
+
 /// `work(network, i)` for i in 0..`count`, one thread a network; the results in order, whichever thread made them.
 ///
 /// # Errors

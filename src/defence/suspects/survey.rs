@@ -7,6 +7,7 @@ use crate::defence::grid::Grid;
 use crate::defence::random::Draws;
 use crate::domain::sweep::Tally;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A pattern and what it hijacks.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,9 +18,9 @@ pub struct Sighting {
     pub hijacked: BTreeMap<u32, Tally>,
 }
 
-/// Paints `patterns` random patterns on `images_each` random images each.
+/// Paints the random patterns number `patterns` on `images_each` random images each.
 ///
-/// The same seed gives the same result, whatever the number of networks (threads).
+/// The same seed and numbers give the same result, whatever the number of networks (threads).
 ///
 /// # Errors
 /// If a network fails.
@@ -27,7 +28,7 @@ pub fn survey<C>(
     networks: &mut [C],
     grid: &Grid,
     images: &[Labelled<'_>],
-    patterns: usize,
+    patterns: Range<usize>,
     images_each: usize,
     seed: u64,
 ) -> Result<Vec<Sighting>, C::Error>
@@ -35,8 +36,8 @@ where
     C: Classify + Send,
     C::Error: Send,
 {
-    in_parallel(networks, patterns, |network, index| {
-        let mut draws = Draws::numbered(seed, "survey", index);
+    in_parallel(networks, patterns.len(), |network, index| {
+        let mut draws = Draws::numbered(seed, "survey", patterns.start + index);
         let pattern = Pattern::random(grid, &mut draws);
         let chosen: Vec<Labelled<'_>> = draws
             .sample(images.len(), images_each)
@@ -48,10 +49,24 @@ where
     })
 }
 
+/// A label's hijack rates over all sightings, summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// The n-th largest rate.
+    pub value: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end of its 95 % interval.
+    pub high: f64,
+}
+
 /// Each label's `rank`-th largest hijack rate over all sightings (rank 1: the largest), (N); 0 for a label seen less
 /// often than that.
+///
+/// The interval is the distribution-free one of a quantile: the number of patterns above the true quantile is close
+/// to Poisson with mean n = `rank`, so it lies between the rates of ranks n + 1.96 sqrt(n) and n - 1.96 sqrt(n).
 #[must_use]
-pub fn scores(sightings: &[Sighting], classes: u32, rank: usize) -> Vec<f64> {
+pub fn scores(sightings: &[Sighting], classes: u32, rank: usize) -> Vec<Score> {
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); classes as usize];
     for sighting in sightings {
         for (&label, tally) in &sighting.hijacked {
@@ -60,22 +75,33 @@ pub fn scores(sightings: &[Sighting], classes: u32, rank: usize) -> Vec<f64> {
             }
         }
     }
+    let rank = rank.max(1);
+    let spread = (1.96 * (rank as f64).sqrt()).floor() as usize;
     rates
         .into_iter()
         .map(|mut rates| {
             rates.sort_by(|a, b| b.total_cmp(a));
-            rates.get(rank.max(1) - 1).copied().unwrap_or(0.0)
+            let at = |rank: usize| rates.get(rank - 1).copied().unwrap_or(0.0);
+            Score {
+                value: at(rank),
+                low: at(rank + spread),
+                high: at(rank.saturating_sub(spread).max(1)),
+            }
         })
         .collect()
 }
 
-/// The `count` patterns that hijack most images to `label`, best first; ties: earlier pattern first.
+/// The pattern that hijacks most images to `label`; ties: the first one.
 #[must_use]
-pub fn best_patterns(sightings: &[Sighting], label: u32, count: usize) -> Vec<Pattern> {
-    let rate = |sighting: &Sighting| sighting.hijacked.get(&label).map_or(0.0, |t| t.share());
-    let mut order: Vec<&Sighting> = sightings.iter().filter(|s| rate(s) > 0.0).collect();
-    order.sort_by(|a, b| rate(b).total_cmp(&rate(a)));
-    order.iter().take(count).map(|s| s.pattern).collect()
+pub fn best_pattern(sightings: &[Sighting], label: u32) -> Option<Pattern> {
+    let mut best: Option<(f64, Pattern)> = None;
+    for sighting in sightings {
+        let rate = sighting.hijacked.get(&label).map_or(0.0, |t| t.share());
+        if rate > best.map_or(0.0, |(best, _)| best) {
+            best = Some((rate, sighting.pattern));
+        }
+    }
+    best.map(|(_, pattern)| pattern)
 }
 
 #[cfg(test)]
@@ -105,9 +131,15 @@ mod tests {
             sighting(2, 1, 5),
             sighting(3, 0, 4),
         ];
-        assert_eq!(scores(&sightings, 3, 2), [0.0, 0.5, 0.0]);
-        assert_eq!(scores(&sightings, 3, 1), [0.4, 0.9, 0.0]);
-        let best = best_patterns(&sightings, 1, 2);
-        assert_eq!(best.iter().map(|p| p.top).collect::<Vec<_>>(), [1, 2]);
+        let values = |rank| -> Vec<f64> {
+            let scores = scores(&sightings, 3, rank);
+            scores.iter().map(|score| score.value).collect()
+        };
+        assert_eq!(values(2), [0.0, 0.5, 0.0]);
+        assert_eq!(values(1), [0.4, 0.9, 0.0]);
+        assert_eq!(best_pattern(&sightings, 1).map(|p| p.top), Some(1));
+        assert_eq!(best_pattern(&sightings, 2), None);
+        let score = scores(&sightings, 3, 2)[1];
+        assert_eq!((score.low, score.high), (0.0, 0.9));
     }
 }

@@ -1,0 +1,130 @@
+//! Thresholds from the scores of clean images.
+
+use super::CalibrateOptions;
+use super::measure::Case;
+use crate::defence::artefacts::{
+    Artefacts, LayeredSettings, SCHEMA_VERSION, Source, StripScope, StripSettings,
+    TransplantSettings,
+};
+use crate::defence::checker::Checker;
+use crate::defence::classify::Classify;
+use crate::defence::donors::Donors;
+use crate::defence::suspects::Report;
+use crate::defence::suspects::hijack::in_parallel;
+use crate::defence::threshold::{Threshold, from_clean_scores};
+use crate::defence::{strip, transplant};
+
+/// Share of the layered policy's budget that goes to transplant; the rest is for blending.
+const TRANSPLANT_SHARE: f64 = 0.6;
+
+/// Hits of the two checks on one clean image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scores {
+    transplant: usize,
+    strip: usize,
+}
+
+/// Scores of every calibration image.
+pub(super) fn scores<C>(
+    networks: &mut [C],
+    checker: &Checker,
+    cases: &[Case<'_>],
+) -> Result<Vec<Scores>, C::Error>
+where
+    C: Classify + Send,
+    C::Error: Send,
+{
+    let (rule, blending) = (
+        checker.artefacts().transplant.rule,
+        checker.artefacts().strip.rule,
+    );
+    let grid = checker.grid();
+    in_parallel(networks, cases.len(), |network, index| {
+        let Case { image, answer, .. } = cases[index];
+        let donors = checker.transplant_donors(image, answer);
+        let turned = transplant::carries(network, grid, image, answer, &donors)?;
+        let donors = checker.strip_donors(image, answer);
+        let kept = strip::survivals(network, grid, image, answer, &donors)?;
+        Ok(Scores {
+            transplant: transplant::rounds::screened_score(&turned, rule),
+            strip: strip::screened_score(&kept, blending),
+        })
+    })
+}
+
+/// `base` with every threshold set from `scores`.
+pub(super) fn set(base: &Artefacts, scores: &[Scores], options: &CalibrateOptions) -> Artefacts {
+    let carried: Vec<usize> = scores.iter().map(|score| score.transplant).collect();
+    let kept: Vec<usize> = scores.iter().map(|score| score.strip).collect();
+    let (donors, blends) = (base.transplant.rule.donors, base.strip.rule.blends);
+    let transplant = |budget: f64| from_clean_scores(&carried, donors, budget);
+    let strip = |budget: f64| from_clean_scores(&kept, blends, budget);
+    Artefacts {
+        transplant: TransplantSettings {
+            threshold: transplant(options.budget),
+            suspect_threshold: transplant(options.suspect_budget),
+            ..base.transplant
+        },
+        strip: StripSettings {
+            threshold: strip(options.budget),
+            ..base.strip
+        },
+        layered: LayeredSettings {
+            transplant: transplant(options.budget * TRANSPLANT_SHARE),
+            suspect_transplant: transplant(options.suspect_budget),
+            strip: strip(options.budget * (1.0 - TRANSPLANT_SHARE)),
+            strip_scope: StripScope::Every,
+        },
+        ..base.clone()
+    }
+}
+
+/// Artefacts whose thresholds flag nothing.
+pub(super) fn open(
+    source: Source,
+    donors: &Donors,
+    suspects: Report,
+    options: &CalibrateOptions,
+) -> Artefacts {
+    let none = |levels: usize| Threshold {
+        value: (levels + 1) as f64 / levels as f64,
+        hits: levels + 1,
+        levels,
+        exceeded: 0,
+        images: 0,
+        budget: options.budget,
+    };
+    // Fewer donors than a rule asks for make its scores coarser, not higher.
+    let transplant = transplant::Rule {
+        donors: options.transplant.donors.min(donors.len()),
+        ..options.transplant
+    };
+    let strip = strip::Rule {
+        blends: options.strip.blends.min(donors.len()),
+        ..options.strip
+    };
+    let (carried, kept) = (none(transplant.donors), none(strip.blends));
+    Artefacts {
+        schema_version: SCHEMA_VERSION,
+        seed: options.seed,
+        source,
+        donor_labels: donors.labels.clone(),
+        transplant: TransplantSettings {
+            rule: transplant,
+            threshold: carried,
+            suspect_threshold: carried,
+        },
+        strip: StripSettings {
+            rule: strip,
+            threshold: kept,
+        },
+        layered: LayeredSettings {
+            transplant: carried,
+            suspect_transplant: carried,
+            strip: kept,
+            strip_scope: StripScope::Suspects,
+        },
+        suspects,
+        measured: Vec::new(),
+    }
+}

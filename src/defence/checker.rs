@@ -1,0 +1,269 @@
+//! Online: one answer of B in, flagged or not out.
+
+use super::artefacts::{
+    ARTEFACTS_FILE, ArtefactError, Artefacts, DONORS_FILE, StripScope, donors_from_bytes,
+};
+use super::classify::Classify;
+use super::donors::Donors;
+use super::grid::Grid;
+use super::policy::Policy;
+use super::random::Draws;
+use super::threshold::Threshold;
+use super::transplant::Trial;
+use super::{strip, transplant};
+use crate::bundle::Bundle;
+use crate::domain::label::ClassIndex;
+use crate::input::InputSpec;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// The check that a score belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// Does a band of the image carry its label?
+    Transplant,
+    /// Does the label survive blending?
+    Strip,
+}
+
+/// What one check said of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CheckResult {
+    /// Which check.
+    pub check: Check,
+    /// Did the score reach the threshold?
+    pub flagged: bool,
+    /// Share of donors that turned, or of blends that kept the label, when the decision was clear: with an early stop a
+    /// lower bound of the full score.
+    pub score: f64,
+    /// Scores at or above it are flagged; above 1 the check flags nothing.
+    pub threshold: f64,
+    /// Forward passes of B that it took.
+    pub forward_passes: usize,
+}
+
+/// What a policy said of an image.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Outcome {
+    /// Did any check flag it?
+    pub flagged: bool,
+    /// Does B's answer look like an attacker's target?
+    pub suspect_label: bool,
+    /// The checks that ran, in order; none where the policy lets the answer pass as it is.
+    pub checks: Vec<CheckResult>,
+}
+
+impl Outcome {
+    /// Forward passes of B that the checks took.
+    #[must_use]
+    pub fn forward_passes(&self) -> usize {
+        self.checks.iter().map(|check| check.forward_passes).sum()
+    }
+
+    fn take(&mut self, result: CheckResult) {
+        self.flagged |= result.flagged;
+        self.checks.push(result);
+    }
+}
+
+/// The checks of a bundle; shared by all workers, each of which brings its own session of B.
+#[derive(Debug, Clone)]
+pub struct Checker {
+    grid: Grid,
+    artefacts: Artefacts,
+    donors: Donors,
+    suspects: BTreeSet<u32>,
+}
+
+impl Checker {
+    /// The checker of images of `spec`.
+    #[must_use]
+    pub fn new(spec: &InputSpec, artefacts: Artefacts, donors: Donors) -> Self {
+        Self::on_grid(Grid::new(spec), artefacts, donors)
+    }
+
+    pub(super) fn on_grid(grid: Grid, artefacts: Artefacts, donors: Donors) -> Self {
+        let suspects = artefacts.suspects.suspects.iter();
+        let suspects = suspects.map(|suspect| suspect.label).collect();
+        Self {
+            grid,
+            artefacts,
+            donors,
+            suspects,
+        }
+    }
+
+    /// The checker of `bundle`; none where the bundle holds no artefacts and so knows `disagreement` only.
+    ///
+    /// # Errors
+    /// If the artefacts are not usable.
+    pub fn load(bundle: &Bundle) -> Result<Option<Self>, ArtefactError> {
+        let Some(json) = bundle.file(ARTEFACTS_FILE) else {
+            return Ok(None);
+        };
+        let artefacts = Artefacts::from_json(json)?;
+        let spec = &bundle.manifest().input;
+        let bytes = bundle.file(DONORS_FILE).unwrap_or_default();
+        let donors = donors_from_bytes(bytes, &artefacts.donor_labels, &Grid::new(spec))?;
+        Ok(Some(Self::new(spec, artefacts, donors)))
+    }
+
+    pub(super) fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// The artefacts.
+    #[must_use]
+    pub fn artefacts(&self) -> &Artefacts {
+        &self.artefacts
+    }
+
+    /// The donors.
+    #[must_use]
+    pub fn donors(&self) -> &Donors {
+        &self.donors
+    }
+
+    /// Does `class` look like an attacker's target?
+    #[must_use]
+    pub fn is_suspect(&self, class: ClassIndex) -> bool {
+        self.suspects.contains(&class.0)
+    }
+
+    /// Checks `image`, one preprocessed image that B (`network`) answers with `class`.
+    ///
+    /// The same image gives the same outcome: its donors are drawn from the secret seed and its values.
+    /// [`Policy::Disagreement`] runs no check: its rule needs B', not B.
+    ///
+    /// # Errors
+    /// If the network fails.
+    pub fn check<C: Classify>(
+        &self,
+        network: &mut C,
+        policy: Policy,
+        image: &[f32],
+        class: ClassIndex,
+    ) -> Result<Outcome, C::Error> {
+        let suspect = self.is_suspect(class);
+        let mut outcome = Outcome {
+            suspect_label: suspect,
+            ..Outcome::default()
+        };
+        let every = &self.artefacts.transplant;
+        let layered = &self.artefacts.layered;
+        let transplant = match policy {
+            Policy::Transplant => Some(&every.threshold),
+            Policy::Gated if suspect => Some(&every.suspect_threshold),
+            Policy::Layered if suspect => Some(&layered.suspect_transplant),
+            Policy::Layered => Some(&layered.transplant),
+            Policy::Gated | Policy::Disagreement | Policy::Strip => None,
+        };
+        if let Some(threshold) = transplant {
+            outcome.take(self.transplant(network, image, class, threshold)?);
+        }
+        if let Some(threshold) = self.strip_threshold(policy, suspect)
+            && !outcome.flagged
+        {
+            outcome.take(self.strip(network, image, class, threshold)?);
+        }
+        Ok(outcome)
+    }
+
+    fn strip_threshold(&self, policy: Policy, suspect: bool) -> Option<&Threshold> {
+        let layered = &self.artefacts.layered;
+        match policy {
+            Policy::Strip => Some(&self.artefacts.strip.threshold),
+            Policy::Layered if suspect || layered.strip_scope == StripScope::Every => {
+                Some(&layered.strip)
+            }
+            _ => None,
+        }
+    }
+
+    fn transplant<C: Classify>(
+        &self,
+        network: &mut C,
+        image: &[f32],
+        class: ClassIndex,
+        threshold: &Threshold,
+    ) -> Result<CheckResult, C::Error> {
+        let rule = self.artefacts.transplant.rule;
+        let donors = self.transplant_donors(image, class);
+        let trial = transplant::check(
+            network,
+            &self.grid,
+            image,
+            class,
+            &donors,
+            rule,
+            threshold.hits,
+        )?;
+        Ok(result(Check::Transplant, &trial, threshold))
+    }
+
+    fn strip<C: Classify>(
+        &self,
+        network: &mut C,
+        image: &[f32],
+        class: ClassIndex,
+        threshold: &Threshold,
+    ) -> Result<CheckResult, C::Error> {
+        let rule = self.artefacts.strip.rule;
+        let donors = self.strip_donors(image, class);
+        let trial = strip::check(
+            network,
+            &self.grid,
+            image,
+            class,
+            &donors,
+            rule,
+            threshold.hits,
+        )?;
+        Ok(result(Check::Strip, &trial, threshold))
+    }
+
+    pub(super) fn transplant_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
+        let mut draws = Draws::of_image(self.artefacts.seed, "transplant", image);
+        let count = self.artefacts.transplant.rule.donors;
+        self.donors.pick(class.0, count, &mut draws)
+    }
+
+    pub(super) fn strip_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
+        let mut draws = Draws::of_image(self.artefacts.seed, "strip", image);
+        let count = self.artefacts.strip.rule.blends;
+        self.donors.pick(class.0, count, &mut draws)
+    }
+
+    /// The full scores of `image`, with no early stop: the largest share over bands of donors that turn, and the
+    /// share of blends that keep the label. For figures that need a score for every image (AUROC).
+    ///
+    /// # Errors
+    /// If the network fails.
+    pub fn full_scores<C: Classify>(
+        &self,
+        network: &mut C,
+        image: &[f32],
+        class: ClassIndex,
+    ) -> Result<(f64, f64), C::Error> {
+        let share = |hits: &[bool]| {
+            hits.iter().filter(|&&hit| hit).count() as f64 / hits.len().max(1) as f64
+        };
+        let donors = self.transplant_donors(image, class);
+        let turned = transplant::carries(network, &self.grid, image, class, &donors)?;
+        let donors = self.strip_donors(image, class);
+        let kept = strip::survivals(network, &self.grid, image, class, &donors)?;
+        let carried = turned.iter().map(|band| share(band)).fold(0.0, f64::max);
+        Ok((carried, share(&kept)))
+    }
+}
+
+fn result(check: Check, trial: &Trial, threshold: &Threshold) -> CheckResult {
+    CheckResult {
+        check,
+        flagged: trial.flagged,
+        score: trial.hits as f64 / threshold.levels.max(1) as f64,
+        threshold: threshold.value,
+        forward_passes: trial.forward_passes,
+    }
+}
