@@ -127,6 +127,19 @@ fn channels_inside_a_residual_branch_are_removed_for_real() {
 }
 
 #[test]
+fn channels_that_two_convolutions_add_up_to_are_removed_from_both() {
+    let model = network("resnet_dynamic.onnx");
+    let site = default_site(&model).unwrap();
+    let mask = ChannelMask::removing(16, &[2, 9]).unwrap();
+    let pruned = prune(&model, &site, &mask);
+    assert_eq!(pruned.method, PruneMethod::Removed, "{:?}", pruned.reason);
+    let weights = &pruned.model.graph.initializers;
+    assert_eq!(weights["layer2.conv2.weight"].shape, [14, 16, 3, 3]);
+    assert_eq!(weights["layer2.shortcut.0.weight"].shape, [14, 8, 1, 1]);
+    assert_eq!(weights["fc.weight"].shape, [8, 14]);
+}
+
+#[test]
 fn channels_that_a_residual_sum_reads_are_masked_and_the_reason_is_told() {
     let model = network("resnet_dynamic.onnx");
     let site = find(&model, "/stem/stem.3/MaxPool").unwrap();

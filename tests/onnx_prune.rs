@@ -10,7 +10,7 @@ use goodnet::engine::{BackendChoice, Engine, SessionConfig};
 use goodnet::onnx::cut::cut;
 use goodnet::onnx::prune::{PruneMethod, mask_site, prune, prune_tail};
 use goodnet::onnx::site::{candidates, default_site, find};
-use goodnet::onnx::{Model, ports};
+use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn some_channels(seed: u64) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn a_pruned_network_answers_as_the_masked_one(seed in any::<u64>(), kind in 0..ALL.len(), norm in any::<bool>()) {
@@ -62,7 +62,12 @@ proptest! {
         let site = find(&model, "pool").unwrap();
         let mask = ChannelMask::removing(CHANNELS, &some_channels(seed)).unwrap();
         let pruned = prune(&model, &site, &mask);
-        let expected = if matches!(after, After::Residual | After::Concat) { PruneMethod::Masked } else { PruneMethod::Removed };
+        let nothing_goes = mask.removed().is_empty();
+        let expected = match after {
+            After::Residual | After::Concat => PruneMethod::Masked,
+            After::NormPadded if !nothing_goes => PruneMethod::Masked,
+            _ => PruneMethod::Removed,
+        };
         prop_assert_eq!(pruned.method, expected, "{:?}: {:?}", after, pruned.reason);
         let pictures = images(seed ^ 1);
         let masked = run(&mask_site(&model, &site, &mask), &[&pictures]);
@@ -83,7 +88,7 @@ proptest! {
 
         let mask = ChannelMask::removing(CHANNELS, &some_channels(seed)).unwrap();
         let Some(narrowed) = prune_tail(&parts.tail, &mask) else {
-            prop_assert!(matches!(after, After::Residual));
+            prop_assert!(matches!(after, After::Residual | After::NormPadded));
             return Ok(());
         };
         let kept = keep_channels(&tensors[0], &mask.kept());
@@ -107,6 +112,19 @@ fn keep_channels(site: &Tensor, kept: &[usize]) -> Tensor {
         vec![site.rows(), kept.len(), site.shape[2], site.shape[3]],
         data,
     )
+}
+
+#[test]
+fn logits_become_probabilities_even_where_layer_and_output_share_a_name() {
+    let whole = network(After::Flatten, 11, true);
+    let mut logits = whole.clone();
+    logits.graph.nodes.pop();
+    logits.graph.outputs[0].name = "dense".to_owned();
+    let prepared = prepare(&logits).unwrap();
+    let pictures = images(4);
+    let expected = run(&whole, &[&pictures]);
+    assert_close(&run(&prepared, &[&pictures])[0], &expected[0], "prepared");
+    assert_eq!(prepared.graph.outputs[0].name, "dense");
 }
 
 #[test]

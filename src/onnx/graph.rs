@@ -26,13 +26,14 @@ impl Graph {
         self.outputs.iter().any(|output| output.name == tensor)
     }
 
-    /// A tensor name that the graph does not use yet, made from `wish`.
+    /// A name that no tensor and no node of the graph has yet, made from `wish`.
     #[must_use]
     pub fn fresh_name(&self, wish: &str) -> String {
         let taken = |name: &str| {
             self.initializers.contains_key(name)
                 || self.inputs.iter().any(|input| input.name == name)
                 || self.producer(name).is_some()
+                || self.nodes.iter().any(|node| node.name == name)
         };
         if !taken(wish) {
             return wish.to_owned();

@@ -128,6 +128,7 @@ fn end_in_probabilities(model: &mut Model) {
         }
     }
     let mut last = Node::new(op, &[&scores], &[&name]);
+    last.name = graph.fresh_name(&format!("{name}_probabilities"));
     if op == "Softmax" {
         last = last.with("axis", super::model::Attribute::Int(1));
     }

@@ -45,9 +45,19 @@ pub enum After {
     Residual,
     /// The site beside another branch of the image.
     Concat,
+    /// A normalisation that turns zero into something else, convolution, flatten, dense.
+    Norm,
+    /// The same before a convolution that pads: the constant is not the same everywhere.
+    NormPadded,
+    /// A normalisation and an offset a channel, then as Keras exports.
+    NormNhwc,
+    /// The site times its sigmoid, beside the site itself.
+    Gate,
+    /// Depthwise convolution with a bias, sigmoid, convolution.
+    DepthwiseBias,
 }
 
-pub const ALL: [After; 7] = [
+pub const ALL: [After; 12] = [
     After::Flatten,
     After::TwoBranches,
     After::NhwcReshape,
@@ -55,6 +65,11 @@ pub const ALL: [After; 7] = [
     After::Depthwise,
     After::Residual,
     After::Concat,
+    After::Norm,
+    After::NormPadded,
+    After::NormNhwc,
+    After::Gate,
+    After::DepthwiseBias,
 ];
 
 pub const CHANNELS: usize = 6;
@@ -106,6 +121,36 @@ impl Builder {
         self.node(Node::new("Gemm", &[from, &weight, &bias], &[to]))
     }
 
+    fn norm(&mut self, from: &str, to: &str) -> String {
+        let parts = ["scale", "shift", "mean"]
+            .map(|part| self.weight(&format!("{to}_{part}"), &[CHANNELS]));
+        let variance = self
+            .random
+            .values(CHANNELS)
+            .iter()
+            .map(|v| v.abs() + 0.5)
+            .collect();
+        let var = format!("{to}_var");
+        self.graph
+            .initializers
+            .insert(var.clone(), Tensor::f32([CHANNELS], variance));
+        let inputs = [from, &parts[0], &parts[1], &parts[2], &var];
+        self.node(Node::new("BatchNormalization", &inputs, &[to]))
+    }
+
+    /// Transpose to NHWC, reshape, matmul: as Keras exports.
+    fn nhwc_dense(&mut self, from: &str) -> String {
+        let plane = CHANNELS * 25;
+        let moved = Node::new("Transpose", &[from], &["moved"])
+            .with("perm", Attribute::Ints(vec![0, 2, 3, 1]));
+        self.node(moved);
+        let shape = Tensor::i64([2], vec![-1, plane as i64]);
+        self.graph.initializers.insert("shape".to_owned(), shape);
+        self.node(Node::new("Reshape", &["moved", "shape"], &["flat"]));
+        let weight = self.weight("matmul_w", &[plane, CLASSES]);
+        self.node(Node::new("MatMul", &["flat", &weight], &["dense"]))
+    }
+
     fn flatten(&mut self, from: &str, to: &str) -> String {
         self.node(Node::new("Flatten", &[from], &[to]))
     }
@@ -124,18 +169,7 @@ pub fn network(after: After, seed: u64, with_norm: bool) -> Model {
     };
     let mut last = b.conv("image", "conv", [CHANNELS, 3, 3, 3], true, 1);
     if with_norm {
-        let parts = ["scale", "shift", "mean"].map(|part| b.weight(part, &[CHANNELS]));
-        let variance: Vec<f32> = b
-            .random
-            .values(CHANNELS)
-            .iter()
-            .map(|v| v.abs() + 0.5)
-            .collect();
-        b.graph
-            .initializers
-            .insert("var".to_owned(), Tensor::f32([CHANNELS], variance));
-        let inputs = [last.as_str(), &parts[0], &parts[1], &parts[2], "var"];
-        last = b.node(Node::new("BatchNormalization", &inputs, &["norm"]));
+        last = b.norm(&last, "norm");
     }
     let relu = b.node(Node::new("Relu", &[&last], &["relu"]));
     let pool = Node::new("MaxPool", &[&relu], &["pool"])
@@ -162,15 +196,40 @@ fn rest(b: &mut Builder, after: After) -> String {
             let second = b.dense(&flat, "dense_2", 4 * 16);
             b.node(Node::new("Add", &[&first, &second], &["sum"]))
         }
-        After::NhwcReshape => {
-            let moved = Node::new("Transpose", &["pool"], &["moved"])
-                .with("perm", Attribute::Ints(vec![0, 2, 3, 1]));
-            b.node(moved);
-            let shape = Tensor::i64([2], vec![-1, plane as i64]);
-            b.graph.initializers.insert("shape".to_owned(), shape);
-            b.node(Node::new("Reshape", &["moved", "shape"], &["flat"]));
-            let weight = b.weight("matmul_w", &[plane, CLASSES]);
-            b.node(Node::new("MatMul", &["flat", &weight], &["dense"]))
+        After::NhwcReshape => b.nhwc_dense("pool"),
+        After::Norm | After::NormPadded => {
+            let normal = b.norm("pool", "norm_2");
+            let conv = b.conv(&normal, "conv_4", [4, CHANNELS, 2, 2], true, 1);
+            let mut side = 4;
+            if after == After::NormPadded {
+                let pads = Attribute::Ints(vec![1, 1, 0, 0]);
+                let node = b.graph.nodes.last_mut().unwrap();
+                node.attributes.insert("pads".to_owned(), pads);
+                side = 5;
+            }
+            let flat = b.flatten(&conv, "flat");
+            b.dense(&flat, "dense", 4 * side * side)
+        }
+        After::NormNhwc => {
+            let normal = b.norm("pool", "norm_2");
+            let offset = b.weight("offset", &[CHANNELS, 1, 1]);
+            let sum = b.node(Node::new("Add", &[&normal, &offset], &["offset_sum"]));
+            b.nhwc_dense(&sum)
+        }
+        After::Gate => {
+            b.node(Node::new("Sigmoid", &["pool"], &["gate"]));
+            b.node(Node::new("Mul", &["pool", "gate"], &["gated"]));
+            let both = Node::new("Concat", &["gate", "gated"], &["both"]);
+            let both = b.node(both.with("axis", Attribute::Int(1)));
+            let flat = b.flatten(&both, "flat");
+            b.dense(&flat, "dense", 2 * plane)
+        }
+        After::DepthwiseBias => {
+            let deep = b.conv("pool", "deep", [CHANNELS, 1, 3, 3], true, CHANNELS);
+            let deep = b.node(Node::new("Sigmoid", &[&deep], &["deep_sigmoid"]));
+            let conv = b.conv(&deep, "conv_4", [4, CHANNELS, 2, 2], false, 1);
+            let flat = b.flatten(&conv, "flat");
+            b.dense(&flat, "dense", 4 * 4)
         }
         After::GlobalPool => {
             b.node(Node::new("GlobalAveragePool", &["pool"], &["mean_pool"]));

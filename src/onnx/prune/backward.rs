@@ -4,8 +4,11 @@ use super::edit::Edit;
 use crate::onnx::model::{Graph, Node};
 use crate::onnx::shape::Shapes;
 use crate::onnx::site::Site;
+use std::collections::BTreeSet;
 
 /// Plans the removal of all but `kept` channels from the layers that make the site.
+///
+/// Every tensor on the way up is narrowed, so nothing but layers on the way may read it.
 pub(super) fn plan(
     graph: &Graph,
     shapes: &Shapes,
@@ -13,30 +16,69 @@ pub(super) fn plan(
     kept: &[usize],
 ) -> Result<Vec<Edit>, String> {
     let mut edits = Vec::new();
-    let mut tensor = site.tensor.clone();
-    loop {
+    let mut narrowed = vec![site.tensor.clone()];
+    let mut layers = BTreeSet::new();
+    let mut next = 0;
+    while let Some(tensor) = narrowed.get(next).cloned() {
+        next += 1;
         let index = graph
             .nodes
             .iter()
-            .position(|node| node.outputs.contains(&tensor))
-            .ok_or_else(|| format!("nothing makes {tensor}"))?;
-        let node = &graph.nodes[index];
-        if tensor != site.tensor
-            && (graph.consumers(&tensor).count() != 1 || graph.is_output(&tensor))
-        {
+            .position(|node| node.outputs.first() == Some(&tensor))
+            .ok_or_else(|| format!("no layer makes {tensor}"))?;
+        if !layers.insert(index) {
+            continue;
+        }
+        for input in make(graph, shapes, index, site.channels, kept, &mut edits)? {
+            if !narrowed.contains(input) {
+                narrowed.push(input.clone());
+            }
+        }
+    }
+    for tensor in &narrowed[1..] {
+        let read_elsewhere = (graph.nodes.iter().enumerate())
+            .any(|(index, node)| node.inputs.contains(tensor) && !layers.contains(&index));
+        if read_elsewhere || graph.is_output(tensor) {
             return Err(format!(
                 "{tensor} is read by more than the layers before the site"
             ));
         }
-        if node.is("Conv") {
-            if make_convolution(graph, index, site.channels, kept, &mut edits)? {
-                return Ok(edits);
-            }
-        } else {
-            pass(graph, shapes, index, site.channels, kept, &mut edits)?;
-        }
-        tensor.clone_from(&node.inputs[0]);
     }
+    Ok(edits)
+}
+
+/// Narrows the layer `index` to `kept` channels and gives those of its inputs that must be narrowed too.
+fn make<'a>(
+    graph: &'a Graph,
+    shapes: &Shapes,
+    index: usize,
+    channels: usize,
+    kept: &[usize],
+    edits: &mut Vec<Edit>,
+) -> Result<&'a [String], String> {
+    let node = &graph.nodes[index];
+    if node.inputs.is_empty() {
+        return Err(format!("{} reads nothing", node.name));
+    }
+    if node.is("Conv") {
+        let ends = make_convolution(graph, index, channels, kept, edits)?;
+        return Ok(if ends { &[] } else { &node.inputs[..1] });
+    }
+    let is_join = (node.is("Add") || node.is("Sub") || node.is("Mul"))
+        && constant_shape(graph, node, 0).is_none()
+        && constant_shape(graph, node, 1).is_none();
+    if !is_join {
+        pass(graph, shapes, index, channels, kept, edits)?;
+        return Ok(&node.inputs[..1]);
+    }
+    let carries = |name: &String| {
+        let shape = shapes.get(name).filter(|shape| shape.len() == 4);
+        shape.and_then(|shape| shape[1]) == Some(channels)
+    };
+    if node.inputs.iter().all(carries) {
+        return Ok(&node.inputs);
+    }
+    Err(format!("{} joins the site with another tensor", node.name))
 }
 
 /// A convolution that makes the channels ends the way up (true); a depthwise one is passed (false).

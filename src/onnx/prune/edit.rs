@@ -3,7 +3,7 @@
 use crate::onnx::model::{Attribute, Model, Tensor, TensorData};
 
 /// One change to a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Edit {
     /// Input `input` of node `node` (a constant) keeps only the entries `keep` along `axis`.
     Slice {
@@ -34,6 +34,13 @@ pub enum Edit {
         /// New number of groups.
         groups: usize,
     },
+    /// The bias (input 2) of node `node` becomes `values`, one an output; a MatMul becomes a Gemm to have one.
+    SetBias {
+        /// Index of the node.
+        node: usize,
+        /// The bias.
+        values: Vec<f32>,
+    },
 }
 
 /// Applies `edits` to a copy of `model`. A constant that other nodes read too is copied first.
@@ -63,10 +70,24 @@ pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
                     .attributes
                     .insert("group".to_owned(), Attribute::Int(*groups as i64));
             }
+            Edit::SetBias { node, values } => set_bias(&mut edited, *node, values),
         }
     }
     edited.graph.remove_unused();
     edited
+}
+
+fn set_bias(model: &mut Model, node: usize, values: &[f32]) {
+    let graph = &mut model.graph;
+    let name = graph.fresh_name(&format!("{}_bias", graph.nodes[node].inputs[1]));
+    let tensor = Tensor::f32([values.len()], values.to_vec());
+    graph.initializers.insert(name.clone(), tensor);
+    let node = &mut graph.nodes[node];
+    if node.is("MatMul") {
+        node.op_type = "Gemm".to_owned();
+    }
+    node.inputs.truncate(2);
+    node.inputs.push(name);
 }
 
 fn change_constant(

@@ -1,19 +1,13 @@
 //! From the site down to the layers that read its channels.
 
-use super::backward::{constant_shape, no_constant, slice, slice_operand};
+use super::backward::{no_constant, slice};
+use super::carried::Carried;
 use super::edit::Edit;
+use super::unary;
 use crate::domain::mask::ChannelMask;
 use crate::onnx::model::{Graph, Node};
 use crate::onnx::shape::Shapes;
 use std::collections::HashMap;
-
-/// Where the site's channels are in a tensor: which entries of which axis stay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Carried {
-    axis: usize,
-    keep: Vec<usize>,
-    extent: usize,
-}
 
 /// Plans the removal of channels from everything that reads the tensor `site`, (n, C, H, W).
 pub(super) fn plan(
@@ -31,7 +25,7 @@ pub(super) fn plan(
     let at_site = Carried {
         axis: 1,
         keep: mask.kept(),
-        extent: mask.channels(),
+        fill: vec![0.0; mask.channels()],
     };
     planner.carried.insert(site.to_owned(), at_site);
     for index in 0..graph.nodes.len() {
@@ -45,11 +39,11 @@ pub(super) fn plan(
     Ok(planner.edits)
 }
 
-struct Planner<'a> {
-    graph: &'a Graph,
-    shapes: &'a Shapes,
+pub(super) struct Planner<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) shapes: &'a Shapes,
     carried: HashMap<String, Carried>,
-    edits: Vec<Edit>,
+    pub(super) edits: Vec<Edit>,
 }
 
 impl Planner<'_> {
@@ -58,148 +52,90 @@ impl Planner<'_> {
         let carriers = node
             .inputs
             .iter()
-            .filter(|name| self.carried.contains_key(*name));
-        match carriers.count() {
-            0 => return Ok(()),
-            1 => {}
-            _ => return Err(format!("{} joins two branches of the site", node.name)),
+            .filter(|name| self.carried.contains_key(*name))
+            .count();
+        if carriers == 0 {
+            return Ok(());
         }
-        if !node.domain.is_empty() {
-            return Err(format!(
-                "{} is {} of another domain",
-                node.name, node.op_type
-            ));
-        }
-        if node.is("Concat") {
-            return self.concat(index);
-        }
-        let carried = self
-            .carried
-            .get(&node.inputs[0])
-            .cloned()
-            .ok_or_else(|| format!("{} joins the site with another tensor", node.name))?;
-        let next = match node.op_type.as_str() {
-            "Conv" => self.convolution(index, &carried)?,
-            "Gemm" => self.gemm(index, &carried)?,
-            "MatMul" => self.matmul(index, &carried)?,
-            "Flatten" => Some(self.flatten(node, &carried)?),
-            "Reshape" => Some(self.reshape(index, &carried)?),
-            "Transpose" => Some(transpose(node, carried)?),
-            "Squeeze" | "ReduceMean" | "ReduceMax" => Some(self.reduce(node, carried)?),
-            "BatchNormalization" => Some(self.normalisation(index, carried)?),
-            "Mul" | "Div" | "PRelu" if carried.axis == 1 => {
-                let Carried { extent, keep, .. } = &carried;
-                slice_operand(self.graph, index, *extent, keep, &mut self.edits)?;
-                Some(carried)
+        let further = node.outputs.iter().skip(1);
+        let Some(output) = node.outputs.first().filter(|_| node.domain.is_empty()) else {
+            return Err(cannot_pass(node));
+        };
+        for name in further.filter(|name| !name.is_empty()) {
+            if self.graph.consumers(name).next().is_some() || self.graph.is_output(name) {
+                return Err(format!("{} has a second output that is read", node.name));
             }
-            _ if keeps_zero(self.graph, node) => Some(carried),
-            op => {
-                return Err(format!(
-                    "{} is {op}, which channels cannot be removed through",
-                    node.name
-                ));
-            }
+        }
+        let next = if node.is("Concat") {
+            Some(self.concat(index)?)
+        } else if carriers == 1 {
+            self.single(index)?
+        } else {
+            Some(self.joined(node)?)
         };
         if let Some(next) = next {
-            self.carried.insert(node.outputs[0].clone(), next);
+            self.carried.insert(output.clone(), next);
         }
         Ok(())
     }
 
-    /// Reads the channels: its weights lose the inputs that are gone. A depthwise one hands them on.
-    fn convolution(&mut self, index: usize, carried: &Carried) -> Result<Option<Carried>, String> {
+    /// A layer that reads the channels by its first input alone.
+    fn single(&mut self, index: usize) -> Result<Option<Carried>, String> {
         let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
-        let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
-        if carried.axis != 1 {
-            return Err(no_constant(node));
-        }
-        if groups == 1 && weight.get(1) == Some(&carried.extent) {
-            self.edits.push(slice(index, 1, 1, &carried.keep));
-            return Ok(None);
-        }
-        let depthwise = groups == carried.extent && weight.first() == Some(&groups);
-        let bias = node.inputs.get(2).is_some_and(|name| !name.is_empty());
-        if !depthwise || bias {
-            return Err(format!("{} is a grouped convolution", node.name));
-        }
-        self.edits.push(slice(index, 1, 0, &carried.keep));
-        self.edits.push(Edit::SetGroups {
-            node: index,
-            groups: carried.keep.len(),
-        });
-        Ok(Some(carried.clone()))
+        let carried = self.carried.get(&node.inputs[0]).cloned();
+        let carried = carried.ok_or_else(|| joins_another(node))?;
+        Ok(match node.op_type.as_str() {
+            "Conv" => self.convolution(index, carried)?,
+            "Gemm" => self.gemm(index, &carried)?,
+            "MatMul" => self.matmul(index, &carried)?,
+            "Flatten" => Some(self.flatten(node, &carried)?),
+            "Reshape" => Some(self.reshape(index, &carried)?),
+            "Transpose" => Some(carried.transpose(node)?),
+            "Squeeze" | "ReduceMean" | "ReduceMax" => Some(self.reduce(node, carried)?),
+            "BatchNormalization" => Some(self.normalisation(index, carried)?),
+            "Add" | "Sub" | "Mul" | "Div" | "PRelu" => Some(self.operand(index, carried)?),
+            "MaxPool" | "GlobalAveragePool" | "GlobalMaxPool" => Some(carried),
+            "AveragePool" => Some(average(node, carried)?),
+            "LpPool" | "GlobalLpPool" | "Gelu" | "Selu" if carried.is_zero() => Some(carried),
+            _ => {
+                let function =
+                    unary::function(self.graph, node).ok_or_else(|| cannot_pass(node))?;
+                Some(carried.map(|_, value| function(value)))
+            }
+        })
     }
 
-    fn gemm(&mut self, index: usize, carried: &Carried) -> Result<Option<Carried>, String> {
-        let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
-        let axis = usize::from(node.int("transB", 0) != 0);
-        let fits = carried.axis == 1
-            && node.int("transA", 0) == 0
-            && weight.get(axis) == Some(&carried.extent);
-        if !fits {
-            return Err(no_constant(node));
+    /// Two tensors that both carry the channels: a gate, or branches of the site that meet again.
+    fn joined(&self, node: &Node) -> Result<Carried, String> {
+        let refuse = || format!("{} joins two branches of the site", node.name);
+        let [a, b] = node.inputs.as_slice() else {
+            return Err(refuse());
+        };
+        let rank = |name: &String| self.shapes.get(name).map(Vec::len);
+        match (self.carried.get(a), self.carried.get(b)) {
+            (Some(first), Some(second)) if rank(a) == rank(b) => {
+                first.clone().join(second, &node.op_type).ok_or_else(refuse)
+            }
+            _ => Err(refuse()),
         }
-        self.edits.push(slice(index, 1, axis, &carried.keep));
-        Ok(None)
-    }
-
-    fn matmul(&mut self, index: usize, carried: &Carried) -> Result<Option<Carried>, String> {
-        let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
-        let rank = self.shapes.get(&node.inputs[0]).map_or(0, Vec::len);
-        let fits = weight.len() == 2 && weight[0] == carried.extent && carried.axis + 1 == rank;
-        if !fits {
-            return Err(no_constant(node));
-        }
-        self.edits.push(slice(index, 1, 0, &carried.keep));
-        Ok(None)
     }
 
     fn flatten(&self, node: &Node, carried: &Carried) -> Result<Carried, String> {
         if node.int("axis", 1) != 1 {
             return Err(format!("{} flattens the batch too", node.name));
         }
-        self.collapse(node, carried)
-    }
-
-    /// All axes but the batch become one: every kept entry becomes the positions that hold it.
-    fn collapse(&self, node: &Node, carried: &Carried) -> Result<Carried, String> {
-        let unknown = || format!("{} reshapes a tensor of unknown extents", node.name);
-        let shape = self.shapes.get(&node.inputs[0]).ok_or_else(unknown)?;
-        let known: Option<Vec<usize>> = shape.iter().skip(1).copied().collect();
-        let known = known.ok_or_else(unknown)?;
-        let axis = carried.axis.checked_sub(1).ok_or_else(unknown)?;
-        let outer: usize = known[..axis].iter().product();
-        let inner: usize = known[axis + 1..].iter().product();
-        let extent = carried.extent;
-        let keep = (0..outer)
-            .flat_map(|block| {
-                carried
-                    .keep
-                    .iter()
-                    .map(move |&entry| block * extent + entry)
-            })
-            .flat_map(|entry| (0..inner).map(move |offset| entry * inner + offset))
-            .collect();
-        Ok(Carried {
-            axis: 1,
-            keep,
-            extent: outer * extent * inner,
-        })
+        carried.collapse(node, self.shapes)
     }
 
     fn reshape(&mut self, index: usize, carried: &Carried) -> Result<Carried, String> {
         let node = &self.graph.nodes[index];
-        let collapsed = self.collapse(node, carried)?;
+        let collapsed = carried.collapse(node, self.shapes)?;
         let target = node
             .inputs
             .get(1)
             .and_then(|name| self.graph.initializers.get(name));
-        let target = target.and_then(|tensor| tensor.as_i64());
-        let whole = i64::try_from(collapsed.extent).unwrap_or(-1);
-        match target {
+        let whole = i64::try_from(collapsed.extent()).unwrap_or(-1);
+        match target.and_then(|tensor| tensor.as_i64()) {
             Some([0 | -1, wish]) if *wish == whole => {
                 self.edits.push(Edit::SetExtent {
                     node: index,
@@ -220,21 +156,20 @@ impl Planner<'_> {
     /// Global pooling, with or without keeping the reduced axes: the channels stay where they are.
     fn reduce(&self, node: &Node, carried: Carried) -> Result<Carried, String> {
         let output = self.shapes.get(&node.outputs[0]);
-        let stays = output.and_then(|shape| *shape.get(carried.axis)?) == Some(carried.extent);
-        if carried.axis == 1 && carried.extent > 1 && stays {
+        let stays = output.and_then(|shape| *shape.get(carried.axis)?) == Some(carried.extent());
+        if carried.axis == 1 && carried.extent() > 1 && stays {
             return Ok(carried);
         }
         Err(format!("{} mixes channels", node.name))
     }
 
-    /// A normalisation may turn zero into something else: then the channel cannot just go.
     fn normalisation(&mut self, index: usize, carried: Carried) -> Result<Carried, String> {
         let node = &self.graph.nodes[index];
         let values = |input: usize| {
             let tensor = self.graph.initializers.get(node.inputs.get(input)?)?;
             tensor
                 .as_f32()
-                .filter(|values| values.len() == carried.extent)
+                .filter(|values| values.len() == carried.extent() && carried.axis == 1)
         };
         let (Some(scale), Some(shift), Some(mean), Some(variance)) =
             (values(1), values(2), values(3), values(4))
@@ -242,23 +177,50 @@ impl Planner<'_> {
             return Err(no_constant(node));
         };
         let epsilon = node.float("epsilon", 1e-5);
-        let at_zero = |c: usize| shift[c] - mean[c] * scale[c] / (variance[c] + epsilon).sqrt();
-        let mut gone = (0..carried.extent).filter(|c| carried.keep.binary_search(c).is_err());
-        if carried.axis != 1 || gone.any(|c| at_zero(c) != 0.0) {
-            return Err(format!(
-                "{} turns a removed channel into a constant",
-                node.name
-            ));
-        }
         for input in 1..5 {
             self.edits.push(slice(index, input, 0, &carried.keep));
         }
-        Ok(carried)
+        Ok(carried.map(|c, value| {
+            (value - mean[c]) * scale[c] / (variance[c] + epsilon).sqrt() + shift[c]
+        }))
     }
 
-    fn concat(&mut self, index: usize) -> Result<(), String> {
+    /// A constant operand: one value for all, or one a channel.
+    fn operand(&mut self, index: usize, carried: Carried) -> Result<Carried, String> {
+        let node = &self.graph.nodes[index];
+        let rank = self.shapes.get(&node.inputs[0]).map_or(0, Vec::len);
+        let tensor = node
+            .inputs
+            .get(1)
+            .and_then(|name| self.graph.initializers.get(name))
+            .filter(|tensor| tensor.shape.len() <= rank)
+            .ok_or_else(|| joins_another(node))?;
+        let values = tensor.as_f32().ok_or_else(|| no_constant(node))?;
+        let per_channel = (carried.axis + tensor.shape.len())
+            .checked_sub(rank)
+            .filter(|&axis| tensor.shape.get(axis) == Some(&values.len()));
+        let at: Box<dyn Fn(usize) -> f32> = match per_channel {
+            _ if values.len() == 1 => Box::new(|_| values[0]),
+            Some(axis) if values.len() == carried.extent() => {
+                self.edits.push(slice(index, 1, axis, &carried.keep));
+                Box::new(|c| values[c])
+            }
+            _ => return Err(no_constant(node)),
+        };
+        let apply: fn(f32, f32) -> f32 = match node.op_type.as_str() {
+            "Add" => |x, y| x + y,
+            "Sub" => |x, y| x - y,
+            "Mul" => |x, y| x * y,
+            "Div" => |x, y| x / y,
+            _ => |x, slope| if x < 0.0 { slope * x } else { x },
+        };
+        Ok(carried.map(|c, value| apply(value, at(c))))
+    }
+
+    fn concat(&mut self, index: usize) -> Result<Carried, String> {
         let node = &self.graph.nodes[index];
         let mut keep = Vec::new();
+        let mut fill = Vec::new();
         let mut offset = 0;
         let mut found = None;
         for name in &node.inputs {
@@ -279,59 +241,54 @@ impl Planner<'_> {
             match self.carried.get(name) {
                 Some(carried) if carried.axis == axis => {
                     keep.extend(carried.keep.iter().map(|entry| entry + offset));
+                    fill.extend_from_slice(&carried.fill);
                     found = Some(axis);
                 }
                 Some(_) => return Err(format!("{} joins along another axis", node.name)),
-                None => keep.extend(offset..offset + extent),
+                None => {
+                    keep.extend(offset..offset + extent);
+                    fill.resize(offset + extent, 0.0);
+                }
             }
             offset += extent;
         }
-        if let Some(axis) = found {
-            let joined = Carried {
-                axis,
-                keep,
-                extent: offset,
-            };
-            self.carried.insert(node.outputs[0].clone(), joined);
+        match found {
+            Some(axis) => Ok(Carried { axis, keep, fill }),
+            None => Err(joins_another(node)),
         }
-        Ok(())
     }
 }
 
-fn transpose(node: &Node, carried: Carried) -> Result<Carried, String> {
-    let position = node.ints("perm").and_then(|perm| {
-        perm.iter()
-            .position(|&axis| usize::try_from(axis) == Ok(carried.axis))
-    });
-    match position {
-        Some(axis) if axis > 0 => Ok(Carried { axis, ..carried }),
-        _ => Err(format!("{} moves the channels to the batch", node.name)),
+/// Padding with zeros is averaged in where `count_include_pad` says so: then only zeros stay what they are.
+fn average(node: &Node, carried: Carried) -> Result<Carried, String> {
+    let padded = pads(node) && node.int("count_include_pad", 0) != 0;
+    if padded && !carried.is_zero() {
+        return Err(format!(
+            "{} averages a removed channel with padding",
+            node.name
+        ));
     }
+    Ok(carried)
 }
 
-/// Does the layer treat every channel by itself, and a channel of zeros give zeros?
-fn keeps_zero(graph: &Graph, node: &Node) -> bool {
-    match node.op_type.as_str() {
-        "Relu" | "LeakyRelu" | "Tanh" | "Elu" | "Selu" | "Celu" | "HardSwish" | "Softsign"
-        | "Gelu" | "Mish" | "Identity" | "Dropout" | "Abs" | "Neg" | "Sqrt" | "MaxPool"
-        | "AveragePool" | "LpPool" | "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => true,
-        "Clip" => clips_around_zero(graph, node),
-        _ => false,
-    }
+/// Does the window reach beyond the image?
+pub(super) fn pads(node: &Node) -> bool {
+    let explicit = node
+        .ints("pads")
+        .is_some_and(|pads| pads.iter().any(|&pad| pad != 0));
+    explicit
+        || node
+            .text("auto_pad")
+            .is_some_and(|mode| mode.starts_with("SAME"))
 }
 
-fn clips_around_zero(graph: &Graph, node: &Node) -> bool {
-    let bound = |input: usize, attribute: &str, open: f32| {
-        let name = node.inputs.get(input).filter(|name| !name.is_empty());
-        match name {
-            Some(name) => {
-                let tensor = graph.initializers.get(name)?;
-                tensor.as_f32()?.first().copied()
-            }
-            None => Some(node.float(attribute, open)),
-        }
-    };
-    let low = bound(1, "min", f32::NEG_INFINITY);
-    let high = bound(2, "max", f32::INFINITY);
-    low.is_some_and(|low| low <= 0.0) && high.is_some_and(|high| high >= 0.0)
+fn joins_another(node: &Node) -> String {
+    format!("{} joins the site with another tensor", node.name)
+}
+
+fn cannot_pass(node: &Node) -> String {
+    format!(
+        "{} is {}, which channels cannot be removed through",
+        node.name, node.op_type
+    )
 }

@@ -4,8 +4,11 @@
 //! [`Edit`]s, or the reason why there is none) and applied after, so that nothing is ever half done.
 
 mod backward;
+mod carried;
 mod edit;
 mod forward;
+mod unary;
+mod weighted;
 
 pub use edit::Edit;
 
