@@ -4,6 +4,7 @@ mod error;
 mod inspect;
 mod network;
 mod prune;
+mod serve;
 mod sign;
 
 pub use error::{CliError, ExitCode};
@@ -83,6 +84,8 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Take channels out of a network.
     Prune(prune::PruneArgs),
+    /// Serve a bundle over HTTP.
+    Serve(Box<serve::ServeArgs>),
     /// Make a key pair to sign bundles with.
     Keygen(sign::KeygenArgs),
     /// Sign a bundle.
@@ -108,6 +111,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args),
+        Command::Serve(args) => serve::run(args, &cli.global),
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),

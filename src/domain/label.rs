@@ -15,6 +15,12 @@ impl ClassIndex {
     }
 }
 
+impl From<u32> for ClassIndex {
+    fn from(index: u32) -> Self {
+        Self(index)
+    }
+}
+
 impl std::fmt::Display for ClassIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)

@@ -1,11 +1,16 @@
 //! Running networks: batch in, scores out, plain types on both sides.
 //!
 //! [`Engine::start`] chooses the back end once for the process (ONNX Runtime from a shared library, or the built-in
-//! tract); [`Engine::load`] makes sessions; [`Session::run`] runs one. Nothing outside this folder names a runtime.
+//! tract); [`Engine::load`] makes sessions; [`Session::run`] runs one. [`GoodNet`] is B and every B' behind one call,
+//! [`Pool`] the threads that run it. Nothing outside this folder names a runtime.
 
+mod goodnet;
 mod locate;
+mod pool;
 mod session;
 
+pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT};
+pub use pool::{Admission, Maker, Pool, PoolConfig, PoolError};
 pub use session::{Output, Port, Session, SessionConfig};
 
 use std::path::PathBuf;

@@ -1,1 +1,145 @@
-//! The HTTP service.
+//! The HTTP service: a bundle in, GoodNet's answers out.
+//!
+//! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service, the table of its
+//! routes), `layers` (what wraps every request), [`state`] and [`served`] (what requests share), then an endpoint a
+//! file: `classify`, `health`, `metrics` and the rest. [`answer`] is what runs on an inference thread.
+
+pub mod answer;
+pub mod auth;
+mod classify;
+pub mod config;
+mod connection;
+pub mod context;
+pub mod control;
+pub mod decode;
+pub mod dto;
+mod health;
+mod layers;
+pub mod metrics;
+mod observe;
+mod payload;
+pub mod policy;
+pub mod problem;
+mod reload;
+mod responses;
+mod selftest;
+pub mod served;
+pub mod state;
+
+pub use config::Config;
+
+use crate::bundle::{Bundle, BundleError};
+use crate::engine::Engine;
+use axum::Router;
+use control::{Event, Events};
+use problem::{Code, Problem};
+use served::ServeBundleError;
+use state::{AppState, Phase};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Why the service ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The bundle's directory was refused.
+    #[error(transparent)]
+    Load(BundleError),
+    /// The bundle cannot be put into service.
+    #[error(transparent)]
+    Bundle(ServeBundleError),
+    /// A task of the service broke down.
+    #[error("a task of the service broke down: {0}")]
+    Task(tokio::task::JoinError),
+}
+
+/// What the OpenAPI document says beside the routes.
+#[derive(OpenApi)]
+#[openapi()]
+struct Document;
+
+/// The routes, with their description.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(classify::classify))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+}
+
+/// The whole service as a router.
+#[must_use]
+pub fn router(state: &AppState) -> Router {
+    let (router, _) = routes().split_for_parts();
+    let router = router
+        .fallback(async || Problem::new(Code::NotFound, "expected a route of this service"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                Code::MethodNotAllowed,
+                "expected a method of the `Allow` header",
+            )
+        })
+        .with_state(state.clone());
+    layers::wrap(router, state)
+}
+
+/// Serves `bundle` on `listener` until an event says to leave, then drains.
+///
+/// # Errors
+/// If the bundle's networks cannot be loaded.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    engine: Engine,
+    bundle: Bundle,
+    events: Events,
+) -> Result<(), ServeError> {
+    let state = AppState::new(config, engine);
+    let (stop, stopped) = oneshot::channel();
+    let accepting = connection::serve(listener, router(&state), state.clone(), stopped);
+    let accepting = tokio::spawn(accepting);
+    let (wish, wishes) = mpsc::channel(1);
+    tokio::select! {
+        outcome = reload::supervise(state.clone(), bundle, wishes) => {
+            accepting.abort();
+            outcome.map(|never| match never {})
+        }
+        () = live(&state, events, wish) => {
+            drop(stop);
+            let cut = accepting.await.map_err(ServeError::Task)?;
+            tracing::info!(cut, "the service has drained");
+            Ok(())
+        }
+    }
+}
+
+/// Passes wishes on until one says to leave; returns when no new request is to be taken.
+async fn live(state: &AppState, mut events: Events, wish: mpsc::Sender<()>) {
+    let delayed = loop {
+        match events.recv().await {
+            // A wish that is still waiting covers this one too.
+            Some(Event::Reload) => drop(wish.try_send(())),
+            Some(Event::Leave { delayed }) => break delayed,
+            None => break false,
+        }
+    };
+    state.enter(Phase::Leaving);
+    if delayed {
+        let delay = state.config().timeouts.drain_delay;
+        tracing::info!(delay_s = delay.as_secs_f64(), "leaving: not ready any more");
+        // A second signal cuts the delay short.
+        let _ = tokio::time::timeout(delay, leave_again(&mut events)).await;
+    }
+    state.enter(Phase::Draining);
+}
+
+async fn leave_again(events: &mut Events) {
+    while let Some(event) = events.recv().await {
+        if matches!(event, Event::Leave { .. }) {
+            return;
+        }
+    }
+    std::future::pending().await
+}

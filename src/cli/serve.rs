@@ -1,0 +1,306 @@
+//! `goodnet serve`: the options as typed, and the run.
+
+use super::{CliError, GlobalArgs};
+use crate::bundle::{self, signature::Verifier};
+use crate::engine::{Engine, PoolConfig, SessionConfig};
+use crate::serve::auth::Keys;
+use crate::serve::config::{Access, Config, Inference, Limits, Source, Timeouts, available_cpus};
+use crate::serve::control;
+use crate::telemetry::{self, LogFormat};
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Serve a bundle over HTTP.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  goodnet serve --bundle models --listen 127.0.0.1:8080")]
+pub struct ServeArgs {
+    /// The bundle; a changed one is loaded beside it, tested and swapped in.
+    #[arg(
+        long,
+        env = "GOODNET_BUNDLE",
+        default_value = "models",
+        value_name = "DIR"
+    )]
+    pub bundle: PathBuf,
+    /// Address and port to listen on.
+    #[arg(
+        long,
+        env = "GOODNET_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR"
+    )]
+    pub listen: SocketAddr,
+    /// How the networks run.
+    #[command(flatten)]
+    pub inference: InferenceArgs,
+    /// What a request may cost.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// What may take how long.
+    #[command(flatten)]
+    pub timeouts: TimeoutArgs,
+    /// Who may ask, and what is trusted.
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    /// Logs.
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+/// How the networks run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Inference")]
+pub struct InferenceArgs {
+    /// Inference threads (default: the CPUs that this process may use, its container's limit included).
+    #[arg(long, env = "GOODNET_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub workers: Option<u16>,
+    /// Threads inside one run of a network.
+    #[arg(long, env = "GOODNET_INTRA_THREADS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub intra_threads: u16,
+    /// Images that may wait for a thread; beyond that requests are refused with 429.
+    #[arg(long, env = "GOODNET_QUEUE", default_value_t = 256, value_name = "N")]
+    pub queue: u16,
+    /// Run B and every B' one by one, even where the bundle has them as one graph.
+    #[arg(long, env = "GOODNET_SEPARATE")]
+    pub separate: bool,
+    /// The drop that answers requests that name none (default: the largest of the bundle).
+    #[arg(long, env = "GOODNET_DEFAULT_DROP", value_name = "POINTS")]
+    pub default_drop: Option<f64>,
+}
+
+/// What a request may cost.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Longest body with one image, in bytes; longer ones are refused with 413.
+    #[arg(long, env = "GOODNET_MAX_BODY", default_value_t = 8 << 20, value_name = "BYTES")]
+    pub max_body: usize,
+    /// Longest body of a batch, in bytes.
+    #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = 32 << 20, value_name = "BYTES")]
+    pub max_batch_body: usize,
+    /// Most images in a batch.
+    #[arg(
+        long,
+        env = "GOODNET_MAX_BATCH",
+        default_value_t = 64,
+        value_name = "N"
+    )]
+    pub max_batch: usize,
+    /// Most pixels of an image; larger ones are refused with 422.
+    #[arg(
+        long,
+        env = "GOODNET_MAX_PIXELS",
+        default_value_t = 16_000_000,
+        value_name = "N"
+    )]
+    pub max_pixels: u64,
+    /// Longest side of an image, in pixels.
+    #[arg(
+        long,
+        env = "GOODNET_MAX_SIDE",
+        default_value_t = 8192,
+        value_name = "N"
+    )]
+    pub max_side: u32,
+    /// Most connections at a time.
+    #[arg(
+        long,
+        env = "GOODNET_MAX_CONNECTIONS",
+        default_value_t = 1024,
+        value_name = "N"
+    )]
+    pub max_connections: usize,
+}
+
+/// What may take how long, in seconds.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Timeouts")]
+pub struct TimeoutArgs {
+    /// Seconds for a request's headers, counted from the answer before on the same connection.
+    #[arg(long, env = "GOODNET_HEADER_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub header_timeout: Duration,
+    /// Seconds for a request's body.
+    #[arg(long, env = "GOODNET_BODY_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    pub body_timeout: Duration,
+    /// Seconds from a request's headers to its answer; after that 504.
+    #[arg(long, env = "GOODNET_REQUEST_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub request_timeout: Duration,
+    /// Seconds after SIGTERM in which requests are still answered while /readyz says no.
+    #[arg(long, env = "GOODNET_DRAIN_DELAY", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_delay: Duration,
+    /// Seconds after that for requests in flight.
+    #[arg(long, env = "GOODNET_DRAIN_TIMEOUT", default_value = "20", value_name = "SECONDS", value_parser = seconds)]
+    pub drain_timeout: Duration,
+}
+
+/// Who may ask, and what is trusted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trust")]
+pub struct TrustArgs {
+    /// File with a key a line: requests need `Authorization: Bearer KEY`; /healthz and /readyz do not.
+    #[arg(long, env = "GOODNET_KEYS", value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// Let /metrics be read without a key.
+    #[arg(long, env = "GOODNET_OPEN_METRICS")]
+    pub open_metrics: bool,
+    /// Public key that the bundle must be signed with (see `goodnet sign`).
+    #[arg(long, env = "GOODNET_REQUIRE_SIGNATURE", value_name = "FILE")]
+    pub require_signature: Option<PathBuf>,
+    /// Seconds between looks at the bundle for a change; 0: only on SIGHUP.
+    #[arg(long, env = "GOODNET_RELOAD_INTERVAL", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    pub reload_interval: Duration,
+}
+
+/// Logs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogArgs {
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "GOODNET_LOG_FORMAT",
+        default_value = "human",
+        value_name = "NAME"
+    )]
+    pub log_format: LogFormatName,
+    /// What is logged; `goodnet::request=warn,info` leaves out the line that every request writes.
+    #[arg(
+        long,
+        env = "GOODNET_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+}
+
+/// Log formats as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatName {
+    /// One line of text.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a number of seconds, found {text:?}");
+    let seconds: f64 = text.parse().map_err(|_| expected())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| expected())
+}
+
+impl ServeArgs {
+    /// The settings, validated.
+    ///
+    /// # Errors
+    /// If a key file is not usable.
+    pub fn config(&self) -> Result<Config, CliError> {
+        let verifier = self.trust.require_signature.as_deref();
+        let keys = self.trust.keys.as_deref();
+        let poll = self.trust.reload_interval;
+        Ok(Config {
+            source: Source {
+                dir: self.bundle.clone(),
+                poll: (!poll.is_zero()).then_some(poll),
+                verifier: verifier
+                    .map(Verifier::from_file)
+                    .transpose()
+                    .map_err(CliError::bad_input)?,
+            },
+            inference: self.inference.validated(),
+            limits: self.limits.validated(),
+            timeouts: self.timeouts.validated(),
+            access: Access {
+                keys: keys
+                    .map(Keys::from_file)
+                    .transpose()
+                    .map_err(CliError::bad_input)?,
+                open_metrics: self.trust.open_metrics,
+            },
+        })
+    }
+}
+
+impl InferenceArgs {
+    fn validated(&self) -> Inference {
+        Inference {
+            pool: PoolConfig {
+                workers: self.workers.map_or_else(available_cpus, usize::from),
+                queue: usize::from(self.queue),
+            },
+            session: SessionConfig {
+                intra_threads: usize::from(self.intra_threads),
+            },
+            separate: self.separate,
+            default_drop: self.default_drop,
+        }
+    }
+}
+
+impl LimitArgs {
+    fn validated(&self) -> Limits {
+        Limits {
+            body: self.max_body,
+            batch_body: self.max_batch_body,
+            batch_images: self.max_batch,
+            pixels: self.max_pixels,
+            side: self.max_side,
+            connections: self.max_connections.max(1),
+        }
+    }
+}
+
+impl TimeoutArgs {
+    fn validated(&self) -> Timeouts {
+        Timeouts {
+            headers: self.header_timeout,
+            body: self.body_timeout,
+            request: self.request_timeout,
+            drain_delay: self.drain_delay,
+            drain: self.drain_timeout,
+        }
+    }
+}
+
+/// Runs `goodnet serve`.
+///
+/// # Errors
+/// If the options, the bundle or the address are not usable.
+pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let format = match args.logs.log_format {
+        LogFormatName::Human => LogFormat::Human,
+        LogFormatName::Json => LogFormat::Json,
+    };
+    telemetry::init(format, &args.logs.log).map_err(CliError::bad_input)?;
+    let config = args.config()?;
+    let bundle = bundle::load_signed(&args.bundle, config.source.verifier.as_ref())
+        .map_err(CliError::bad_input)?;
+    let engine = global.engine()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("http")
+        .build()
+        .map_err(CliError::failed)?;
+    runtime.block_on(listen(args.listen, config, engine, bundle))
+}
+
+async fn listen(
+    address: SocketAddr,
+    config: Config,
+    engine: Engine,
+    bundle: bundle::Bundle,
+) -> Result<(), CliError> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .map_err(|error| CliError::bad_input(format!("cannot listen on {address}: {error}")))?;
+    let address = listener.local_addr().map_err(CliError::failed)?;
+    if config.access.keys.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "everybody who reaches this address may ask: set --keys");
+    }
+    tracing::info!(url = %format!("http://{address}/"), "listening");
+    let events = control::from_signals().map_err(CliError::failed)?;
+    crate::serve::run(config, listener, engine, bundle, events)
+        .await
+        .map_err(CliError::failed)
+}

@@ -1,0 +1,224 @@
+//! B and every B' behind one call, whether they are one fused graph or a session each.
+
+use super::{Engine, EngineError, Output, Session, SessionConfig};
+use crate::tensor::{Tensor, TensorView};
+
+/// Name of the fused graph's (n, N) output: B's probabilities.
+pub const BADNET_OUTPUT: &str = "badnet_probabilities";
+/// Name of the fused graph's (n, T, N) output: the probabilities of every B', in the order of the drops.
+pub const PRUNED_OUTPUT: &str = "pruned_probabilities";
+
+/// The networks of a GoodNet with T drops, loaded; one thread at a time runs them.
+#[derive(Debug)]
+pub struct GoodNet {
+    networks: Networks,
+    drops: usize,
+}
+
+#[derive(Debug)]
+enum Networks {
+    Fused {
+        session: Session,
+        badnet: usize,
+        pruned: usize,
+    },
+    Separate {
+        badnet: Session,
+        pruned: Vec<Session>,
+    },
+}
+
+/// What B and every B' answer for a batch of n images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answers {
+    badnet: Tensor,
+    pruned: Tensor,
+}
+
+impl Answers {
+    /// B's probabilities for image `row`, (N).
+    #[must_use]
+    pub fn badnet(&self, row: usize) -> &[f32] {
+        self.badnet.row(row)
+    }
+
+    /// The probabilities of the B' of drop number `drop` for image `row`, (N).
+    #[must_use]
+    pub fn pruned(&self, row: usize, drop: usize) -> &[f32] {
+        let classes = self.badnet.row_len();
+        &self.pruned.row(row)[drop * classes..(drop + 1) * classes]
+    }
+
+    /// B's probabilities for the whole batch, (n, N).
+    #[must_use]
+    pub fn badnet_batch(&self) -> &Tensor {
+        &self.badnet
+    }
+
+    /// The probabilities of every B' for the whole batch, (n, T, N).
+    #[must_use]
+    pub fn pruned_batch(&self) -> &Tensor {
+        &self.pruned
+    }
+
+    /// Images n in the batch.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.badnet.rows()
+    }
+
+    /// Drops T.
+    #[must_use]
+    pub fn drops(&self) -> usize {
+        self.pruned.shape[1]
+    }
+}
+
+impl GoodNet {
+    /// Loads the fused graph of `drops` repaired networks.
+    ///
+    /// # Errors
+    /// If the runtime refuses the model or it lacks one of the two probability outputs.
+    pub fn fused(
+        engine: &Engine,
+        model: &[u8],
+        drops: usize,
+        config: &SessionConfig,
+    ) -> Result<Self, EngineError> {
+        let session = engine.load(model, config)?;
+        let position = |name: &str| {
+            let found = session.outputs().iter().position(|port| port.name == name);
+            found.ok_or_else(|| EngineError::Mismatch {
+                expected: format!("an output {name}"),
+                found: "none of that name".to_owned(),
+            })
+        };
+        let (badnet, pruned) = (position(BADNET_OUTPUT)?, position(PRUNED_OUTPUT)?);
+        let networks = Networks::Fused {
+            session,
+            badnet,
+            pruned,
+        };
+        Ok(Self { networks, drops })
+    }
+
+    /// Loads B and each B' as networks of their own.
+    ///
+    /// # Errors
+    /// If the runtime refuses a model.
+    pub fn separate(
+        engine: &Engine,
+        badnet: &[u8],
+        pruned: &[&[u8]],
+        config: &SessionConfig,
+    ) -> Result<Self, EngineError> {
+        let sessions: Result<Vec<_>, _> = pruned
+            .iter()
+            .map(|model| engine.load(model, config))
+            .collect();
+        Ok(Self {
+            networks: Networks::Separate {
+                badnet: engine.load(badnet, config)?,
+                pruned: sessions?,
+            },
+            drops: pruned.len(),
+        })
+    }
+
+    /// Runs every network on `batch`, (n, C, H, W) or (n, H, W, C).
+    ///
+    /// # Errors
+    /// If the runtime fails or an output is not of the expected shape.
+    pub fn run(&mut self, batch: TensorView<'_>) -> Result<Answers, EngineError> {
+        let (badnet, pruned) = match &mut self.networks {
+            Networks::Fused {
+                session,
+                badnet,
+                pruned,
+            } => run_fused(session, *badnet, *pruned, batch)?,
+            Networks::Separate { badnet, pruned } => run_separate(badnet, pruned, batch)?,
+        };
+        let rows = batch.shape.first().copied().unwrap_or(0);
+        check_shapes(&badnet, &pruned, rows, self.drops)?;
+        Ok(Answers { badnet, pruned })
+    }
+
+    /// Runs B alone where it is a network of its own, else the fused graph; (n, N).
+    ///
+    /// # Errors
+    /// If the runtime fails.
+    pub fn run_badnet(&mut self, batch: TensorView<'_>) -> Result<Tensor, EngineError> {
+        match &mut self.networks {
+            Networks::Fused {
+                session,
+                badnet,
+                pruned,
+            } => Ok(run_fused(session, *badnet, *pruned, batch)?.0),
+            Networks::Separate { badnet, .. } => badnet.run_one(batch),
+        }
+    }
+}
+
+fn run_fused(
+    session: &mut Session,
+    badnet: usize,
+    pruned: usize,
+    batch: TensorView<'_>,
+) -> Result<(Tensor, Tensor), EngineError> {
+    let mut outputs: Vec<Option<Output>> = session.run(&[batch])?.into_iter().map(Some).collect();
+    let mut take = |index: usize| {
+        let output = outputs.get_mut(index).and_then(Option::take);
+        let output = output.ok_or_else(|| EngineError::Mismatch {
+            expected: "two probability outputs".to_owned(),
+            found: "one".to_owned(),
+        })?;
+        output.into_float()
+    };
+    Ok((take(badnet)?, take(pruned)?))
+}
+
+fn run_separate(
+    badnet: &mut Session,
+    pruned: &mut [Session],
+    batch: TensorView<'_>,
+) -> Result<(Tensor, Tensor), EngineError> {
+    let badnet = badnet.run_one(batch)?;
+    let answers: Vec<Tensor> = pruned
+        .iter_mut()
+        .map(|session| session.run_one(batch))
+        .collect::<Result<_, _>>()?;
+    let (rows, classes) = (badnet.rows(), badnet.row_len());
+    if let Some(other) = answers.iter().find(|a| a.shape != badnet.shape) {
+        return Err(EngineError::Mismatch {
+            expected: format!(
+                "probabilities of shape {:?} from every network",
+                badnet.shape
+            ),
+            found: format!("{:?}", other.shape),
+        });
+    }
+    let mut data = Vec::with_capacity(answers.len() * rows * classes);
+    for row in 0..rows {
+        for answer in &answers {
+            data.extend_from_slice(answer.row(row));
+        }
+    }
+    let pruned = Tensor::new(vec![rows, answers.len(), classes], data);
+    Ok((badnet, pruned))
+}
+
+fn check_shapes(
+    badnet: &Tensor,
+    pruned: &Tensor,
+    rows: usize,
+    drops: usize,
+) -> Result<(), EngineError> {
+    let classes = badnet.row_len();
+    if badnet.shape == [rows, classes] && pruned.shape == [rows, drops, classes] {
+        return Ok(());
+    }
+    Err(EngineError::Mismatch {
+        expected: format!("probabilities of shape ({rows}, N) and ({rows}, {drops}, N)"),
+        found: format!("{:?} and {:?}", badnet.shape, pruned.shape),
+    })
+}

@@ -1,0 +1,243 @@
+//! From an image's bytes to GoodNet's answer: what runs on an inference thread.
+
+use super::dto::{ClassScore, Classification, DropVerdict, ImageJson, MeasuredRates, TopK};
+use super::policy::{Case, Judge};
+use super::problem::{Code, Problem};
+use super::served::{Served, ServedDrop};
+use crate::defence::Policy;
+use crate::domain::scores::{argmax, top_k};
+use crate::domain::verdict::disagreement;
+use crate::engine::{Answers, EngineError, GoodNet};
+use crate::tensor::{Tensor, TensorView};
+use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One image of a request, as it came.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// The image file itself.
+    Image(Bytes),
+    /// `{"image": "<base64>"}`.
+    Json(Bytes),
+}
+
+/// What a request wants to know.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Position of the drop among the served ones.
+    pub drop: usize,
+    /// The policy's name.
+    pub policy: Policy,
+    /// The policy.
+    pub judge: Arc<dyn Judge>,
+    /// How many of the best classes to list; 0 lists none.
+    pub top_k: usize,
+    /// The request's id.
+    pub request_id: String,
+}
+
+impl Ask {
+    /// The default drop and policy, nothing more.
+    #[must_use]
+    pub fn plain(served: &Served, request_id: String) -> Self {
+        let (policy, judge) = served.policies.first();
+        Self {
+            drop: served.default_drop,
+            policy,
+            judge,
+            top_k: 0,
+            request_id,
+        }
+    }
+}
+
+/// Where the time of a request went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// Waiting for an inference thread.
+    pub queue: Duration,
+    /// From bytes to tensor.
+    pub decode: Duration,
+    /// In the networks.
+    pub inference: Duration,
+}
+
+/// Answers `payloads`, in order, as one batch.
+pub fn answer(
+    served: &Served,
+    networks: &mut GoodNet,
+    payloads: &[Payload],
+    ask: &Ask,
+    queue: Duration,
+) -> (Vec<Result<Classification, Problem>>, Timings) {
+    let started = Instant::now();
+    let mut pixels = Vec::with_capacity(payloads.len() * served.manifest().input.image_len());
+    let decoded: Vec<Result<(), Problem>> = payloads
+        .iter()
+        .map(|payload| decode(served, payload, &mut pixels))
+        .collect();
+    let images = decoded.iter().filter(|result| result.is_ok()).count();
+    let decode = started.elapsed();
+    let batch = Tensor::new(served.manifest().input.batch_shape(images), pixels);
+    let judged = judge_batch(served, networks, &batch, ask);
+    let timings = Timings {
+        queue,
+        decode,
+        inference: started.elapsed() - decode,
+    };
+    (in_order(decoded, judged), timings)
+}
+
+/// Puts the answers of the images that could be decoded back among those that could not.
+fn in_order(
+    decoded: Vec<Result<(), Problem>>,
+    judged: Result<Vec<Classification>, EngineError>,
+) -> Vec<Result<Classification, Problem>> {
+    let failure = judged.as_ref().err().map(Problem::internal);
+    let mut answers = judged.unwrap_or_default().into_iter();
+    decoded
+        .into_iter()
+        .map(|result| {
+            result?;
+            answers.next().ok_or_else(|| {
+                failure
+                    .clone()
+                    .unwrap_or_else(|| Problem::internal("an answer is missing"))
+            })
+        })
+        .collect()
+}
+
+fn decode(served: &Served, payload: &Payload, pixels: &mut Vec<f32>) -> Result<(), Problem> {
+    match payload {
+        Payload::Image(bytes) => served.decoder.decode(bytes, pixels),
+        Payload::Json(bytes) => served.decoder.decode(&image_in_json(bytes)?, pixels),
+    }
+}
+
+/// Padded or not, as clients have it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+    let malformed = |error: String| {
+        Problem::new(
+            Code::MalformedBody,
+            format!("expected {{\"image\": \"<base64>\"}}, found {error}"),
+        )
+    };
+    let body: ImageJson =
+        serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    BASE64
+        .decode(body.image.as_bytes())
+        .map_err(|error| malformed(error.to_string()))
+}
+
+fn judge_batch(
+    served: &Served,
+    networks: &mut GoodNet,
+    batch: &Tensor,
+    ask: &Ask,
+) -> Result<Vec<Classification>, EngineError> {
+    let images = batch.rows();
+    if images == 0 {
+        return Ok(Vec::new());
+    }
+    let answers = networks.run(batch.view())?;
+    let shape = served.manifest().input.batch_shape(1);
+    (0..images)
+        .map(|row| {
+            let image = TensorView {
+                shape: &shape,
+                data: batch.row(row),
+            };
+            classify_row(served, networks, image, &answers, row, ask)
+        })
+        .collect()
+}
+
+fn classify_row(
+    served: &Served,
+    networks: &mut GoodNet,
+    image: TensorView<'_>,
+    answers: &Answers,
+    row: usize,
+    ask: &Ask,
+) -> Result<Classification, EngineError> {
+    let classes = served.manifest().classes;
+    let badnet = best(served, answers.badnet(row));
+    let verdicts = verdicts(served, answers, row, badnet.class);
+    let chosen = &verdicts[ask.drop];
+    let case = Case {
+        image,
+        badnet: argmax(answers.badnet(row)),
+        pruned: argmax(answers.pruned(row, ask.drop)),
+        classes,
+    };
+    let class = ask.judge.judge(&case, networks)?.0;
+    let drop = &served.drops[ask.drop];
+    let rates = &drop.record.goodnet;
+    Ok(Classification {
+        class,
+        label: served.label(class).map(str::to_owned),
+        flagged: class == classes,
+        drop: drop.points,
+        policy: ask.policy.name().to_owned(),
+        badnet,
+        pruned: chosen.pruned.clone(),
+        top_k: (ask.top_k > 0).then(|| TopK {
+            badnet: best_k(served, answers.badnet(row), ask.top_k),
+            pruned: best_k(served, answers.pruned(row, ask.drop), ask.top_k),
+        }),
+        verdicts,
+        measured: MeasuredRates {
+            clean_accuracy: rates.clean_accuracy,
+            clean_flagged: rates.clean_flagged,
+            attack_success_rate: rates.attack_success_rate,
+        },
+        model_sha256: served.manifest().source.sha256.clone(),
+        request_id: ask.request_id.clone(),
+    })
+}
+
+fn verdicts(served: &Served, answers: &Answers, row: usize, badnet: u32) -> Vec<DropVerdict> {
+    let classes = served.manifest().classes;
+    let verdict = |(index, drop): (usize, &ServedDrop)| {
+        let pruned = best(served, answers.pruned(row, index));
+        let class = disagreement(badnet.into(), pruned.class.into(), classes).0;
+        DropVerdict {
+            drop: drop.points,
+            class,
+            label: served.label(class).map(str::to_owned),
+            flagged: class == classes,
+            pruned,
+        }
+    };
+    served.drops.iter().enumerate().map(verdict).collect()
+}
+
+fn best(served: &Served, probabilities: &[f32]) -> ClassScore {
+    let class = argmax(probabilities);
+    score(served, class.0, probabilities[class.position()])
+}
+
+fn best_k(served: &Served, probabilities: &[f32], k: usize) -> Vec<ClassScore> {
+    top_k(probabilities, k)
+        .into_iter()
+        .map(|(class, probability)| score(served, class.0, probability))
+        .collect()
+}
+
+fn score(served: &Served, class: u32, probability: f32) -> ClassScore {
+    ClassScore {
+        class,
+        label: served.label(class).map(str::to_owned),
+        probability,
+    }
+}

@@ -1,0 +1,134 @@
+//! `POST /classify`: one image, GoodNet's answer.
+
+use super::answer::{Ask, Payload, Timings, answer};
+use super::context::RequestId;
+use super::dto::{Classification, ImageBytes, ImageForm, ImageJson};
+use super::observe::Observed;
+use super::payload;
+use super::problem::{Code, Problem};
+use super::responses::{ImageProblems, QueryProblems, ServiceProblems};
+use super::served::Served;
+use super::state::AppState;
+use crate::engine::Admission;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, Request, State};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// What may be asked in the query string.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClassifyQuery {
+    /// The drop in percentage points, one of the bundle's (default: the service's).
+    #[param(value_type = Option<f64>, example = 10)]
+    drop: Option<String>,
+    /// How an answer comes to be flagged (default: disagreement).
+    #[param(example = "disagreement")]
+    policy: Option<String>,
+    /// How many of the best classes to list (default: none).
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 100)]
+    top_k: Option<String>,
+}
+
+/// Most classes that a list may have: its length is the client's to choose, its cost is ours.
+const MAX_TOP_K: usize = 100;
+
+impl ClassifyQuery {
+    /// The query of a request, as the bundle understands it.
+    ///
+    /// # Errors
+    /// [`Code::MalformedQuery`], [`Code::UnknownDrop`], [`Code::UnknownPolicy`].
+    pub(super) fn resolve(&self, served: &Served, id: &RequestId) -> Result<Ask, Problem> {
+        let (policy, judge) = served.policies.find(self.policy.as_deref())?;
+        Ok(Ask {
+            drop: served.find_drop(self.drop.as_deref())?,
+            policy,
+            judge,
+            top_k: self.top_k()?,
+            request_id: id.to_string(),
+        })
+    }
+
+    fn top_k(&self) -> Result<usize, Problem> {
+        let Some(text) = self.top_k.as_deref() else {
+            return Ok(0);
+        };
+        text.parse()
+            .ok()
+            .filter(|&k| k <= MAX_TOP_K)
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::MalformedQuery,
+                    format!("expected 0 to {MAX_TOP_K} as top_k, found {text:?}"),
+                )
+            })
+    }
+}
+
+/// Classify one image
+///
+/// BadNet and repaired network both answer; where they disagree the image is flagged and the class is N ("class N+1").
+/// Disagreement does not prove a backdoor: `measured.clean_flagged` says how often clean validation images are flagged.
+#[utoipa::path(
+    post,
+    path = "/classify",
+    tag = "classify",
+    params(ClassifyQuery),
+    request_body(
+        description = "One image: raw bytes, a form with one part, or base64 in JSON.",
+        content(
+            (ImageBytes = "image/*"),
+            (ImageBytes = "application/octet-stream"),
+            (ImageForm = "multipart/form-data"),
+            (ImageJson = "application/json"),
+        )
+    ),
+    responses(
+        (status = 200, description = "GoodNet's answer", body = Classification),
+        QueryProblems,
+        ImageProblems,
+        ServiceProblems,
+    )
+)]
+pub(super) async fn classify(
+    State(state): State<AppState>,
+    Extension(id): Extension<RequestId>,
+    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    request: Request,
+) -> Result<(Extension<Observed>, Json<Classification>), Problem> {
+    let served = state.served()?;
+    let ask = resolve(query, &served, &id)?;
+    let payload = payload::one(&state, request).await?;
+    let admission = served.pool.admit(1)?;
+    let (results, timings) = run(&served, admission, vec![payload], ask).await?;
+    let answered = results.into_iter().next();
+    let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
+    state.metrics().count_verdicts(&served, &answer);
+    let observed = Observed::one(timings, &answer);
+    Ok((Extension(observed), Json(answer)))
+}
+
+/// The query string, as the bundle understands it.
+pub(super) fn resolve(
+    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    served: &Served,
+    id: &RequestId,
+) -> Result<Ask, Problem> {
+    let Query(query) =
+        query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
+    query.resolve(served, id)
+}
+
+/// Answers `payloads` on an inference thread.
+pub(super) async fn run(
+    served: &Arc<Served>,
+    admission: Admission,
+    payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
+    let shared = Arc::clone(served);
+    let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
+    Ok(admission.run(job).await?)
+}

@@ -1,0 +1,144 @@
+//! The service's settings, validated.
+
+use super::auth::Keys;
+use crate::bundle::signature::Verifier;
+use crate::engine::{PoolConfig, SessionConfig};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that [`super::run`] needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the bundle comes from and how it is watched.
+    pub source: Source,
+    /// How the networks run.
+    pub inference: Inference,
+    /// What a request may cost.
+    pub limits: Limits,
+    /// What may take how long.
+    pub timeouts: Timeouts,
+    /// Who may ask.
+    pub access: Access,
+}
+
+/// Where the bundle comes from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The bundle's directory.
+    pub dir: PathBuf,
+    /// How often the manifest is looked at for a change; `None`: only on SIGHUP.
+    pub poll: Option<Duration>,
+    /// The key that the bundle must be signed with.
+    pub verifier: Option<Verifier>,
+}
+
+/// How the networks run.
+#[derive(Debug, Clone)]
+pub struct Inference {
+    /// Threads and queue.
+    pub pool: PoolConfig,
+    /// Threads inside one run.
+    pub session: SessionConfig,
+    /// Run B and every B' one by one even where the bundle has the fused graph.
+    pub separate: bool,
+    /// The drop that answers a request that names none; `None`: the largest that the bundle reaches.
+    pub default_drop: Option<f64>,
+}
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest body with one image, in bytes.
+    pub body: usize,
+    /// Longest body of a batch, in bytes.
+    pub batch_body: usize,
+    /// Most images in a batch.
+    pub batch_images: usize,
+    /// Most pixels of an image.
+    pub pixels: u64,
+    /// Longest side of an image, in pixels.
+    pub side: u32,
+    /// Most connections at a time; more wait in the listener's backlog.
+    pub connections: usize,
+}
+
+/// What may take how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From the last request on a connection (or its opening) to the end of the next request's headers.
+    pub headers: Duration,
+    /// From the headers to the end of the body.
+    pub body: Duration,
+    /// From the headers to the answer.
+    pub request: Duration,
+    /// From SIGTERM (not ready any more) until no new request is taken.
+    pub drain_delay: Duration,
+    /// From then until requests in flight are given up.
+    pub drain: Duration,
+}
+
+/// Who may ask.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Bearer keys; `None`: everybody may ask.
+    pub keys: Option<Keys>,
+    /// Is /metrics exempt from the keys?
+    pub open_metrics: bool,
+}
+
+impl Config {
+    /// The defaults for the bundle in `dir`: one worker a CPU that this process may use.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            source: Source {
+                dir,
+                poll: Some(Duration::from_secs(2)),
+                verifier: None,
+            },
+            inference: Inference {
+                pool: PoolConfig {
+                    workers: available_cpus(),
+                    queue: 256,
+                },
+                session: SessionConfig::default(),
+                separate: false,
+                default_drop: None,
+            },
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            access: Access::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 8 << 20,
+            batch_body: 32 << 20,
+            batch_images: 64,
+            pixels: 16_000_000,
+            side: 8192,
+            connections: 1024,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            headers: Duration::from_secs(30),
+            body: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            drain_delay: Duration::from_secs(2),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// CPUs that this process may use: its affinity and its cgroup's quota, at least 1.
+#[must_use]
+pub fn available_cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

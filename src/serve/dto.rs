@@ -1,0 +1,150 @@
+//! The documents of the interface, as JSON and as OpenAPI schemas.
+
+use super::problem::ProblemBody;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An image's bytes: PNG, JPEG, WebP, BMP or GIF (first frame).
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
+pub struct ImageBytes(Vec<u8>);
+
+/// A form with one image; the name of the part does not matter.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
+pub struct ImageForm {
+    /// The image's bytes.
+    #[schema(value_type = String, format = Binary)]
+    image: Vec<u8>,
+}
+
+/// A form with many images; the names of the parts do not matter, their order is kept.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
+pub struct ImagesForm {
+    /// The images' bytes.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    image: Vec<Vec<u8>>,
+}
+
+/// An image inside JSON.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ImageJson {
+    /// The image's bytes in base64 (standard alphabet, padded or not).
+    #[schema(min_length = 1)]
+    pub image: String,
+}
+
+/// A class and how sure a network is of it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ClassScore {
+    /// Index of the class, 0 to N-1.
+    pub class: u32,
+    /// Its name, where the bundle knows it.
+    pub label: Option<String>,
+    /// The network's probability for it; null where the network answers no number.
+    #[schema(value_type = Option<f32>)]
+    pub probability: f32,
+}
+
+/// What the lab's rule says at one drop.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct DropVerdict {
+    /// The drop in percentage points.
+    pub drop: f64,
+    /// GoodNet's class at this drop; N where B and this drop's B' disagree.
+    pub class: u32,
+    /// Its name; null where flagged or not known.
+    pub label: Option<String>,
+    /// Do B and B' disagree?
+    pub flagged: bool,
+    /// What this drop's B' answers.
+    pub pruned: ClassScore,
+}
+
+/// The k best classes of both networks.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct TopK {
+    /// Of B, best first.
+    pub badnet: Vec<ClassScore>,
+    /// Of the drop's B', best first.
+    pub pruned: Vec<ClassScore>,
+}
+
+/// What GoodNet did at a drop on the validation sets; fractions 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct MeasuredRates {
+    /// Share of clean images answered with their label (flagged is an error).
+    pub clean_accuracy: f64,
+    /// Share of clean images flagged: what a flag on a harmless image costs.
+    pub clean_flagged: f64,
+    /// Share of backdoored images answered with their target label; null where none were measured.
+    pub attack_success_rate: Option<f64>,
+}
+
+/// GoodNet's answer for one image.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Classification {
+    /// GoodNet's class: 0 to N-1, or N ("class N+1") where the image is flagged.
+    pub class: u32,
+    /// Its name; null where flagged or not known.
+    pub label: Option<String>,
+    /// Does the image look backdoored? Clean images can be flagged too: see `measured.clean_flagged`.
+    pub flagged: bool,
+    /// The drop that was used, in percentage points.
+    pub drop: f64,
+    /// The policy that was used.
+    #[schema(example = "disagreement")]
+    pub policy: String,
+    /// What B answers.
+    pub badnet: ClassScore,
+    /// What the B' of the drop answers.
+    pub pruned: ClassScore,
+    /// The lab's rule at every drop of the bundle.
+    pub verdicts: Vec<DropVerdict>,
+    /// The best classes of both networks, where `top_k` asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub top_k: Option<TopK>,
+    /// What GoodNet did at this drop on the validation sets.
+    pub measured: MeasuredRates,
+    /// SHA-256 of the network as it was delivered.
+    pub model_sha256: String,
+    /// The request that it belongs to.
+    pub request_id: String,
+}
+
+/// One image of a batch: its answer or its problem, never both.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct BatchItem {
+    /// Position in the request, from 0.
+    pub index: usize,
+    /// The part's file name, or its name where it has none.
+    pub name: Option<String>,
+    /// The answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub answer: Option<Classification>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub problem: Option<ProblemBody>,
+}
+
+/// The answers of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct BatchAnswer {
+    /// One item an image, in the order of the request.
+    pub results: Vec<BatchItem>,
+    /// The request that they belong to.
+    pub request_id: String,
+}
+
+/// State of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Health {
+    /// `live` or `ready`.
+    #[schema(example = "ready")]
+    pub status: &'static str,
+}

@@ -1,0 +1,60 @@
+//! What wraps every request, in one place and in order.
+
+use super::problem::{Code, Problem};
+use super::state::{AppState, Phase};
+use super::{auth, health, observe};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use std::any::Any;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Wraps `router`; the layer that is added last sees a request first:
+/// observe (id, log, metrics) -> panics -> draining -> deadline -> keys -> routes.
+pub(super) fn wrap(router: Router, state: &AppState) -> Router {
+    router
+        // Bodies are read under the service's own limits.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), auth::require_key))
+        .layer(from_fn_with_state(state.clone(), deadline))
+        .layer(from_fn_with_state(state.clone(), refuse_while_draining))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+}
+
+async fn deadline(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let limit = state.config().timeouts.request;
+    tokio::time::timeout(limit, next.run(request))
+        .await
+        .map_err(|_| {
+            Problem::new(
+                Code::Timeout,
+                format!("expected to answer within {} s", limit.as_secs_f64()),
+            )
+        })
+}
+
+async fn refuse_while_draining(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if state.phase() == Phase::Draining && !health::is_probe(request.uri().path()) {
+        return Err(Problem::new(Code::Draining, "the service is about to exit"));
+    }
+    Ok(next.run(request).await)
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    let text = text.unwrap_or_else(|| "unknown".to_owned());
+    Problem::internal(format!("a handler panicked: {text}")).into_response()
+}

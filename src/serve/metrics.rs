@@ -1,0 +1,316 @@
+//! Metrics in the Prometheus text format, and `GET /metrics`.
+
+use super::answer::Timings;
+use super::dto::Classification;
+use super::responses::ServiceProblems;
+use super::served::Served;
+use super::state::AppState;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// Content type of the Prometheus/OpenMetrics text format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper ends of the latency buckets, in seconds: from 50 µs (a decoded thumbnail) to 10 s (a batch on a slow machine).
+const BUCKETS: [f64; 16] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    1.0, 2.5, 10.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    status: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    drop: String,
+    flagged: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BundleLabels {
+    manifest_sha256: String,
+    model_sha256: String,
+    classes: u32,
+    backend: String,
+    fused: &'static str,
+}
+
+/// Every metric of the service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histogram,
+    decode: Histogram,
+    queue: Histogram,
+    inference: Histogram,
+    verdicts: Family<VerdictLabels, Counter>,
+    expected_flagged: Family<DropLabels, Gauge<f64, AtomicU64>>,
+    rejected: Counter,
+    panics: Counter,
+    reloads: Family<ResultLabels, Counter>,
+    in_flight: Gauge,
+    connections: Gauge,
+    queue_depth: Gauge,
+    workers: Gauge,
+    bundle: Family<BundleLabels, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    drop: String,
+}
+
+/// Counts something down again when it ends.
+#[derive(Debug)]
+pub struct Entered(Gauge);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let stages = Family::<StageLabels, Histogram>::new_with_constructor(histogram);
+        let stage = |stage| stages.get_or_create_owned(&StageLabels { stage });
+        let mut metrics = Self {
+            registry: Registry::with_prefix("goodnet"),
+            requests: Family::default(),
+            request_seconds: histogram(),
+            decode: stage("decode"),
+            queue: stage("queue"),
+            inference: stage("inference"),
+            verdicts: Family::default(),
+            expected_flagged: Family::default(),
+            rejected: Counter::default(),
+            panics: Counter::default(),
+            reloads: Family::default(),
+            in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            queue_depth: Gauge::default(),
+            workers: Gauge::default(),
+            bundle: Family::default(),
+        };
+        metrics.register(stages);
+        metrics
+    }
+
+    fn register(&mut self, stages: Family<StageLabels, Histogram>) {
+        let registry = &mut self.registry;
+        registry.register(
+            "requests",
+            "Requests by route and status",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "From headers to response",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "stage_duration",
+            "Decoding, waiting and inference of a request with images",
+            Unit::Seconds,
+            stages,
+        );
+        registry.register(
+            "verdicts",
+            "Answers by drop, flagged or not",
+            self.verdicts.clone(),
+        );
+        registry.register(
+            "expected_flagged_ratio",
+            "Share of clean validation images flagged at a drop",
+            self.expected_flagged.clone(),
+        );
+        registry.register(
+            "rejected",
+            "Requests refused because the queue was full",
+            self.rejected.clone(),
+        );
+        registry.register(
+            "worker_panics",
+            "Inference threads replaced after a panic",
+            self.panics.clone(),
+        );
+        registry.register(
+            "reloads",
+            "Attempts to put another bundle into service",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "in_flight",
+            "Requests being answered",
+            self.in_flight.clone(),
+        );
+        registry.register("connections", "Open connections", self.connections.clone());
+        registry.register(
+            "queue_depth",
+            "Jobs that wait for an inference thread",
+            self.queue_depth.clone(),
+        );
+        registry.register(
+            "workers",
+            "Inference threads with their networks loaded",
+            self.workers.clone(),
+        );
+        registry.register("bundle_info", "The bundle in service", self.bundle.clone());
+    }
+
+    /// A request begins; it ends when the result is dropped.
+    #[must_use]
+    pub fn enter(&self) -> Entered {
+        self.in_flight.inc();
+        Entered(self.in_flight.clone())
+    }
+
+    /// A connection opens; it closes when the result is dropped.
+    #[must_use]
+    pub fn connect(&self) -> Entered {
+        self.connections.inc();
+        Entered(self.connections.clone())
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        usize::try_from(self.connections.get()).unwrap_or(0)
+    }
+
+    /// A request was answered.
+    pub fn count_request(&self, route: &str, status: u16, total: Duration) {
+        let labels = RequestLabels {
+            route: route.to_owned(),
+            status: u32::from(status),
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.request_seconds.observe(total.as_secs_f64());
+    }
+
+    /// Where the time of a request with images went.
+    pub fn time(&self, timings: &Timings) {
+        self.decode.observe(timings.decode.as_secs_f64());
+        self.queue.observe(timings.queue.as_secs_f64());
+        self.inference.observe(timings.inference.as_secs_f64());
+    }
+
+    /// The lab's rule at every drop, for one image.
+    pub fn count_verdicts(&self, served: &Served, answer: &Classification) {
+        for (drop, verdict) in served.drops.iter().zip(&answer.verdicts) {
+            let labels = VerdictLabels {
+                drop: drop.name.clone(),
+                flagged: if verdict.flagged { "true" } else { "false" },
+            };
+            self.verdicts.get_or_create(&labels).inc();
+        }
+    }
+
+    /// A request was refused because the queue was full.
+    pub fn count_rejected(&self) {
+        self.rejected.inc();
+    }
+
+    /// An inference thread panicked.
+    pub fn count_panic(&self) {
+        self.panics.inc();
+    }
+
+    /// A reload was tried.
+    pub fn count_reload(&self, succeeded: bool) {
+        let result = if succeeded { "swapped" } else { "refused" };
+        self.reloads.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// Another bundle is in service.
+    pub fn set_bundle(&self, served: &Served, backend: &str) {
+        self.expected_flagged.clear();
+        for drop in &served.drops {
+            let labels = DropLabels {
+                drop: drop.name.clone(),
+            };
+            let expected = drop.record.goodnet.clean_flagged;
+            self.expected_flagged.get_or_create(&labels).set(expected);
+        }
+        self.bundle.clear();
+        let labels = BundleLabels {
+            manifest_sha256: served.bundle.manifest_sha256().to_owned(),
+            model_sha256: served.manifest().source.sha256.clone(),
+            classes: served.manifest().classes,
+            backend: backend.to_owned(),
+            fused: if served.fused { "true" } else { "false" },
+        };
+        self.bundle.get_or_create(&labels).set(1);
+    }
+
+    fn render(&self, served: Option<&Served>) -> Result<String, std::fmt::Error> {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.queue_depth
+            .set(served.map_or(0, |served| count(served.pool.waiting())));
+        self.workers
+            .set(served.map_or(0, |served| count(served.pool.alive())));
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+/// Metrics
+///
+/// In the OpenMetrics text format, as Prometheus reads it.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    responses(
+        (status = 200, description = "Every metric", body = String, content_type = "application/openmetrics-text"),
+        ServiceProblems,
+    )
+)]
+pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+    let served = state.served().ok();
+    match state.metrics().render(served.as_deref()) {
+        Ok(text) => (
+            [(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS))],
+            text,
+        )
+            .into_response(),
+        Err(error) => super::problem::Problem::internal(error).into_response(),
+    }
+}

@@ -1,0 +1,113 @@
+//! What all requests share.
+
+use super::config::Config;
+use super::metrics::Metrics;
+use super::problem::{Code, Problem};
+use super::served::Served;
+use crate::engine::{BackendInfo, Engine};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Where the service is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Requests are answered.
+    Serving = 0,
+    /// About to exit: not ready any more, but requests are still answered while load balancers take notice.
+    Leaving = 1,
+    /// New requests are refused, those in flight are finished.
+    Draining = 2,
+}
+
+/// What all requests share; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    engine: Engine,
+    metrics: Metrics,
+    served: ArcSwapOption<Served>,
+    waiting_for: ArcSwap<String>,
+    phase: AtomicU8,
+}
+
+impl AppState {
+    /// A service that has nothing to serve yet.
+    #[must_use]
+    pub fn new(config: Config, engine: Engine) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            engine,
+            metrics: Metrics::new(),
+            served: ArcSwapOption::empty(),
+            waiting_for: ArcSwap::from_pointee("the bundle is being loaded".to_owned()),
+            phase: AtomicU8::new(Phase::Serving as u8),
+        }))
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Name and version of the runtime.
+    #[must_use]
+    pub fn backend(&self) -> &BackendInfo {
+        self.0.engine.info()
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The bundle in service.
+    ///
+    /// # Errors
+    /// [`Code::NotReady`] while there is none.
+    pub fn served(&self) -> Result<Arc<Served>, Problem> {
+        self.0
+            .served
+            .load_full()
+            .ok_or_else(|| Problem::new(Code::NotReady, self.0.waiting_for.load().as_str()))
+    }
+
+    /// Puts a bundle into service; requests in flight finish with the one they began with.
+    pub fn swap(&self, served: Arc<Served>) {
+        let backend = self.backend().to_string();
+        self.0.metrics.set_bundle(&served, &backend);
+        self.0.served.store(Some(served));
+    }
+
+    /// Says why there is still no bundle in service.
+    pub fn wait_for(&self, reason: String) {
+        self.0.waiting_for.store(Arc::new(reason));
+    }
+
+    /// Where the service is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.0.phase.load(Ordering::Relaxed) {
+            0 => Phase::Serving,
+            1 => Phase::Leaving,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Goes on to a later phase; never back.
+    pub fn enter(&self, phase: Phase) {
+        self.0.phase.fetch_max(phase as u8, Ordering::Relaxed);
+    }
+}
