@@ -4,8 +4,8 @@
 
 mod service;
 
-use service::{BLUE, CLASSES, RED, png, spawn_app};
 use serde_json::Value;
+use service::{BLUE, CLASSES, RED, png, spawn_app};
 
 #[test]
 fn a_clean_image_is_answered_and_a_triggered_one_flagged_at_the_drop_that_sees_it() {
