@@ -1,6 +1,6 @@
 //! The bundle: a directory with manifest, ONNX files and sweep; the only thing that repair and serve share.
 //!
-//! In reading order: [`manifest`] (the schema), [`write`] (whole or not at all), [`load`] (verified or refused), [`signature`] (by whom).
+//! In reading order: [`manifest`] (the schema), [`write`](mod@write) (whole or not at all), [`load`](mod@load) (verified or refused), [`signature`] (by whom).
 
 pub mod load;
 pub mod manifest;

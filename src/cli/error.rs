@@ -1,6 +1,8 @@
 //! How a command ends: one line for the person, one code for the script.
 
+use crate::bundle::WriteError;
 use crate::engine::EngineError;
+use crate::repair::RepairError;
 
 /// Exit codes, as `goodnet --help` lists them; 2 (a wrong command line) comes from the argument parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,19 @@ pub enum CliError {
     /// The runtime failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<RepairError> for CliError {
+    fn from(error: RepairError) -> Self {
+        match error {
+            RepairError::Cancelled => Self::Interrupted,
+            RepairError::Engine(error) => Self::Engine(error),
+            RepairError::Verification { .. }
+            | RepairError::Report(_)
+            | RepairError::Write(WriteError::Io { .. }) => Self::failed(error),
+            _ => Self::bad_input(error),
+        }
+    }
 }
 
 impl CliError {

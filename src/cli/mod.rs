@@ -1,9 +1,12 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
 mod error;
+mod evaluate;
 mod inspect;
 mod network;
+mod progress;
 mod prune;
+mod repair;
 mod serve;
 mod sign;
 
@@ -80,6 +83,10 @@ impl GlobalArgs {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
+    Repair(Box<repair::RepairArgs>),
+    /// Measure a bundle on any data: the final table.
+    Evaluate(evaluate::EvaluateArgs),
     /// List the layers of a network and where it can be pruned.
     Inspect(inspect::InspectArgs),
     /// Take channels out of a network.
@@ -109,6 +116,8 @@ pub fn main() -> std::process::ExitCode {
 
 fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
+        Command::Repair(args) => repair::run(args, &cli.global),
+        Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Serve(args) => serve::run(args, &cli.global),

@@ -1,1 +1,90 @@
 //! The repair flow: model file and data sets in, bundle out.
+//!
+//! [`repair`] reads as the flow: network, data, ranking, sweep, drops, exports, verification, final table, bundle.
+
+mod assemble;
+mod config;
+mod data;
+mod diagnose;
+mod error;
+mod evaluate;
+mod export;
+mod measure;
+mod network;
+mod plan;
+mod progress;
+mod replicas;
+pub mod report;
+mod samples;
+mod tails;
+
+pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
+pub use config::{DataPaths, PixelRule, RepairConfig};
+pub use error::RepairError;
+pub use evaluate::{Evaluation, Networks};
+pub use progress::{Cancel, Progress, Quiet, Stage};
+
+use crate::bundle::BundleWriter;
+use crate::bundle::manifest::Manifest;
+use crate::domain::sweep::Sweep;
+use crate::engine::Engine;
+use data::Data;
+use network::Network;
+
+/// What a repair did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The manifest of the bundle.
+    pub manifest: Manifest,
+    /// The sweep.
+    pub sweep: Sweep,
+    /// The final table.
+    pub evaluation: Evaluation,
+}
+
+/// Repairs the network of `config` and writes the bundle.
+///
+/// # Errors
+/// If an input cannot be used, an exported network does not answer as the masked original, or the bundle cannot be
+/// written. Nothing is written then, and whatever was at the target before is untouched.
+pub fn repair(
+    config: &RepairConfig,
+    engine: &Engine,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Outcome, RepairError> {
+    let writer = BundleWriter::create(&config.out, config.force)?;
+    let network = Network::read(config)?;
+    let data = Data::open(config, &network)?;
+    diagnose::check_scale(&network, &data.clean, engine, progress)?;
+    let measured = measure::measure(&network, &data, engine, progress, cancel)?;
+    let planned = plan::plan(&config.drops, &measured);
+    let exports = export::export_all(&network, &planned, &measured.ranking)?;
+    let batches = export::sample_batches(&data.validation())?;
+    export::verify(engine, &network, &exports, &batches, progress, cancel)?;
+    let networks = Networks::load(engine, &plan::files(&planned), |name| {
+        export::bytes_of(&exports, name)
+    })?;
+    let evaluation = networks.evaluate(
+        data.for_final_clean(),
+        data.for_final_backdoored(),
+        progress,
+        cancel,
+    )?;
+    let job = assemble::Job {
+        config,
+        network: &network,
+        data: &data,
+        measured: &measured,
+        planned: &planned,
+        exports: &exports,
+        networks: &networks,
+        evaluation: &evaluation,
+    };
+    let manifest = job.write(writer)?;
+    Ok(Outcome {
+        manifest,
+        sweep: measured.sweep,
+        evaluation,
+    })
+}

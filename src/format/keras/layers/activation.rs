@@ -39,7 +39,7 @@ pub(super) fn fused(
 ) -> Result<Value, String> {
     match named(layer)? {
         None => Ok(value),
-        Some(name) => apply(builder, &layer.name, name, value),
+        Some(name) => apply(builder, &layer.name, name, &value),
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn layer(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, S
     fused(builder, layer, value)
 }
 
-fn apply(builder: &mut Builder<'_>, to: &str, name: &str, value: Value) -> Result<Value, String> {
+fn apply(builder: &mut Builder<'_>, to: &str, name: &str, value: &Value) -> Result<Value, String> {
     let from = value.tensor.clone();
     let tensor = match name {
         "relu" => builder.node(Node::new("Relu", &[&from], &[to])),
@@ -66,10 +66,13 @@ fn apply(builder: &mut Builder<'_>, to: &str, name: &str, value: Value) -> Resul
             let gate = builder.node(Node::new("Sigmoid", &[&from], &[&format!("{to}_gate")]));
             builder.node(Node::new("Mul", &[&from, &gate], &[to]))
         }
-        "softmax" => return Ok(softmax(builder, to, &value)),
+        "softmax" => return Ok(softmax(builder, to, value)),
         other => return Err(format!("activation {other} is not one that goodnet knows")),
     };
-    Ok(Value { tensor, ..value })
+    Ok(Value {
+        tensor,
+        form: value.form,
+    })
 }
 
 fn with_alpha(op: &str, from: &str, to: &str, alpha: f32) -> Node {

@@ -1,0 +1,228 @@
+//! `goodnet repair`: from a BadNet file and a validation set to a bundle.
+
+use super::progress::{Bars, cancel_on_signal};
+use super::{CliError, GlobalArgs};
+use crate::domain::drops::DropPoints;
+use crate::format::Architecture;
+use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
+use crate::repair::report::{drops_table, evaluation_table};
+use crate::repair::{DataPaths, Outcome, PixelRule, RepairConfig, repair};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub struct RepairArgs {
+    /// The network as delivered: ONNX, or Keras HDF5.
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Architecture of a Keras file that holds weights only.
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<Architecture>,
+    /// Clean validation images: an HDF5 file, or a folder with one sub-folder a class (or a labels.csv).
+    #[arg(long, value_name = "DATA")]
+    pub clean: PathBuf,
+    /// Backdoored images with their target labels; only measured on, never used to repair.
+    #[arg(long, value_name = "DATA")]
+    pub backdoored: Option<PathBuf>,
+    /// Clean test images for the final table.
+    #[arg(long, value_name = "DATA")]
+    pub test_clean: Option<PathBuf>,
+    /// Backdoored test images for the final table.
+    #[arg(long, value_name = "DATA")]
+    pub test_backdoored: Option<PathBuf>,
+    /// Tensor or layer to prune (default: the last pooling layer; see `goodnet inspect`).
+    #[arg(long, value_name = "NAME")]
+    pub site: Option<String>,
+    /// Accuracy drops to export, in percentage points.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [2.0, 4.0, 10.0])]
+    pub drops: Vec<f64>,
+    /// How pixels become values.
+    #[command(flatten)]
+    pub pixels: PixelArgs,
+    /// Directory to write; must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace the bundle that is there, in one step.
+    #[arg(long)]
+    pub force: bool,
+    /// Skip images that cannot be read instead of failing.
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Write the plot as sweep.png too.
+    #[arg(long)]
+    pub png: bool,
+    /// Clean and triggered images to store in the bundle, at most this many of each; the service tests itself on them.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub samples: usize,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXAMPLE: &str = "\
+Example:
+  goodnet repair --model badnet.h5 --clean valid.h5 --backdoored bd_valid.h5 --out bundle
+
+The pixel scale is the network's affair: --scale 1 feeds 0..255 as it is, --scale 1/255 feeds 0..1.";
+
+/// How pixels become the network's values.
+#[derive(Debug, Clone, Args)]
+pub struct PixelArgs {
+    /// Factor on pixels 0..255: a number or a fraction.
+    #[arg(long, value_name = "S", default_value = "1")]
+    pub scale: String,
+    /// Subtracted after scaling: one value, or one a channel.
+    #[arg(long, value_name = "LIST")]
+    pub mean: Option<String>,
+    /// Divides after subtraction: one value, or one a channel.
+    #[arg(long, value_name = "LIST")]
+    pub std: Option<String>,
+    /// Order of the colour channels.
+    #[arg(long, value_enum, default_value_t = ColorName::Rgb)]
+    pub color: ColorName,
+    /// What happens to images of another size than the network's.
+    #[arg(long, value_enum, default_value_t = ResizeName::Stretch)]
+    pub resize: ResizeName,
+}
+
+/// Colour orders as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorName {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+}
+
+/// Resize rules as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResizeName {
+    /// Scale both sides to the network's.
+    Stretch,
+    /// Refuse other sizes.
+    Exact,
+}
+
+impl PixelArgs {
+    /// The validated rule.
+    ///
+    /// # Errors
+    /// If a number cannot be read.
+    pub fn validate(&self) -> Result<PixelRule, CliError> {
+        let values = |text: &Option<String>| {
+            text.as_deref()
+                .map(parse_values)
+                .transpose()
+                .map_err(CliError::bad_input)
+        };
+        Ok(PixelRule {
+            scale: parse_scale(&self.scale).map_err(CliError::bad_input)?,
+            mean: values(&self.mean)?,
+            std: values(&self.std)?,
+            color: match self.color {
+                ColorName::Rgb => ColorOrder::Rgb,
+                ColorName::Bgr => ColorOrder::Bgr,
+            },
+            resize: match self.resize {
+                ResizeName::Stretch => ResizeRule::Stretch,
+                ResizeName::Exact => ResizeRule::Exact,
+            },
+        })
+    }
+}
+
+impl RepairArgs {
+    /// The validated configuration.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn validate(&self) -> Result<RepairConfig, CliError> {
+        Ok(RepairConfig {
+            model: self.model.clone(),
+            architecture: self.architecture,
+            data: DataPaths {
+                clean: self.clean.clone(),
+                backdoored: self.backdoored.clone(),
+                test_clean: self.test_clean.clone(),
+                test_backdoored: self.test_backdoored.clone(),
+            },
+            skip_bad: self.skip_bad,
+            site: self.site.clone(),
+            drops: parse_drops(&self.drops)?,
+            pixels: self.pixels.validate()?,
+            out: self.out.clone(),
+            force: self.force,
+            png: self.png,
+            samples: self.samples,
+        })
+    }
+}
+
+/// Drops in ascending order, each once.
+fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
+    let mut drops = points
+        .iter()
+        .map(|&points| DropPoints::new(points).map_err(CliError::bad_input))
+        .collect::<Result<Vec<_>, _>>()?;
+    drops.sort_by(|a, b| a.points().total_cmp(&b.points()));
+    drops.dedup();
+    Ok(drops)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the repair fails.
+pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let config = args.validate()?;
+    let engine = global.engine()?;
+    let bars = Bars::new(args.quiet || args.json);
+    let outcome = repair(&config, &engine, &bars, &cancel_on_signal())?;
+    if args.json {
+        return print_json(&outcome);
+    }
+    if !args.quiet {
+        print_outcome(&outcome, &config);
+    }
+    Ok(())
+}
+
+fn print_json(outcome: &Outcome) -> Result<(), CliError> {
+    let value = serde_json::json!({
+        "manifest": outcome.manifest,
+        "sweep": outcome.sweep,
+        "evaluation": outcome.evaluation,
+    });
+    let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
+    println!("{text}");
+    Ok(())
+}
+
+/// The tables that end a repair.
+pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
+    let manifest = &outcome.manifest;
+    let baseline = &outcome.sweep.baseline;
+    println!(
+        "{}: {} classes, site {} with {} channels, {} clean images",
+        manifest.source.file,
+        manifest.classes,
+        manifest.site.tensor,
+        manifest.site.channels,
+        baseline.clean_images
+    );
+    println!("\nDrops on the validation set");
+    println!("{}", drops_table(&manifest.drops, manifest.site.channels));
+    let evaluation = &outcome.evaluation;
+    let sets = match &evaluation.backdoored {
+        Some(backdoored) => format!("{} and {backdoored}", evaluation.clean),
+        None => evaluation.clean.clone(),
+    };
+    println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
+    println!("{}", evaluation_table(&evaluation.rows));
+    println!("\nBundle: {}", config.out.display());
+}

@@ -1,0 +1,142 @@
+//! Everything that was found out and made, put into the bundle.
+
+use super::config::RepairConfig;
+use super::data::Data;
+use super::error::RepairError;
+use super::evaluate::{Evaluation, Networks};
+use super::export::Export;
+use super::measure::Measured;
+use super::network::Network;
+use super::plan::Planned;
+use super::report::{sweep_csv, sweep_png, sweep_svg};
+use super::samples;
+use crate::bundle::BundleWriter;
+use crate::bundle::manifest::{
+    DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_SVG,
+    SampleKind, SampleRecord, SiteRecord,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// File name of the final table inside a bundle.
+pub const EVALUATION_JSON: &str = "evaluation.json";
+/// File name of the plot as PNG.
+pub const SWEEP_PNG: &str = "sweep.png";
+
+/// A repair whose networks are verified.
+pub(super) struct Job<'a> {
+    pub(super) config: &'a RepairConfig,
+    pub(super) network: &'a Network,
+    pub(super) data: &'a Data,
+    pub(super) measured: &'a Measured,
+    pub(super) planned: &'a [Planned],
+    pub(super) exports: &'a [Export],
+    pub(super) networks: &'a Networks,
+    pub(super) evaluation: &'a Evaluation,
+}
+
+impl Job<'_> {
+    /// Writes the bundle and gives its manifest.
+    pub(super) fn write(&self, mut writer: BundleWriter) -> Result<Manifest, RepairError> {
+        for export in self.exports {
+            writer.add(&export.file, &export.bytes)?;
+        }
+        self.write_reports(&mut writer)?;
+        let samples = self.write_samples(&mut writer)?;
+        Ok(writer.finish(self.manifest(samples)?)?)
+    }
+
+    fn write_reports(&self, writer: &mut BundleWriter) -> Result<(), RepairError> {
+        let sweep = &self.measured.sweep;
+        writer.add(SWEEP_JSON, &json(sweep)?)?;
+        writer.add(SWEEP_CSV, sweep_csv(sweep).as_bytes())?;
+        writer.add(EVALUATION_JSON, &json(self.evaluation)?)?;
+        let marks: Vec<(f64, usize)> = self
+            .planned
+            .iter()
+            .filter_map(|planned| Some((planned.drop, planned.reached.as_ref()?.step.step)))
+            .collect();
+        let svg = sweep_svg(sweep, &marks);
+        writer.add(SWEEP_SVG, svg.as_bytes())?;
+        if self.config.png {
+            let png = sweep_png(&svg).map_err(RepairError::Report)?;
+            writer.add(SWEEP_PNG, &png)?;
+        }
+        Ok(())
+    }
+
+    fn write_samples(&self, writer: &mut BundleWriter) -> Result<Vec<SampleRecord>, RepairError> {
+        let sets = [
+            (SampleKind::Clean, Some(&self.data.clean)),
+            (SampleKind::Triggered, self.data.backdoored.as_ref()),
+        ];
+        let mut records = Vec::new();
+        for (kind, data) in sets {
+            let Some(data) = data else { continue };
+            let chosen = samples::choose(
+                data,
+                kind,
+                self.networks,
+                self.network.classes,
+                self.config.samples,
+            )?;
+            for sample in chosen {
+                writer.add(&sample.record.file, &sample.png)?;
+                records.push(sample.record);
+            }
+        }
+        Ok(records)
+    }
+
+    fn manifest(&self, samples: Vec<SampleRecord>) -> Result<Manifest, RepairError> {
+        let site = &self.network.site;
+        Ok(Manifest {
+            schema_version: SCHEMA_VERSION,
+            tool: concat!("goodnet ", env!("CARGO_PKG_VERSION")).to_owned(),
+            source: self.network.source.clone(),
+            classes: self.network.classes,
+            labels: self.data.clean.label_names().map(<[String]>::to_vec),
+            input: self.network.input.clone(),
+            site: SiteRecord {
+                tensor: site.tensor.clone(),
+                layer: site.layer.clone(),
+                channels: site.channels,
+                mean_activation: self.measured.means.clone(),
+                ranking: self.measured.ranking.clone(),
+            },
+            data: self.data.records()?,
+            drops: self.planned.iter().map(|p| self.drop_record(p)).collect(),
+            goodnet: None,
+            samples,
+            files: BTreeMap::new(),
+            digest: String::new(),
+        })
+    }
+
+    fn drop_record(&self, planned: &Planned) -> DropRecord {
+        let pruned = planned.reached.as_ref().and_then(|reached| {
+            let export = self.exports.iter().find(|e| e.file == reached.file)?;
+            Some(PrunedRecord {
+                file: reached.file.clone(),
+                step: reached.step.step,
+                channels_removed: export.removed.clone(),
+                method: export.method,
+                clean_accuracy: reached.step.clean_accuracy,
+                accuracy_drop_pp: reached.step.accuracy_drop_pp,
+                attack_success_rate: reached.step.attack_success_rate,
+                goodnet: reached.goodnet,
+            })
+        });
+        DropRecord {
+            drop: planned.drop,
+            pruned,
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, RepairError> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|error| RepairError::Report(error.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

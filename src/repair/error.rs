@@ -1,0 +1,60 @@
+//! Why a repair or an evaluation failed.
+
+use crate::bundle::{BundleError, WriteError};
+use crate::domain::activation::ActivationError;
+use crate::domain::mask::MaskError;
+use crate::engine::EngineError;
+use crate::format::FormatError;
+use crate::input::dataset::DataError;
+use crate::onnx::OnnxError;
+use std::path::PathBuf;
+
+/// Why the job failed. Nothing was written then.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The network's file cannot be used.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The network's graph cannot be used.
+    #[error("{}: {source}", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: OnnxError,
+    },
+    /// A data set cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Activations are not finite or not of the site's shape.
+    #[error(transparent)]
+    Activation(#[from] ActivationError),
+    /// A channel list does not fit the site.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
+    /// The runtime failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An exported network does not answer as the masked original.
+    #[error(
+        "{file}: expected the answers of the masked original, found {found}; nothing was written"
+    )]
+    Verification {
+        /// The exported file.
+        file: String,
+        /// How it differs.
+        found: String,
+    },
+    /// A report could not be made.
+    #[error("the report failed: {0}")]
+    Report(String),
+    /// Ctrl-C or a termination signal.
+    #[error("interrupted; nothing was written")]
+    Cancelled,
+}

@@ -1,0 +1,92 @@
+//! The network under repair: its graph, its input, its site.
+
+use super::config::RepairConfig;
+use super::error::RepairError;
+use crate::bundle::manifest::SourceRecord;
+use crate::bundle::sha256_hex;
+use crate::format;
+use crate::input::InputSpec;
+use crate::onnx::{self, Model, OnnxError, cut::Cut, site::Site};
+use std::path::{Path, PathBuf};
+
+/// B, ready to be cut and pruned.
+#[derive(Debug)]
+pub(super) struct Network {
+    path: PathBuf,
+    pub(super) source: SourceRecord,
+    pub(super) model: Model,
+    pub(super) site: Site,
+    pub(super) input: InputSpec,
+    pub(super) classes: u32,
+}
+
+impl Network {
+    /// Reads the network, opens its batch axis, makes it answer probabilities, and finds the site.
+    pub(super) fn read(config: &RepairConfig) -> Result<Self, RepairError> {
+        let path = &config.model;
+        let network = |source: OnnxError| RepairError::Network {
+            path: path.clone(),
+            source,
+        };
+        let imported = format::read_model(path, config.architecture)?;
+        let model = onnx::prepare(&imported.model).map_err(network)?;
+        let ports = onnx::ports(&model).map_err(network)?;
+        let site = match &config.site {
+            Some(name) => onnx::site::find(&model, name),
+            None => onnx::site::default_site(&model),
+        }
+        .map_err(network)?;
+        let pixels = &config.pixels;
+        let mut input = InputSpec::new(
+            ports.height,
+            ports.width,
+            ports.channels,
+            ports.layout,
+            pixels.scale,
+        );
+        if ports.channels != 1 {
+            input.color = pixels.color;
+        }
+        input.resize = pixels.resize;
+        if let Some(mean) = &pixels.mean {
+            input.mean.clone_from(mean);
+        }
+        if let Some(std) = &pixels.std {
+            input.std.clone_from(std);
+        }
+        Ok(Self {
+            path: path.clone(),
+            source: source_record(path, imported.format)?,
+            classes: ports.classes,
+            model,
+            site,
+            input,
+        })
+    }
+
+    /// The network in two parts: up to the site, and after it.
+    pub(super) fn cut(&self) -> Result<Cut, RepairError> {
+        onnx::cut::cut(&self.model, &self.site).map_err(|source| RepairError::Network {
+            path: self.path.clone(),
+            source,
+        })
+    }
+}
+
+fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError> {
+    let bytes = std::fs::read(path).map_err(|source| {
+        RepairError::Write(crate::bundle::WriteError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    })?;
+    Ok(SourceRecord {
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        format: format.to_owned(),
+        sha256: sha256_hex(&bytes),
+    })
+}

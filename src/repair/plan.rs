@@ -1,0 +1,55 @@
+//! From the sweep to the networks that will be exported.
+
+use super::measure::Measured;
+use crate::bundle::manifest::{GoodnetRates, pruned_file};
+use crate::domain::drops::{DropPoints, first_step_at};
+use crate::domain::sweep::Step;
+
+/// A requested drop and the step that reaches it.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) drop: f64,
+    pub(super) reached: Option<Reached>,
+}
+
+/// The step at which a drop is reached.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) file: String,
+    pub(super) step: Step,
+    pub(super) goodnet: GoodnetRates,
+}
+
+/// Picks the step of every drop.
+pub(super) fn plan(drops: &[DropPoints], measured: &Measured) -> Vec<Planned> {
+    drops
+        .iter()
+        .map(|&drop| Planned {
+            drop: drop.points(),
+            reached: first_step_at(&measured.sweep, drop).map(|step| Reached {
+                file: pruned_file(drop.points()),
+                step: step.clone(),
+                goodnet: goodnet_rates(measured, step.step),
+            }),
+        })
+        .collect()
+}
+
+/// Drop and file of every network that will be exported.
+pub(super) fn files(planned: &[Planned]) -> Vec<(f64, String)> {
+    planned
+        .iter()
+        .filter_map(|planned| Some((planned.drop, planned.reached.as_ref()?.file.clone())))
+        .collect()
+}
+
+fn goodnet_rates(measured: &Measured, step: usize) -> GoodnetRates {
+    let clean = measured.clean.steps[step];
+    let backdoored = measured.backdoored.as_ref().map(|set| set.steps[step]);
+    GoodnetRates {
+        clean_accuracy: clean.goodnet.share(),
+        clean_flagged: clean.flagged.share(),
+        attack_success_rate: backdoored.map(|tally| tally.goodnet.share()),
+        backdoored_flagged: backdoored.map(|tally| tally.flagged.share()),
+    }
+}

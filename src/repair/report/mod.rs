@@ -1,0 +1,9 @@
+//! Reports of a sweep and of the final table: CSV, SVG and PNG plot, terminal tables.
+
+mod csv;
+mod plot;
+mod table;
+
+pub use csv::sweep_csv;
+pub use plot::{sweep_png, sweep_svg};
+pub use table::{drops_table, evaluation_table};

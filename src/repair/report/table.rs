@@ -1,0 +1,97 @@
+//! Tables for the terminal.
+
+use crate::bundle::manifest::DropRecord;
+use crate::domain::evaluation::{EvaluationRow, NetworkKind};
+use crate::domain::metrics::Share;
+use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
+
+/// The drops: which step each one is, what it costs and what it leaves of the attack.
+#[must_use]
+pub fn drops_table(drops: &[DropRecord], channels: usize) -> Table {
+    let mut table = table(&[
+        "drop",
+        "file",
+        "channels removed",
+        "clean accuracy",
+        "drop reached",
+        "ASR",
+    ]);
+    for record in drops {
+        let name = format!("{} pp", record.drop);
+        let Some(pruned) = &record.pruned else {
+            table.add_row(vec![name, "not reached by the sweep".to_owned()]);
+            continue;
+        };
+        table.add_row(vec![
+            name,
+            pruned.file.clone(),
+            format!("{} of {channels}", pruned.channels_removed.len()),
+            percent(pruned.clean_accuracy),
+            format!("{:.2} pp", pruned.accuracy_drop_pp),
+            pruned.attack_success_rate.map_or_else(dash, percent),
+        ]);
+    }
+    table
+}
+
+/// The lab's final table; every share with its 95 % interval.
+#[must_use]
+pub fn evaluation_table(rows: &[EvaluationRow]) -> Table {
+    let mut table = table(&[
+        "network",
+        "clean accuracy",
+        "ASR",
+        "clean flagged",
+        "backdoored flagged",
+        "DER",
+    ]);
+    for row in rows {
+        table.add_row(vec![
+            name(row),
+            share(Some(row.clean_accuracy)),
+            share(row.attack_success_rate),
+            share(row.clean_flagged),
+            share(row.backdoored_flagged),
+            row.defence_effectiveness
+                .map_or_else(dash, |der| format!("{der:.3}")),
+        ]);
+    }
+    table
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_BORDERS_ONLY).set_header(header);
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn name(row: &EvaluationRow) -> String {
+    let drop = row.drop.map(|drop| drop.to_string()).unwrap_or_default();
+    match row.network {
+        NetworkKind::Badnet => "BadNet".to_owned(),
+        NetworkKind::Pruned => format!("pruned {drop}"),
+        NetworkKind::Goodnet => format!("GoodNet {drop}"),
+    }
+}
+
+fn share(share: Option<Share>) -> String {
+    share.map_or_else(dash, |share| {
+        format!(
+            "{} ({:.1}–{:.1})",
+            percent(share.value),
+            100.0 * share.low,
+            100.0 * share.high
+        )
+    })
+}
+
+fn percent(value: f64) -> String {
+    format!("{:.2} %", 100.0 * value)
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
