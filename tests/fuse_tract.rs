@@ -27,6 +27,11 @@ proptest! {
 }
 
 #[test]
+fn the_labs_network_answers_as_the_networks_one_by_one() {
+    fusing::the_labs_network(&engine());
+}
+
+#[test]
 fn a_tie_goes_to_the_lower_class() {
     fusing::a_tie_goes_to_the_lower_class(&engine());
 }

@@ -1,5 +1,6 @@
 //! What the fused graph must do, whatever back end runs it.
 
+use super::lab;
 use super::networks::{ALL, After, CHANNELS, Random, SIDE, network};
 use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{Engine, Output, SessionConfig};
@@ -127,6 +128,26 @@ pub fn lab_like_case(engine: &Engine, seed: u64) {
     let images = random_images(vec![3, 27, 25, 3], &mut random);
     let fused = assert_answers_as_separate_networks(engine, &model, &site, &masks, &images);
     assert!(fused.shared, "{:?}", fused.reason);
+}
+
+/// The lab's network with 45, 48 and 52 of its 60 channels removed.
+pub fn the_labs_network(engine: &Engine) {
+    let Some(model) = lab::badnet() else { return };
+    let site = find(&model, "pool_3").unwrap();
+    let images = lab::smooth_images(64, 55, 47, 7);
+    let shares = [0.75, 0.8, 52.0 / 60.0];
+    let masks = lab::masks(engine, &model, &site, &images, &shares);
+    let fused = assert_answers_as_separate_networks(engine, &model, &site, &masks, &images);
+    assert!(fused.shared, "{:?}", fused.reason);
+    let verdict = run(engine, &fused.model, &images)
+        .remove(2)
+        .into_int()
+        .unwrap();
+    let flagged = verdict.data.iter().filter(|&&class| class == 1283).count();
+    assert!(
+        flagged > 0 && flagged < verdict.data.len(),
+        "{flagged} flagged"
+    );
 }
 
 /// Classes 1 and 3 have the same weights, so that every score of one is the score of the other.
