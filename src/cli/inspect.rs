@@ -1,11 +1,12 @@
 //! `goodnet inspect`: the layers of a network and where it can be pruned.
 
 use super::CliError;
-use super::network::NetworkArgs;
+use super::network::{self, NetworkArgs};
 use crate::onnx::describe::{Description, describe};
 use crate::onnx::ports::show;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
+use std::io::Write;
 
 /// List the layers of a network, their shapes and parameters, and every tensor that can be pruned.
 #[derive(Debug, Args)]
@@ -26,36 +27,40 @@ pub struct InspectArgs {
 /// # Errors
 /// If the file is no image classifier.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
-    let model = args.network.load()?;
-    let description = describe(&model).map_err(|error| args.network.bad(error))?;
-    if args.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&description).map_err(CliError::failed)?
-        );
-        return Ok(());
+    let model = network::load(&args.network.file, args.network.architecture)?;
+    let description = describe(&model).map_err(|error| network::bad(&args.network.file, error))?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&description).map_err(CliError::failed)?
+    } else {
+        show_all(&description)
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        // The reader has seen enough: `goodnet inspect FILE | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(CliError::failed),
     }
-    print(&description);
-    Ok(())
 }
 
-fn print(network: &Description) {
+fn show_all(network: &Description) -> String {
     let input = &network.input;
-    println!(
-        "input    {}: {} x {} pixels, {} channels, {:?}",
-        input.name, input.height, input.width, input.channels, input.layout
-    );
-    println!("classes  {}", network.classes);
-    println!("weights  {}", network.parameters);
-    println!(
-        "written  by {}, operator set {}\n",
-        network.producer, network.opset
-    );
-    println!(
-        "{}\n\nSites (* is the default):\n{}",
+    let layout = format!("{:?}", input.layout).to_uppercase();
+    format!(
+        "input    {}: {} x {} pixels, {} channels, {layout}\n\
+         classes  {}\n\
+         weights  {}\n\
+         written  by {}, operator set {}\n\n\
+         {}\n\nSites (* is the default):\n{}",
+        input.name,
+        input.height,
+        input.width,
+        input.channels,
+        network.classes,
+        network.parameters,
+        network.producer,
+        network.opset,
         layers(network),
         sites(network)
-    );
+    )
 }
 
 fn layers(network: &Description) -> Table {

@@ -1,30 +1,32 @@
 //! The network that a command works on.
 
 use super::CliError;
+use crate::format::{Architecture, read_model};
 use crate::onnx::{Model, prepare};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A network file.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// ONNX file of an image classifier.
+    /// Network: ONNX, or Keras HDF5.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Architecture of a file that holds Keras weights alone.
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<Architecture>,
 }
 
-impl NetworkArgs {
-    /// Reads the network and opens its batch axis.
-    ///
-    /// # Errors
-    /// If the file cannot be read or is no image classifier.
-    pub fn load(&self) -> Result<Model, CliError> {
-        let model = Model::load(&self.file).map_err(|error| self.bad(error))?;
-        prepare(&model).map_err(|error| self.bad(error))
-    }
+/// Reads a network, opens its batch axis and lets it end in probabilities.
+///
+/// # Errors
+/// If the file cannot be read or is no image classifier.
+pub(super) fn load(file: &Path, architecture: Option<Architecture>) -> Result<Model, CliError> {
+    let imported = read_model(file, architecture).map_err(CliError::bad_input)?;
+    prepare(&imported.model).map_err(|error| bad(file, error))
+}
 
-    /// A bad-input error that names the file.
-    pub fn bad(&self, error: impl std::fmt::Display) -> CliError {
-        CliError::bad_input(format!("{}: {error}", self.file.display()))
-    }
+/// A bad-input error that names the file.
+pub(super) fn bad(file: &Path, error: impl std::fmt::Display) -> CliError {
+    CliError::bad_input(format!("{}: {error}", file.display()))
 }

@@ -1,8 +1,9 @@
 //! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
 
 use super::CliError;
-use super::network::NetworkArgs;
+use super::network::{self, bad};
 use crate::domain::mask::ChannelMask;
+use crate::format::Architecture;
 use crate::onnx::prune::{PruneMethod, Pruned, prune};
 use crate::onnx::site::{Site, default_site, find};
 use clap::Args;
@@ -17,9 +18,12 @@ use std::path::PathBuf;
     after_help = "Example:\n  goodnet prune --model badnet.onnx --site pool_3 --remove 0,26,27 --out pruned.onnx"
 )]
 pub struct PruneArgs {
-    /// ONNX file of an image classifier.
+    /// Network: ONNX, or Keras HDF5.
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
+    /// Architecture of a file that holds Keras weights alone.
+    #[arg(long, value_name = "NAME")]
+    pub architecture: Option<Architecture>,
     /// Tensor or layer whose channels go (default: the last pooling layer; `goodnet inspect` lists them).
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
@@ -45,17 +49,14 @@ pub(super) fn run(args: &PruneArgs) -> Result<(), CliError> {
             args.out.display()
         )));
     }
-    let network = NetworkArgs {
-        file: args.model.clone(),
-    };
-    let model = network.load()?;
+    let model = network::load(&args.model, args.architecture)?;
     let site = match &args.site {
         Some(name) => find(&model, name),
         None => default_site(&model),
     };
-    let site = site.map_err(|error| network.bad(error))?;
+    let site = site.map_err(|error| bad(&args.model, error))?;
     let mask = ChannelMask::removing(site.channels, &args.remove)
-        .map_err(|error| network.bad(format!("site {}: {error}", site.tensor)))?;
+        .map_err(|error| bad(&args.model, format!("site {}: {error}", site.tensor)))?;
     let pruned = prune(&model, &site, &mask);
     pruned
         .model

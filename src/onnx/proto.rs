@@ -20,6 +20,9 @@ pub(super) struct ModelProto {
     pub(super) graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "14")]
     pub(super) metadata_props: Vec<StringStringEntryProto>,
+    /// Training information, as bytes: refused.
+    #[prost(bytes = "vec", repeated, tag = "20")]
+    pub(super) training_info: Vec<Vec<u8>>,
     /// Model-local functions, as bytes: goodnet only has to know that there are some.
     #[prost(bytes = "vec", repeated, tag = "25")]
     pub(super) functions: Vec<Vec<u8>>,

@@ -32,6 +32,7 @@ impl Model {
             producer_version: None,
             graph: Some(write_graph(&self.graph)),
             metadata_props: self.metadata.iter().map(entry).collect(),
+            training_info: Vec::new(),
             functions: Vec::new(),
         };
         proto.encode_to_vec()
