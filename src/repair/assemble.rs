@@ -5,6 +5,7 @@ use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::{Evaluation, Networks};
 use super::export::Export;
+use super::goodnet::GoodNet;
 use super::measure::Measured;
 use super::network::Network;
 use super::plan::Planned;
@@ -31,6 +32,7 @@ pub(super) struct Job<'a> {
     pub(super) measured: &'a Measured,
     pub(super) planned: &'a [Planned],
     pub(super) exports: &'a [Export],
+    pub(super) goodnet: Option<&'a GoodNet>,
     pub(super) networks: &'a Networks,
     pub(super) evaluation: &'a Evaluation,
 }
@@ -40,6 +42,9 @@ impl Job<'_> {
     pub(super) fn write(&self, mut writer: BundleWriter) -> Result<Manifest, RepairError> {
         for export in self.exports {
             writer.add(&export.file, &export.bytes)?;
+        }
+        if let Some(goodnet) = self.goodnet {
+            writer.add(&goodnet.record.file, &goodnet.bytes)?;
         }
         self.write_reports(&mut writer)?;
         let samples = self.write_samples(&mut writer)?;
@@ -106,7 +111,7 @@ impl Job<'_> {
             },
             data: self.data.records()?,
             drops: self.planned.iter().map(|p| self.drop_record(p)).collect(),
-            goodnet: None,
+            goodnet: self.goodnet.map(|goodnet| goodnet.record.clone()),
             samples,
             files: BTreeMap::new(),
             digest: String::new(),

@@ -9,6 +9,7 @@ mod diagnose;
 mod error;
 mod evaluate;
 mod export;
+mod goodnet;
 mod measure;
 mod network;
 mod plan;
@@ -65,6 +66,12 @@ pub fn repair(
     let networks = Networks::load(engine, &plan::files(&planned), |name| {
         export::bytes_of(&exports, name)
     })?;
+    let goodnet = goodnet::build(&network, &planned, &measured.ranking, |message| {
+        progress.warn(message);
+    })?;
+    if let Some(goodnet) = &goodnet {
+        goodnet::verify(engine, goodnet, &networks, network.classes, &batches)?;
+    }
     let evaluation = networks.evaluate(
         data.for_final_clean(),
         data.for_final_backdoored(),
@@ -78,6 +85,7 @@ pub fn repair(
         measured: &measured,
         planned: &planned,
         exports: &exports,
+        goodnet: goodnet.as_ref(),
         networks: &networks,
         evaluation: &evaluation,
     };

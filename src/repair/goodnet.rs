@@ -1,0 +1,151 @@
+//! The whole GoodNet as one graph, checked against the separate networks.
+
+use super::error::RepairError;
+use super::evaluate::Networks;
+use super::network::Network;
+use super::plan::Planned;
+use crate::bundle::manifest::{GOODNET_FILE, GoodnetRecord};
+use crate::domain::label::ClassIndex;
+use crate::domain::mask::ChannelMask;
+use crate::domain::scores::argmax;
+use crate::domain::verdict::disagreement;
+use crate::engine::{Engine, Session, SessionConfig};
+use crate::onnx::fuse::fuse;
+use crate::tensor::{Tensor, TensorView};
+
+/// Images in one run of the check.
+const PIECE: usize = 32;
+
+/// `goodnet.onnx` and what the manifest says of it.
+#[derive(Debug)]
+pub(super) struct GoodNet {
+    pub(super) record: GoodnetRecord,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Fuses B and every B' that is reached; none where no drop is reached or the graph cannot be fused (with a warning).
+pub(super) fn build(
+    network: &Network,
+    planned: &[Planned],
+    ranking: &[usize],
+    warn: impl FnOnce(&str),
+) -> Result<Option<GoodNet>, RepairError> {
+    let reached = planned
+        .iter()
+        .filter_map(|p| Some((p.drop, p.reached.as_ref()?)));
+    let mut drops = Vec::new();
+    let mut masks = Vec::new();
+    for (drop, reached) in reached {
+        let removed = &ranking[..reached.step.channels_removed];
+        drops.push(drop);
+        masks.push(ChannelMask::removing(network.site.channels, removed)?);
+    }
+    if masks.is_empty() {
+        return Ok(None);
+    }
+    match fuse(&network.model, &network.site, &masks) {
+        Ok(fused) => Ok(Some(GoodNet {
+            record: GoodnetRecord {
+                file: GOODNET_FILE.to_owned(),
+                drops,
+                shared: fused.shared,
+                reason: fused.reason,
+            },
+            bytes: fused.model.to_bytes(),
+        })),
+        Err(error) => {
+            warn(&format!(
+                "{GOODNET_FILE} is left out, the networks are served one by one: {error}"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// Runs the one graph beside the separate networks.
+///
+/// # Errors
+/// [`RepairError::Verification`] if a class or a verdict differs on any image.
+pub(super) fn verify(
+    engine: &Engine,
+    goodnet: &GoodNet,
+    networks: &Networks,
+    classes: u32,
+    batches: &[Tensor],
+) -> Result<(), RepairError> {
+    let mut session = engine.load(&goodnet.bytes, &SessionConfig::default())?;
+    for batch in batches {
+        let (badnet, pruned) = networks.answers(batch)?;
+        for start in (0..batch.rows()).step_by(PIECE) {
+            let end = batch.rows().min(start + PIECE);
+            let answers = run(&mut session, batch, start, end)?;
+            for (row, answer) in answers.iter().enumerate() {
+                let image = start + row;
+                let expected = Answer {
+                    badnet: badnet[image],
+                    pruned: pruned.iter().map(|classes| classes[image]).collect(),
+                    verdicts: pruned
+                        .iter()
+                        .map(|p| {
+                            disagreement(ClassIndex(badnet[image]), ClassIndex(p[image]), classes).0
+                        })
+                        .collect(),
+                };
+                if *answer != expected {
+                    return Err(RepairError::Verification {
+                        file: GOODNET_FILE.to_owned(),
+                        found: format!("{answer:?} instead of {expected:?} on image {image}"),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    badnet: u32,
+    pruned: Vec<u32>,
+    verdicts: Vec<u32>,
+}
+
+/// The answers for the rows `start..end`: (n, N), (n, T, N) and (n, T).
+fn run(
+    session: &mut Session,
+    images: &Tensor,
+    start: usize,
+    end: usize,
+) -> Result<Vec<Answer>, RepairError> {
+    let mut shape = images.shape.clone();
+    shape[0] = end - start;
+    let len = images.row_len();
+    let view = TensorView {
+        shape: &shape,
+        data: &images.data[start * len..end * len],
+    };
+    let mut outputs = session.run(&[view])?.into_iter();
+    let mut next = || {
+        outputs
+            .next()
+            .ok_or_else(|| RepairError::Report("an output is missing".to_owned()))
+    };
+    let badnet = next()?.into_float()?;
+    let pruned = next()?.into_float()?;
+    let verdicts = next()?.into_int()?;
+    let drops = pruned.shape[1];
+    let classes = badnet.row_len();
+    let answer = |row: usize| Answer {
+        badnet: argmax(badnet.row(row)).0,
+        pruned: pruned
+            .row(row)
+            .chunks_exact(classes)
+            .map(|scores| argmax(scores).0)
+            .collect(),
+        verdicts: verdicts.data[row * drops..(row + 1) * drops]
+            .iter()
+            .map(|&verdict| u32::try_from(verdict).unwrap_or(u32::MAX))
+            .collect(),
+    };
+    Ok((0..end - start).map(answer).collect())
+}
