@@ -1,5 +1,7 @@
 //! Calibration and checks end to end, on a network made of a closure: clean data in, flagged triggers out.
 
+#![allow(clippy::unwrap_used)]
+
 use goodnet::bundle::manifest::DataRole;
 use goodnet::defence::artefacts::{donor_bytes, donors_from_bytes};
 use goodnet::defence::calibrate::CalibrateError;
