@@ -79,6 +79,8 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         out: out.to_owned(),
         force: false,
         png: false,
+        defend: false,
+        defence_seed: None,
         samples: 4,
     }
 }

@@ -2,10 +2,13 @@
 
 use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, GlobalArgs};
-use crate::bundle;
+use crate::bundle::manifest::BADNET_FILE;
+use crate::bundle::{self, Bundle};
+use crate::defence::{Checker, Policy};
+use crate::engine::Engine;
 use crate::input::dataset::{DataSet, OpenOptions};
-use crate::repair::Networks;
-use crate::repair::report::evaluation_table;
+use crate::repair::report::{evaluation_table, policy_table};
+use crate::repair::{Cancel, Evaluation, Networks, PolicyRow, evaluate_policies};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +30,9 @@ pub struct EvaluateArgs {
     /// Backdoored images with their target labels.
     #[arg(long, value_name = "DATA")]
     pub backdoored: Option<PathBuf>,
+    /// Policies to measure beside disagreement (default: all that the bundle was calibrated for).
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub policy: Vec<Policy>,
     /// Skip images that cannot be read instead of failing.
     #[arg(long)]
     pub skip_bad: bool,
@@ -63,12 +69,58 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         .collect();
     let networks = Networks::load(&engine, &pruned, |name| bundle.file(name))?;
     let bars = Bars::new(args.json);
-    let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel_on_signal())?;
+    let cancel = cancel_on_signal();
+    let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
+    let sets = (&clean, backdoored.as_ref());
+    let policies = measure_policies(args, &bundle, &engine, sets, &cancel)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&evaluation).map_err(CliError::failed)?;
-        println!("{text}");
-        return Ok(());
+        return print_json(&evaluation, &policies);
     }
     println!("{}", evaluation_table(&evaluation.rows));
+    if !policies.is_empty() {
+        println!("{}", policy_table(&policies));
+    }
+    Ok(())
+}
+
+fn measure_policies(
+    args: &EvaluateArgs,
+    bundle: &Bundle,
+    engine: &Engine,
+    sets: (&DataSet, Option<&DataSet>),
+    cancel: &Cancel,
+) -> Result<Vec<PolicyRow>, CliError> {
+    let checker = Checker::load(bundle).map_err(CliError::bad_input)?;
+    let asked = args
+        .policy
+        .iter()
+        .any(|policy| *policy != Policy::Disagreement);
+    let (Some(checker), Some(badnet)) = (checker, bundle.file(BADNET_FILE)) else {
+        if asked {
+            return Err(CliError::bad_input(format!(
+                "{}: expected a bundle made with `goodnet repair --defend`, found one that knows disagreement only",
+                args.bundle.display()
+            )));
+        }
+        return Ok(Vec::new());
+    };
+    let policies = if args.policy.is_empty() {
+        Policy::ALL.to_vec()
+    } else {
+        args.policy.clone()
+    };
+    Ok(evaluate_policies(
+        engine, badnet, &checker, &policies, sets, cancel,
+    )?)
+}
+
+/// The table as JSON: an object as before, with `policies` where the bundle knows more than disagreement.
+fn print_json(evaluation: &Evaluation, policies: &[PolicyRow]) -> Result<(), CliError> {
+    let mut value = serde_json::to_value(evaluation).map_err(CliError::failed)?;
+    if !policies.is_empty() {
+        value["policies"] = serde_json::to_value(policies).map_err(CliError::failed)?;
+    }
+    let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
+    println!("{text}");
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::{CliError, GlobalArgs};
 use crate::domain::drops::DropPoints;
 use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
-use crate::repair::report::{drops_table, evaluation_table};
+use crate::repair::report::{drops_table, evaluation_table, policies_report};
 use crate::repair::{DataPaths, Outcome, PixelRule, RepairConfig, repair};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -53,6 +53,12 @@ pub struct RepairArgs {
     /// Write the plot as sweep.png too.
     #[arg(long)]
     pub png: bool,
+    /// Calibrate the policies transplant, gated, strip and layered too, from the clean images alone.
+    #[arg(long)]
+    pub defend: bool,
+    /// Secret of this deployment, with --defend (default: from the network and the clean images).
+    #[arg(long, value_name = "SEED", requires = "defend")]
+    pub defence_seed: Option<u64>,
     /// Clean and triggered images to store in the bundle, at most this many of each; the service tests itself on them.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub samples: usize,
@@ -158,6 +164,8 @@ impl RepairArgs {
             out: self.out.clone(),
             force: self.force,
             png: self.png,
+            defend: self.defend,
+            defence_seed: self.defence_seed,
             samples: self.samples,
         })
     }
@@ -197,6 +205,7 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
         "manifest": outcome.manifest,
         "sweep": outcome.sweep,
         "evaluation": outcome.evaluation,
+        "defence": outcome.defence,
     });
     let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
     println!("{text}");
@@ -224,5 +233,8 @@ pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     };
     println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
     println!("{}", evaluation_table(&evaluation.rows));
+    if let Some(defence) = &outcome.defence {
+        print!("\n{}", policies_report(defence));
+    }
     println!("\nBundle: {}", config.out.display());
 }

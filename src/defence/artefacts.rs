@@ -161,6 +161,35 @@ impl Artefacts {
         Ok(artefacts)
     }
 
+    /// The policy to serve with, and why; from clean data alone.
+    ///
+    /// Every answer is checked where that costs at most half a point of accuracy: a suspect label may have been missed.
+    /// Otherwise only suspect labels are, if there are any.
+    #[must_use]
+    pub fn recommendation(&self) -> (Policy, &'static str) {
+        const MOST_LOST_PP: f64 = 0.5;
+        let affordable = |policy| {
+            let rates = self.rates(policy);
+            rates.is_some_and(|rates| rates.accuracy_lost_pp <= MOST_LOST_PP)
+        };
+        if !self.layered.transplant.is_open() && affordable(Policy::Layered) {
+            return (
+                Policy::Layered,
+                "it checks every answer and costs at most half a point of clean accuracy",
+            );
+        }
+        if !self.suspects.suspects.is_empty() && affordable(Policy::Gated) {
+            return (
+                Policy::Gated,
+                "checking every answer costs too much here, checking suspect labels does not",
+            );
+        }
+        (
+            Policy::Disagreement,
+            "no other policy is cheap enough on the clean images",
+        )
+    }
+
     /// What `policy` does on the calibration images.
     #[must_use]
     pub fn rates(&self, policy: Policy) -> Option<&PolicyRates> {

@@ -39,7 +39,7 @@ impl Threshold {
         }
     }
 
-    /// Can anything reach it?
+    /// Is it out of reach, so that nothing is flagged?
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.hits > self.levels

@@ -16,6 +16,8 @@ use crate::bundle::manifest::{
     DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_SVG,
     SampleKind, SampleRecord, SiteRecord,
 };
+use crate::defence::artefacts::{ARTEFACTS_FILE, Artefacts, DONORS_FILE, donor_bytes};
+use crate::defence::donors::Donors;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,6 +29,7 @@ pub const SWEEP_PNG: &str = "sweep.png";
 /// A repair whose networks are verified.
 pub(super) struct Job<'a> {
     pub(super) config: &'a RepairConfig,
+    pub(super) defence: Option<&'a (Artefacts, Donors)>,
     pub(super) network: &'a Network,
     pub(super) data: &'a Data,
     pub(super) measured: &'a Measured,
@@ -47,6 +50,7 @@ impl Job<'_> {
             writer.add(&goodnet.record.file, &goodnet.bytes)?;
         }
         self.write_reports(&mut writer)?;
+        self.write_defence(&mut writer)?;
         let samples = self.write_samples(&mut writer)?;
         Ok(writer.finish(self.manifest(samples)?)?)
     }
@@ -67,6 +71,18 @@ impl Job<'_> {
             let png = sweep_png(&svg).map_err(RepairError::Report)?;
             writer.add(SWEEP_PNG, &png)?;
         }
+        Ok(())
+    }
+
+    fn write_defence(&self, writer: &mut BundleWriter) -> Result<(), RepairError> {
+        let Some((artefacts, donors)) = self.defence else {
+            return Ok(());
+        };
+        let json = artefacts
+            .to_json()
+            .map_err(|error| RepairError::Report(error.to_string()))?;
+        writer.add(ARTEFACTS_FILE, &json)?;
+        writer.add(DONORS_FILE, &donor_bytes(donors))?;
         Ok(())
     }
 

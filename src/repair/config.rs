@@ -28,6 +28,10 @@ pub struct RepairConfig {
     pub force: bool,
     /// Write `sweep.png` too.
     pub png: bool,
+    /// Calibrate the policies beside `disagreement` too.
+    pub defend: bool,
+    /// Secret of the deployment; from the network and the clean images where none.
+    pub defence_seed: Option<u64>,
     /// Clean and triggered images to store in the bundle, at most this many of each.
     pub samples: usize,
 }

@@ -51,6 +51,9 @@ pub enum RepairError {
         /// How it differs.
         found: String,
     },
+    /// The policies beside `disagreement` could not be calibrated.
+    #[error("the policies cannot be calibrated: {0}")]
+    Calibration(String),
     /// A report could not be made.
     #[error("the report failed: {0}")]
     Report(String),

@@ -5,6 +5,7 @@
 mod assemble;
 mod config;
 mod data;
+mod defend;
 mod diagnose;
 mod error;
 mod evaluate;
@@ -21,12 +22,14 @@ mod tails;
 
 pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
 pub use config::{DataPaths, PixelRule, RepairConfig};
+pub use defend::{PolicyRow, evaluate_policies};
 pub use error::RepairError;
 pub use evaluate::{Evaluation, Networks};
 pub use progress::{Cancel, Progress, Quiet, Stage};
 
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Manifest;
+use crate::defence::Artefacts;
 use crate::domain::sweep::Sweep;
 use crate::engine::Engine;
 use data::Data;
@@ -41,6 +44,8 @@ pub struct Outcome {
     pub sweep: Sweep,
     /// The final table.
     pub evaluation: Evaluation,
+    /// The policies beside `disagreement`, where they were asked for.
+    pub defence: Option<Artefacts>,
 }
 
 /// Repairs the network of `config` and writes the bundle.
@@ -78,8 +83,13 @@ pub fn repair(
         progress,
         cancel,
     )?;
+    let defence = config
+        .defend
+        .then(|| defend::calibrate(config, &network, &data, engine, progress, cancel))
+        .transpose()?;
     let job = assemble::Job {
         config,
+        defence: defence.as_ref(),
         network: &network,
         data: &data,
         measured: &measured,
@@ -94,5 +104,6 @@ pub fn repair(
         manifest,
         sweep: measured.sweep,
         evaluation,
+        defence: defence.map(|(artefacts, _)| artefacts),
     })
 }

@@ -12,6 +12,8 @@ pub enum Stage {
     Sweep,
     /// The final table on the test sets.
     Evaluate,
+    /// The policies beside `disagreement`.
+    Calibrate,
     /// Exported networks against the masked original.
     Verify,
 }
@@ -24,6 +26,7 @@ impl Stage {
             Self::Rank => "ranking channels",
             Self::Sweep => "sweeping",
             Self::Evaluate => "evaluating",
+            Self::Calibrate => "calibrating",
             Self::Verify => "verifying exports",
         }
     }

@@ -74,8 +74,25 @@ pub(super) fn set(base: &Artefacts, scores: &[Scores], options: &CalibrateOption
             suspect_transplant: transplant(options.suspect_budget),
             strip: strip(options.budget * (1.0 - TRANSPLANT_SHARE)),
             strip_scope: StripScope::Every,
-        },
+        }
+        .or_transplant_alone(transplant(options.budget), strip(options.suspect_budget)),
         ..base.clone()
+    }
+}
+
+impl LayeredSettings {
+    /// Where half a budget is too little for the transplant check to flag anything, transplant gets the whole budget
+    /// `alone`, and only suspect labels are blended, against `suspect_strip`.
+    fn or_transplant_alone(self, alone: Threshold, suspect_strip: Threshold) -> Self {
+        if !self.transplant.is_open() {
+            return self;
+        }
+        Self {
+            transplant: alone,
+            strip: suspect_strip,
+            strip_scope: StripScope::Suspects,
+            ..self
+        }
     }
 }
 

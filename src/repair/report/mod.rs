@@ -2,8 +2,10 @@
 
 mod csv;
 mod plot;
+mod policies;
 mod table;
 
 pub use csv::sweep_csv;
 pub use plot::{sweep_png, sweep_svg};
+pub use policies::{policies_report, policy_table};
 pub use table::{drops_table, evaluation_table};

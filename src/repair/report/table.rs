@@ -59,7 +59,7 @@ pub fn evaluation_table(rows: &[EvaluationRow]) -> Table {
     table
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_header(header);
     for column in table.column_iter_mut().skip(2) {
@@ -77,7 +77,7 @@ fn name(row: &EvaluationRow) -> String {
     }
 }
 
-fn share(share: Option<Share>) -> String {
+pub(super) fn share(share: Option<Share>) -> String {
     share.map_or_else(dash, |share| {
         format!(
             "{} ({:.1}–{:.1})",
@@ -88,7 +88,7 @@ fn share(share: Option<Share>) -> String {
     })
 }
 
-fn percent(value: f64) -> String {
+pub(super) fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
 }
 

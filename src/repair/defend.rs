@@ -1,0 +1,224 @@
+//! Calibration and measurement of the policies beside `disagreement`.
+
+use super::config::RepairConfig;
+use super::data::Data;
+use super::error::RepairError;
+use super::measure::for_each_chunk;
+use super::network::Network;
+use super::progress::{Cancel, Progress, Stage};
+use crate::bundle::manifest::DataRole;
+use crate::bundle::sha256_hex;
+use crate::defence::artefacts::Artefacts;
+use crate::defence::calibrate::measure::{Case, verdicts};
+use crate::defence::calibrate::{CalibrateError, sessions};
+use crate::defence::clean::{CleanCollector, CleanSet};
+use crate::defence::donors::Donors;
+use crate::defence::{
+    CalibrateOptions, Checker, Classify, Policy, SessionClassifier, calibrate as calibrate_checks,
+};
+use crate::domain::label::ClassIndex;
+use crate::domain::metrics::Share;
+use crate::domain::sweep::Tally;
+use crate::engine::Engine;
+use crate::input::dataset::{DataSet, LabelledBatch};
+use crate::tensor::TensorView;
+use serde::Serialize;
+
+/// Most clean images that a calibration looks at.
+const MOST_IMAGES: usize = 3000;
+
+/// Calibrates every policy on the clean validation set, and on nothing else.
+pub(super) fn calibrate(
+    config: &RepairConfig,
+    network: &Network,
+    data: &Data,
+    engine: &Engine,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Artefacts, Donors), RepairError> {
+    let seed = match config.defence_seed {
+        Some(seed) => seed,
+        None => seed_of(network, &data.clean)?,
+    };
+    progress.start(Stage::Calibrate, data.clean.len());
+    let clean = collect(network, &data.clean, seed, progress, cancel)?;
+    let options = CalibrateOptions {
+        seed,
+        ..CalibrateOptions::default()
+    };
+    let threads = rayon::current_num_threads();
+    let mut networks = cancellable(engine, &network.model.to_bytes(), threads, cancel)?;
+    let found = calibrate_checks(
+        &mut networks,
+        network.classes,
+        &clean,
+        &options,
+        &mut |_| {},
+    );
+    progress.finish();
+    found.map_err(|error| match error {
+        CalibrateError::Network(error) => error,
+        other => RepairError::Calibration(other.to_string()),
+    })
+}
+
+/// The same inputs give the same bundle, and who does not have the owner's clean images cannot foresee the seed.
+fn seed_of(network: &Network, clean: &DataSet) -> Result<u64, RepairError> {
+    let digest = sha256_hex(format!("{} {}", network.source.sha256, clean.sha256()?).as_bytes());
+    Ok(u64::from_str_radix(&digest[..16], 16).unwrap_or_default())
+}
+
+fn collect(
+    network: &Network,
+    clean: &DataSet,
+    seed: u64,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<CleanSet, RepairError> {
+    let mut collector = CleanCollector::new(&network.input, MOST_IMAGES, seed);
+    for_each_chunk(clean, cancel, |batch| {
+        collector
+            .push(DataRole::Clean, batch.images.view(), &batch.labels)
+            .map_err(|error| RepairError::Calibration(error.to_string()))?;
+        progress.advance(batch.labels.len() as u64);
+        Ok(())
+    })?;
+    Ok(collector.finish())
+}
+
+/// A network that stops answering when the job is cancelled.
+struct Cancellable {
+    network: SessionClassifier,
+    cancel: Cancel,
+}
+
+impl Classify for Cancellable {
+    type Error = RepairError;
+
+    fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, RepairError> {
+        if self.cancel.is_cancelled() {
+            return Err(RepairError::Cancelled);
+        }
+        Ok(self.network.classify(batch)?)
+    }
+}
+
+fn cancellable(
+    engine: &Engine,
+    badnet: &[u8],
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<Vec<Cancellable>, RepairError> {
+    let networks = sessions(engine, badnet, threads)?;
+    Ok(networks
+        .into_iter()
+        .map(|network| Cancellable {
+            network,
+            cancel: cancel.clone(),
+        })
+        .collect())
+}
+
+/// What a policy does on the data sets of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PolicyRow {
+    /// The policy.
+    pub policy: Policy,
+    /// Share of clean images answered with their label; flagged is an error.
+    pub clean_accuracy: Share,
+    /// Share of clean images flagged.
+    pub clean_flagged: Share,
+    /// Share of backdoored images answered with their target label.
+    pub attack_success_rate: Option<Share>,
+    /// Share of backdoored images flagged.
+    pub backdoored_flagged: Option<Share>,
+    /// Mean forward passes of B that the checks add to a clean image.
+    pub clean_forward_passes: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct PolicyTally {
+    answered: Tally,
+    flagged: Tally,
+    passes: usize,
+}
+
+/// Measures `policies` (those but `disagreement`, which the final table has) on `clean` and `backdoored`.
+///
+/// `badnet`: the bytes of B's ONNX file.
+///
+/// # Errors
+/// If data cannot be read, the runtime fails, or the job is cancelled.
+pub fn evaluate_policies(
+    engine: &Engine,
+    badnet: &[u8],
+    checker: &Checker,
+    policies: &[Policy],
+    sets: (&DataSet, Option<&DataSet>),
+    cancel: &Cancel,
+) -> Result<Vec<PolicyRow>, RepairError> {
+    let policies: Vec<Policy> = policies
+        .iter()
+        .copied()
+        .filter(|policy| *policy != Policy::Disagreement)
+        .collect();
+    let mut networks = cancellable(engine, badnet, rayon::current_num_threads(), cancel)?;
+    let (clean, backdoored) = sets;
+    let on_clean = tallies(&mut networks, checker, &policies, clean, cancel)?;
+    let on_backdoored = backdoored
+        .map(|set| tallies(&mut networks, checker, &policies, set, cancel))
+        .transpose()?;
+    let rows = policies.iter().zip(&on_clean).enumerate();
+    Ok(rows
+        .map(|(index, (&policy, clean))| {
+            let backdoored = on_backdoored.as_ref().map(|tallies| tallies[index]);
+            PolicyRow {
+                policy,
+                clean_accuracy: clean.answered.into(),
+                clean_flagged: clean.flagged.into(),
+                attack_success_rate: backdoored.map(|tally| tally.answered.into()),
+                backdoored_flagged: backdoored.map(|tally| tally.flagged.into()),
+                clean_forward_passes: clean.passes as f64 / clean.answered.images.max(1) as f64,
+            }
+        })
+        .collect())
+}
+
+fn tallies(
+    networks: &mut [Cancellable],
+    checker: &Checker,
+    policies: &[Policy],
+    data: &DataSet,
+    cancel: &Cancel,
+) -> Result<Vec<PolicyTally>, RepairError> {
+    let mut tallies = vec![PolicyTally::default(); policies.len()];
+    for_each_chunk(data, cancel, |batch| {
+        let answers = networks[0].classify(batch.images.view())?;
+        let cases = cases(&batch, &answers);
+        for (policy, tally) in policies.iter().zip(&mut tallies) {
+            let verdicts = verdicts(networks, checker, *policy, &cases)?;
+            for (case, (flagged, passes)) in cases.iter().zip(verdicts) {
+                tally
+                    .answered
+                    .count(case.answer.0 == case.label && !flagged);
+                tally.flagged.count(flagged);
+                tally.passes += passes;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(tallies)
+}
+
+fn cases<'a>(batch: &'a LabelledBatch, answers: &[ClassIndex]) -> Vec<Case<'a>> {
+    answers
+        .iter()
+        .zip(&batch.labels)
+        .enumerate()
+        .map(|(row, (&answer, &label))| Case {
+            image: batch.images.row(row),
+            label,
+            answer,
+        })
+        .collect()
+}
