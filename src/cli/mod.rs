@@ -2,8 +2,12 @@
 
 mod error;
 mod evaluate;
+mod healthcheck;
+mod inspect;
 mod inspect;
 mod network;
+mod network;
+mod openapi;
 mod progress;
 mod prune;
 mod repair;
@@ -93,6 +97,10 @@ pub enum Command {
     Prune(prune::PruneArgs),
     /// Serve a bundle over HTTP.
     Serve(Box<serve::ServeArgs>),
+    /// Ask a running service whether it is ready.
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print the OpenAPI description of the HTTP interface.
+    Openapi(openapi::OpenapiArgs),
     /// Make a key pair to sign bundles with.
     Keygen(sign::KeygenArgs),
     /// Sign a bundle.
@@ -121,6 +129,8 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Openapi(args) => openapi::run(args),
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),

@@ -66,6 +66,14 @@ pub struct Timings {
     pub inference: Duration,
 }
 
+impl Timings {
+    /// All three together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.queue + self.decode + self.inference
+    }
+}
+
 /// Answers `payloads`, in order, as one batch.
 pub fn answer(
     served: &Served,

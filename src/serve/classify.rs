@@ -9,7 +9,7 @@ use super::problem::{Code, Problem};
 use super::responses::{ImageProblems, QueryProblems, ServiceProblems};
 use super::served::Served;
 use super::state::AppState;
-use crate::engine::Admission;
+use crate::engine::{Admission, PoolError};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, Request, State};
@@ -102,7 +102,7 @@ pub(super) async fn classify(
     let ask = resolve(query, &served, &id)?;
     let payload = payload::one(&state, request).await?;
     let admission = served.pool.admit(1)?;
-    let (results, timings) = run(&served, admission, vec![payload], ask).await?;
+    let (results, timings) = run(&state, &served, admission, vec![payload], ask).await?;
     let answered = results.into_iter().next();
     let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
     state.metrics().count_verdicts(&served, &answer);
@@ -123,6 +123,7 @@ pub(super) fn resolve(
 
 /// Answers `payloads` on an inference thread.
 pub(super) async fn run(
+    state: &AppState,
     served: &Arc<Served>,
     admission: Admission,
     payloads: Vec<Payload>,
@@ -130,5 +131,9 @@ pub(super) async fn run(
 ) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
     let shared = Arc::clone(served);
     let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
-    Ok(admission.run(job).await?)
+    let outcome = admission.run(job).await;
+    if matches!(outcome, Err(PoolError::Panicked)) {
+        state.metrics().count_panic();
+    }
+    Ok(outcome?)
 }

@@ -148,3 +148,200 @@ pub struct Health {
     #[schema(example = "ready")]
     pub status: &'static str,
 }
+/// B with nothing removed, on the validation sets.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Baseline {
+    /// Share of clean images answered with their label.
+    pub clean_accuracy: f64,
+    /// Share of backdoored images answered with their target label; null where none were measured.
+    pub attack_success_rate: Option<f64>,
+    /// Clean images.
+    pub clean_images: u64,
+    /// Backdoored images.
+    pub backdoored_images: u64,
+}
+
+/// The network with the first channels of the ranking removed.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct StepInfo {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// The channel that this step removes.
+    pub channel: Option<usize>,
+    /// Channels removed so far.
+    pub channels_removed: usize,
+    /// Share of the site's channels removed, 0 to 1.
+    pub share_removed: f64,
+    /// Share of clean images answered with their label.
+    pub clean_accuracy: f64,
+    /// Clean accuracy lost, in percentage points.
+    pub accuracy_drop_pp: f64,
+    /// Share of backdoored images answered with their target label; null where none were measured.
+    pub attack_success_rate: Option<f64>,
+}
+
+/// What GoodNet does at a drop on the validation sets; fractions 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct GoodnetInfo {
+    /// Share of clean images answered with their label (flagged is an error).
+    pub clean_accuracy: f64,
+    /// Share of clean images flagged.
+    pub clean_flagged: f64,
+    /// Share of backdoored images answered with their target label; null where none were measured.
+    pub attack_success_rate: Option<f64>,
+    /// Share of backdoored images flagged; null where none were measured.
+    pub backdoored_flagged: Option<f64>,
+}
+
+/// A drop: the first step of the sweep that loses this much clean accuracy.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct DropInfo {
+    /// The drop in percentage points.
+    pub drop: f64,
+    /// Does the sweep get there? Everything below is null where it does not.
+    pub reached: bool,
+    /// The step.
+    pub step: Option<usize>,
+    /// The removed channels, in ascending order.
+    pub channels_removed: Option<Vec<usize>>,
+    /// Clean accuracy of B' alone.
+    pub clean_accuracy: Option<f64>,
+    /// Clean accuracy that B' alone loses, in percentage points.
+    pub accuracy_drop_pp: Option<f64>,
+    /// Attack success rate of B' alone.
+    pub attack_success_rate: Option<f64>,
+    /// B and B' together.
+    pub goodnet: Option<GoodnetInfo>,
+}
+
+/// The sweep and the drops.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SweepInfo {
+    /// Number of classes N.
+    pub classes: u32,
+    /// The tensor whose channels go.
+    pub site: String,
+    /// B with nothing removed.
+    pub baseline: Baseline,
+    /// One step a removed channel.
+    pub steps: Vec<StepInfo>,
+    /// The drops, in ascending order.
+    pub drops: Vec<DropInfo>,
+}
+
+/// How the program was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BuildInfo {
+    /// Version of goodnet.
+    pub version: &'static str,
+    /// Processor and system.
+    #[schema(example = "x86_64-linux")]
+    pub target: String,
+    /// Built with optimisation?
+    pub optimised: bool,
+}
+
+/// The runtime.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BackendInfo {
+    /// `onnxruntime` or `tract`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+}
+
+/// How the bundle is served.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ServingInfo {
+    /// Inference threads.
+    pub workers: usize,
+    /// Does one graph hold all networks?
+    pub fused: bool,
+    /// The drop that answers requests that name none.
+    pub default_drop: f64,
+    /// The drops that can be asked for.
+    pub drops: Vec<f64>,
+    /// The policies that can be asked for.
+    pub policies: Vec<String>,
+}
+
+/// The pruned tensor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SiteInfo {
+    /// Its name.
+    pub tensor: String,
+    /// The layer that makes it.
+    pub layer: String,
+    /// Its channels.
+    pub channels: usize,
+}
+
+/// The bundle in service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BundleInfo {
+    /// SHA-256 of its manifest: names this very bundle.
+    pub manifest_sha256: String,
+    /// What wrote it.
+    pub tool: String,
+    /// File of the network as it was delivered.
+    pub source_file: String,
+    /// Its format.
+    pub source_format: String,
+    /// Its SHA-256.
+    pub model_sha256: String,
+    /// Number of classes N; flagged images are answered N.
+    pub classes: u32,
+    /// Their names, where known.
+    pub labels: Option<Vec<String>>,
+    /// Where channels were pruned.
+    pub site: SiteInfo,
+}
+
+/// What the networks are fed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InputInfo {
+    /// Height in pixels.
+    pub height: usize,
+    /// Width in pixels.
+    pub width: usize,
+    /// Colour channels.
+    pub channels: usize,
+    /// `nchw` or `nhwc`.
+    pub layout: &'static str,
+    /// `rgb`, `bgr` or `grey`.
+    pub color: &'static str,
+    /// What happens to images of another size: `stretch` or `exact` (refused).
+    pub resize: &'static str,
+}
+
+/// A stored image to try, and what the networks answer for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SampleInfo {
+    /// Where to get it.
+    pub url: String,
+    /// `clean` or `triggered`.
+    pub kind: &'static str,
+    /// The true label of a clean image, the attacker's target of a triggered one.
+    pub label: u32,
+    /// B's class.
+    pub badnet: u32,
+    /// GoodNet's class at every drop.
+    pub verdicts: Vec<u32>,
+}
+
+/// What is in service.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct InfoAnswer {
+    /// The program.
+    pub build: BuildInfo,
+    /// The runtime.
+    pub backend: BackendInfo,
+    /// How the bundle is served.
+    pub serving: ServingInfo,
+    /// The bundle.
+    pub bundle: BundleInfo,
+    /// What its networks are fed.
+    pub input: InputInfo,
+    /// Images to try.
+    pub samples: Vec<SampleInfo>,
+}

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod auth;
+mod batch;
 mod classify;
 pub mod config;
 mod connection;
@@ -14,17 +15,23 @@ pub mod control;
 pub mod decode;
 pub mod dto;
 mod health;
+mod info;
 mod layers;
 pub mod metrics;
+mod negotiate;
 mod observe;
+pub mod openapi;
 mod payload;
 pub mod policy;
 pub mod problem;
 mod reload;
 mod responses;
+mod samples;
 mod selftest;
 pub mod served;
 pub mod state;
+mod sweep;
+mod ui;
 
 pub use config::Config;
 
@@ -55,15 +62,16 @@ pub enum ServeError {
     Task(tokio::task::JoinError),
 }
 
-/// What the OpenAPI document says beside the routes.
-#[derive(OpenApi)]
-#[openapi()]
-struct Document;
-
 /// The routes, with their description.
 fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(classify::classify))
+        .routes(routes!(batch::classify_batch))
+        .routes(routes!(sweep::sweep))
+        .routes(routes!(sweep::sweep_csv))
+        .routes(routes!(sweep::sweep_svg))
+        .routes(routes!(info::info))
+        .routes(routes!(samples::sample))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
@@ -74,6 +82,8 @@ fn routes() -> OpenApiRouter<AppState> {
 pub fn router(state: &AppState) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router
+        .merge(openapi::routes())
+        .merge(ui::routes())
         .fallback(async || Problem::new(Code::NotFound, "expected a route of this service"))
         .method_not_allowed_fallback(async || {
             Problem::new(

@@ -3,7 +3,7 @@
 use super::answer::Timings;
 use super::context::{REQUEST_ID, RequestId, trace_id};
 use super::dto::Classification;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::state::AppState;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -73,6 +73,9 @@ pub(super) async fn observe(
     let mut response = next.run(request).await;
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
+        if problem.code() == Code::Overloaded {
+            state.metrics().count_rejected();
+        }
         let (parts, _) = response.into_parts();
         response = problem.render(&id, parts.headers);
     }

@@ -57,3 +57,11 @@ problems! {
         Overloaded = 429,
     }
 }
+
+problems! {
+    /// What routes with more than one representation can answer.
+    NegotiationProblems {
+        /// `not_acceptable`: `Accept` admits none of them.
+        NotAcceptable = 406,
+    }
+}

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod contract;
+
 use goodnet::bundle::manifest::{
     BADNET_FILE, DropRecord, GOODNET_FILE, GoodnetRates, GoodnetRecord, Manifest, PruneMethod,
     PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_SVG, SampleKind, SampleRecord,

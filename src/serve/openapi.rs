@@ -1,0 +1,121 @@
+//! The OpenAPI document: `GET /openapi.yaml`, `GET /openapi.json`, and the page `GET /docs`.
+
+use super::problem::{Code, Problem};
+use super::state::AppState;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use std::sync::{Arc, LazyLock};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::Config;
+
+/// What the document says beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "goodnet",
+        description = "Ask a classifier that may have a backdoor, and its repaired self: where the two disagree, the input is flagged.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact(),
+    ),
+    modifiers(&BearerKeys),
+    security((), ("key" = [])),
+    tags(
+        (name = "classify", description = "Answers"),
+        (name = "bundle", description = "What is in service, and what it was measured to do"),
+        (name = "operations", description = "Probes and metrics"),
+    )
+)]
+pub(super) struct Document;
+
+struct BearerKeys;
+
+impl Modify for BearerKeys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A key of the service, where it was started with keys"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+static YAML: LazyLock<Result<String, String>> = LazyLock::new(|| {
+    let document = super::routes().into_openapi();
+    document.to_yaml().map_err(|error| error.to_string())
+});
+
+static JSON: LazyLock<Result<String, String>> = LazyLock::new(|| {
+    let document = super::routes().into_openapi();
+    document.to_pretty_json().map_err(|error| error.to_string())
+});
+
+/// The document as YAML: the contract, as the repository holds it.
+///
+/// # Errors
+/// If it cannot be written as YAML.
+pub fn yaml() -> Result<&'static str, String> {
+    YAML.as_deref().map_err(Clone::clone)
+}
+
+/// The document as a JSON value.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn json() -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::to_value(super::routes().into_openapi())
+}
+
+/// The documents' own routes; they describe the interface and are not part of it.
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route(
+            "/openapi.yaml",
+            get(async || document("application/yaml", &YAML)),
+        )
+        .route(
+            "/openapi.json",
+            get(async || document("application/json", &JSON)),
+        )
+        .route("/docs", get(async || Redirect::permanent("/docs/")))
+        .route("/docs/", get(async || page("")))
+        .route(
+            "/docs/{*file}",
+            get(async |Path(file): Path<String>| page(&file)),
+        )
+}
+
+fn document(
+    kind: &'static str,
+    text: &'static LazyLock<Result<String, String>>,
+) -> Result<Response, Problem> {
+    let text = text.as_deref().map_err(Problem::internal)?;
+    Ok((
+        [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
+        text,
+    )
+        .into_response())
+}
+
+/// A file of the API page, which is built into the binary.
+fn page(file: &str) -> Result<Response, Problem> {
+    let config = Arc::new(Config::from("/openapi.json"));
+    let found = utoipa_swagger_ui::serve(file, config).map_err(Problem::internal)?;
+    let found = found.ok_or_else(|| Problem::new(Code::NotFound, "expected a file of the page"))?;
+    let kind = HeaderValue::from_str(&found.content_type).map_err(Problem::internal)?;
+    let mut response = found.bytes.into_owned().into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if found.gzpipped {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}

@@ -1,0 +1,79 @@
+//! The page: `GET /` and its assets, from the binary.
+
+use super::problem::{Code, Problem};
+use super::state::AppState;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+/// Scripts, styles and pictures come from this service only; nothing may frame the page.
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; \
+                      form-action 'self'; frame-ancestors 'none'";
+
+/// Assets change only with the binary, and carry no version in their names.
+const CACHE: &str = "public, max-age=300, must-revalidate";
+
+/// A file of the page.
+#[derive(Debug)]
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    bytes: &'static [u8],
+}
+
+macro_rules! asset {
+    ($name:literal, $content_type:literal) => {
+        Asset {
+            name: $name,
+            content_type: $content_type,
+            bytes: include_bytes!(concat!("ui/", $name)),
+        }
+    };
+}
+
+/// Every file of `ui/`; the first one is the page itself.
+const ASSETS: &[Asset] = &[
+    asset!("index.html", "text/html; charset=utf-8"),
+    asset!("app.js", "text/javascript; charset=utf-8"),
+    asset!("style.css", "text/css; charset=utf-8"),
+];
+
+/// `/` and `/ui/{file}`; documents for browsers, not part of the described interface.
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(async || serve("index.html")))
+        .route(
+            "/ui/{file}",
+            get(async |Path(file): Path<String>| serve(&file)),
+        )
+}
+
+fn serve(name: &str) -> Result<Response, Problem> {
+    let asset = ASSETS
+        .iter()
+        .find(|asset| asset.name == name)
+        .ok_or_else(|| Problem::new(Code::NotFound, "expected a file of the page"))?;
+    Ok((headers(asset.content_type), asset.bytes).into_response())
+}
+
+/// What every document for browsers carries.
+pub(super) fn headers(content_type: &'static str) -> [(HeaderName, HeaderValue); 5] {
+    [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(CACHE)),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(POLICY),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+    ]
+}
