@@ -4,8 +4,6 @@ mod error;
 mod evaluate;
 mod healthcheck;
 mod inspect;
-mod inspect;
-mod network;
 mod network;
 mod openapi;
 mod progress;
