@@ -7,8 +7,8 @@ mod common;
 use common::{fusing, networks};
 use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{BackendChoice, Engine};
-use goodnet::onnx::fuse;
 use goodnet::onnx::site::{Site, find};
+use goodnet::onnx::{Tensor as Constant, fuse};
 use goodnet::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -86,4 +86,27 @@ fn inner_tensors_named_like_the_outputs_are_renamed() {
     let masks = [ChannelMask::removing(40, &[1, 2, 3]).unwrap()];
     let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
     fusing::assert_answers_as_separate_networks(&engine(), &model, &site, &masks, &images);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_no_reason_to_panic() {
+    for (name, shape) in [
+        ("conv_1_b", vec![3]),
+        ("conv_2_w", vec![40, 19, 3, 3]),
+        ("conv_3_w", vec![40, 40, 0, 2]),
+        ("conv_4_w", vec![5, 41, 1, 1]),
+        ("fc_1_w", vec![81, 12]),
+        ("fc_1_w", vec![0, 12]),
+    ] {
+        let mut model = fusing::lab_like([20, 40, 40], 5, &mut networks::Random(4));
+        let site = find(&model, "pool_3").unwrap();
+        let values = vec![0.5; shape.iter().product()];
+        let constant = Constant::f32(shape, values);
+        model.graph.initializers.insert(name.to_owned(), constant);
+        let mask = ChannelMask::removing(40, &[0, 1]).unwrap();
+        match fuse(&model, &site, &[mask]) {
+            Ok(fused) => assert!(fused.model.graph.is_output("verdict"), "{name}"),
+            Err(error) => assert!(error.to_string().contains("expected"), "{name}: {error}"),
+        }
+    }
 }

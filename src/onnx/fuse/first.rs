@@ -70,12 +70,12 @@ impl<'a> FirstLayers<'a> {
             .filter(|node| node.inputs.contains(&site.tensor))
         {
             let output = node.outputs[0].as_str();
-            if let Some(extents) = conv_extents(graph, shapes, node) {
+            if let Some(extents) = conv_extents(graph, shapes, site, node) {
                 let relu = only_relu(graph, output);
                 shares.extend(relu.map(|relu| (relu, Share::Joined)));
                 let relu = relu.map(str::to_owned);
                 shares.insert(output, Share::Conv { extents, relu });
-            } else if let Some(products) = products(graph, node) {
+            } else if let Some(products) = products(graph, site, node) {
                 shares.insert(output, Share::Flatten);
                 shares.extend(products.map(|product| (product, Share::Product)));
             }
@@ -235,6 +235,7 @@ impl<'a> FirstLayers<'a> {
 
 /// A constant matrix and bias that a node multiplies rows by.
 struct Matrix {
+    rows: usize,
     columns: usize,
     /// (rows, columns), row-major.
     values: Vec<f32>,
@@ -253,7 +254,11 @@ impl Matrix {
             return None;
         };
         let transposed = node.int("transB", 0) != 0;
-        let columns = if transposed { tall } else { wide };
+        let (rows, columns) = if transposed {
+            (wide, tall)
+        } else {
+            (tall, wide)
+        };
         let values = if transposed {
             (0..wide)
                 .flat_map(|row| (0..tall).map(move |column| values[column * wide + row]))
@@ -267,6 +272,7 @@ impl Matrix {
         };
         let fits = bias.as_ref().is_none_or(|bias| bias.len() == columns);
         fits.then_some(Self {
+            rows,
             columns,
             values,
             bias,
@@ -280,9 +286,9 @@ fn kept_by_any(site: &Site, masks: &[ChannelMask]) -> Vec<usize> {
         .collect()
 }
 
-/// Extents (O, H, W) of an ungrouped convolution over constants.
-fn conv_extents(graph: &Graph, shapes: &Shapes, node: &Node) -> Option<[usize; 3]> {
-    Kernel::of(graph, node)?;
+/// Extents (O, H, W) of the output of an ungrouped convolution of the site with constants.
+fn conv_extents(graph: &Graph, shapes: &Shapes, site: &Site, node: &Node) -> Option<[usize; 3]> {
+    Kernel::of(graph, node).filter(|kernel| kernel.shape[1] == site.channels)?;
     match shapes.get(&node.outputs[0])?.as_slice() {
         &[_, Some(channels), Some(height), Some(width)] => Some([channels, height, width]),
         _ => None,
@@ -297,12 +303,18 @@ fn only_relu<'g>(graph: &'g Graph, tensor: &str) -> Option<&'g str> {
 }
 
 /// Outputs of the nodes that read a `Flatten`, if every one of them is a product with a constant matrix.
-fn products<'g>(graph: &'g Graph, node: &'g Node) -> Option<impl Iterator<Item = &'g str>> {
+fn products<'g>(
+    graph: &'g Graph,
+    site: &Site,
+    node: &'g Node,
+) -> Option<impl Iterator<Item = &'g str>> {
     let flat = node.outputs.first()?;
-    let only_products = graph
-        .consumers(flat)
-        .all(|reader| reader.inputs.first() == Some(flat) && Matrix::of(graph, reader).is_some());
-    let shared = node.is("Flatten") && node.int("axis", 1) == 1 && only_products;
+    let row = site.channels * site.height * site.width;
+    let fits = |reader: &Node| {
+        let matrix = Matrix::of(graph, reader).filter(|matrix| matrix.rows == row);
+        reader.inputs.first() == Some(flat) && matrix.is_some()
+    };
+    let shared = node.is("Flatten") && node.int("axis", 1) == 1 && graph.consumers(flat).all(fits);
     shared.then(|| {
         graph
             .consumers(flat)

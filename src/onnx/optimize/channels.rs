@@ -141,7 +141,7 @@ fn rows(graph: &Graph, node: &Node, tensor: &str) -> Option<usize> {
     let matrix = graph.initializers.get(&node.inputs[1])?;
     matrix.as_f32()?;
     match (matrix.shape.as_slice(), node.int("transB", 0)) {
-        (&[rows, _], 0) | (&[_, rows], _) => Some(rows),
+        (&[rows, columns], 0) | (&[columns, rows], _) => (rows > 0 && columns > 0).then_some(rows),
         _ => None,
     }
 }

@@ -62,7 +62,7 @@ pub(in crate::onnx) struct Kernel {
 }
 
 impl Kernel {
-    /// Reads the kernel of `node`; none where the node is anything else.
+    /// Reads the kernel of `node`; none where the node is anything else or its constants do not fit together.
     pub(in crate::onnx) fn of(graph: &Graph, node: &Node) -> Option<Self> {
         if !node.is("Conv") || node.int("group", 1) != 1 {
             return None;
@@ -73,7 +73,8 @@ impl Kernel {
             Some(name) => graph.initializers.get(name)?.as_f32()?.to_vec(),
             None => vec![0.0; shape[0]],
         };
-        Some(Self {
+        let fits = shape.iter().all(|&extent| extent > 0) && bias.len() == shape[0];
+        fits.then_some(Self {
             shape,
             weights: weights.as_f32()?.to_vec(),
             bias,

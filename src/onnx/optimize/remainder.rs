@@ -62,7 +62,9 @@ fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
         return None;
     };
     let steps_by_one = ints_are(&graph.nodes[conv], &["strides", "dilations"], 1);
-    let fits = rest > 0 && rest * window[0] * window[1] <= CHANNEL_BLOCK;
+    let fits = rest > 0
+        && next_kernel.shape[1] == channels
+        && rest * window[0] * window[1] <= CHANNEL_BLOCK;
     (channels > CHANNEL_BLOCK && fits && steps_by_one && has_explicit_padding(&graph.nodes[conv]))
         .then_some(Place {
             conv,
