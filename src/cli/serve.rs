@@ -2,6 +2,7 @@
 
 use super::{CliError, GlobalArgs};
 use crate::bundle::{self, signature::Verifier};
+use crate::defence::Policy;
 use crate::engine::{Engine, PoolConfig, SessionConfig};
 use crate::serve::auth::Keys;
 use crate::serve::config::{Access, Config, Inference, Limits, Source, Timeouts, available_cpus};
@@ -68,6 +69,9 @@ pub struct InferenceArgs {
     /// The drop that answers requests that name none (default: the largest of the bundle).
     #[arg(long, env = "GOODNET_DEFAULT_DROP", value_name = "POINTS")]
     pub default_drop: Option<f64>,
+    /// The policy that answers requests that name none; those beside disagreement need `goodnet repair --defend`.
+    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME", default_value_t)]
+    pub policy: Policy,
 }
 
 /// What a request may cost.
@@ -234,6 +238,7 @@ impl InferenceArgs {
             },
             separate: self.separate,
             default_drop: self.default_drop,
+            policy: self.policy,
         }
     }
 }

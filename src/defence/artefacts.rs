@@ -178,6 +178,12 @@ impl Artefacts {
                 "it checks every answer and costs at most half a point of clean accuracy",
             );
         }
+        if !self.transplant.threshold.is_open() && affordable(Policy::Transplant) {
+            return (
+                Policy::Transplant,
+                "it checks every answer; checking suspect labels more strictly costs too much here",
+            );
+        }
         if !self.suspects.suspects.is_empty() && affordable(Policy::Gated) {
             return (
                 Policy::Gated,

@@ -27,6 +27,17 @@ pub enum Check {
     Strip,
 }
 
+impl Check {
+    /// The name as written to JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transplant => "transplant",
+            Self::Strip => "strip",
+        }
+    }
+}
+
 /// What one check said of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CheckResult {

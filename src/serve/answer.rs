@@ -1,6 +1,8 @@
 //! From an image's bytes to GoodNet's answer: what runs on an inference thread.
 
-use super::dto::{ClassScore, Classification, DropVerdict, ImageJson, MeasuredRates, TopK};
+use super::dto::{
+    CheckScore, ClassScore, Classification, DropVerdict, ImageJson, MeasuredRates, TopK,
+};
 use super::policy::{Case, Judge};
 use super::problem::{Code, Problem};
 use super::served::{Served, ServedDrop};
@@ -188,7 +190,8 @@ fn classify_row(
         pruned: argmax(answers.pruned(row, ask.drop)),
         classes,
     };
-    let class = ask.judge.judge(&case, networks)?.0;
+    let judgement = ask.judge.judge(&case, networks)?;
+    let class = judgement.class.0;
     let drop = &served.drops[ask.drop];
     let rates = &drop.record.goodnet;
     Ok(Classification {
@@ -204,6 +207,9 @@ fn classify_row(
             pruned: best_k(served, answers.pruned(row, ask.drop), ask.top_k),
         }),
         verdicts,
+        checks: judgement
+            .checks
+            .map(|checks| checks.into_iter().map(CheckScore::from).collect()),
         measured: MeasuredRates {
             clean_accuracy: rates.clean_accuracy,
             clean_flagged: rates.clean_flagged,

@@ -2,6 +2,7 @@
 
 use super::auth::Keys;
 use crate::bundle::signature::Verifier;
+use crate::defence::Policy;
 use crate::engine::{PoolConfig, SessionConfig};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct Inference {
     pub separate: bool,
     /// The drop that answers a request that names none; `None`: the largest that the bundle reaches.
     pub default_drop: Option<f64>,
+    /// The policy that answers a request that names none.
+    pub policy: Policy,
 }
 
 /// What a request may cost.
@@ -104,6 +107,7 @@ impl Config {
                 session: SessionConfig::default(),
                 separate: false,
                 default_drop: None,
+                policy: Policy::default(),
             },
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -1,6 +1,7 @@
 //! The documents of the interface, as JSON and as OpenAPI schemas.
 
 use super::problem::ProblemBody;
+use crate::defence::CheckResult;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -83,6 +84,35 @@ pub struct MeasuredRates {
     pub attack_success_rate: Option<f64>,
 }
 
+/// What one check of a policy said; only policies beside `disagreement` have checks.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct CheckScore {
+    /// `transplant`: share of clean donors that a band of the image turns into its class. `strip`: share of blends
+    /// with clean donors that keep its class.
+    #[schema(example = "transplant")]
+    pub check: String,
+    /// Did the score reach the threshold?
+    pub flagged: bool,
+    /// The score when the decision was clear, 0 to 1.
+    pub score: f64,
+    /// Scores at or above it are flagged; above 1 the check flags nothing.
+    pub threshold: f64,
+    /// Forward passes of B that it took.
+    pub forward_passes: usize,
+}
+
+impl From<CheckResult> for CheckScore {
+    fn from(result: CheckResult) -> Self {
+        Self {
+            check: result.check.name().to_owned(),
+            flagged: result.flagged,
+            score: result.score,
+            threshold: result.threshold,
+            forward_passes: result.forward_passes,
+        }
+    }
+}
+
 /// GoodNet's answer for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Classification {
@@ -103,6 +133,11 @@ pub struct Classification {
     pub pruned: ClassScore,
     /// The lab's rule at every drop of the bundle.
     pub verdicts: Vec<DropVerdict>,
+    /// The checks that the policy ran, in order; absent for `disagreement`, empty where the policy lets the answer pass
+    /// unchecked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub checks: Option<Vec<CheckScore>>,
     /// The best classes of both networks, where `top_k` asked for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1,7 +1,10 @@
 //! Policies: how an answer of B comes to be flagged.
 
 use super::problem::{Code, Problem};
-use crate::defence::Policy;
+use crate::bundle::Bundle;
+use crate::defence::artefacts::ArtefactError;
+use crate::defence::classify::classes;
+use crate::defence::{CheckResult, Checker, Classify, Policy};
 use crate::domain::label::ClassIndex;
 use crate::domain::verdict::disagreement;
 use crate::engine::{EngineError, GoodNet};
@@ -23,11 +26,20 @@ pub struct Case<'a> {
 
 /// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
 pub trait Judge: std::fmt::Debug + Send + Sync {
-    /// GoodNet's class: B's class, or N where the answer is flagged.
+    /// GoodNet's class: B's class, or N where the answer is flagged; and the checks that say so.
     ///
     /// # Errors
     /// If a network fails.
-    fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<ClassIndex, EngineError>;
+    fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError>;
+}
+
+/// What a policy decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// B's class, or N.
+    pub class: ClassIndex,
+    /// The checks that ran; none where the rule needs no check of its own.
+    pub checks: Option<Vec<CheckResult>>,
 }
 
 /// The lab's rule: flagged where B and B' disagree.
@@ -35,16 +47,68 @@ pub trait Judge: std::fmt::Debug + Send + Sync {
 struct Disagreement;
 
 impl Judge for Disagreement {
-    fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<ClassIndex, EngineError> {
-        Ok(disagreement(case.badnet, case.pruned, case.classes))
+    fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<Judgement, EngineError> {
+        Ok(Judgement {
+            class: disagreement(case.badnet, case.pruned, case.classes),
+            checks: None,
+        })
+    }
+}
+
+/// A policy whose checks ask B more questions.
+#[derive(Debug)]
+struct Checked {
+    checker: Arc<Checker>,
+    policy: Policy,
+}
+
+impl Judge for Checked {
+    fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError> {
+        let mut badnet = Badnet(networks);
+        let checker = &self.checker;
+        let outcome = checker.check(&mut badnet, self.policy, case.image.data, case.badnet)?;
+        Ok(Judgement {
+            class: if outcome.flagged {
+                ClassIndex(case.classes)
+            } else {
+                case.badnet
+            },
+            checks: Some(outcome.checks),
+        })
+    }
+}
+
+/// B among the networks of an inference thread.
+struct Badnet<'a>(&'a mut GoodNet);
+
+impl Classify for Badnet<'_> {
+    type Error = EngineError;
+
+    fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
+        Ok(classes(&self.0.run_badnet(batch)?))
     }
 }
 
 /// The policies that a bundle can be served with.
 #[derive(Debug, Clone)]
 pub struct Policies {
-    default: Arc<dyn Judge>,
-    others: Vec<(Policy, Arc<dyn Judge>)>,
+    /// The lab's rule first.
+    all: Vec<(Policy, Arc<dyn Judge>)>,
+    /// Position in `all` of the one that answers requests that name none.
+    default: usize,
+}
+
+/// A policy that a bundle cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The artefacts are not usable.
+    #[error(transparent)]
+    Artefacts(#[from] ArtefactError),
+    /// The default policy needs artefacts that are not there.
+    #[error(
+        "expected a bundle made with `goodnet repair --defend` for the policy {0}, found one that knows disagreement only"
+    )]
+    NotCalibrated(Policy),
 }
 
 impl Policies {
@@ -52,38 +116,59 @@ impl Policies {
     #[must_use]
     pub fn basic() -> Self {
         Self {
-            default: Arc::new(Disagreement),
-            others: Vec::new(),
+            all: vec![(Policy::Disagreement, Arc::new(Disagreement))],
+            default: 0,
         }
+    }
+
+    /// The lab's rule, and the policies that `bundle` was calibrated for; `default` answers requests that name none.
+    ///
+    /// # Errors
+    /// If the bundle's artefacts are not usable, or are missing and `default` needs them.
+    pub fn of(bundle: &Bundle, default: Policy) -> Result<Self, PolicyError> {
+        let mut policies = Self::basic();
+        if let Some(checker) = Checker::load(bundle)?.map(Arc::new) {
+            for policy in Policy::ALL {
+                if policy == Policy::Disagreement {
+                    continue;
+                }
+                let checker = Arc::clone(&checker);
+                policies.add(policy, Arc::new(Checked { checker, policy }));
+            }
+        }
+        let found = policies
+            .all
+            .iter()
+            .position(|(policy, _)| *policy == default);
+        policies.default = found.ok_or(PolicyError::NotCalibrated(default))?;
+        Ok(policies)
     }
 
     /// Adds a policy that a query string may ask for.
     pub fn add(&mut self, policy: Policy, judge: Arc<dyn Judge>) {
-        self.others.push((policy, judge));
+        self.all.push((policy, judge));
     }
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let others = self.others.iter().map(|(policy, _)| policy.name());
-        std::iter::once(Policy::Disagreement.name()).chain(others)
+        self.all.iter().map(|(policy, _)| policy.name())
     }
 
     /// The policy of requests that name none.
     #[must_use]
     pub fn first(&self) -> (Policy, Arc<dyn Judge>) {
-        (Policy::Disagreement, Arc::clone(&self.default))
+        self.all[self.default].clone()
     }
 
-    /// The policy of a query string; the lab's rule where it names none.
+    /// The policy of a query string; the default one where it names none.
     ///
     /// # Errors
     /// [`Code::UnknownPolicy`] if there is no such policy or the bundle does not carry what it needs.
     pub fn find(&self, name: Option<&str>) -> Result<(Policy, Arc<dyn Judge>), Problem> {
-        let first = self.first();
-        let Some(name) = name.filter(|&name| name != first.0.name()) else {
-            return Ok(first);
+        let Some(name) = name else {
+            return Ok(self.first());
         };
-        let found = self.others.iter().find(|(policy, _)| policy.name() == name);
+        let found = self.all.iter().find(|(policy, _)| policy.name() == name);
         found.cloned().ok_or_else(|| {
             let known: Vec<&str> = self.names().collect();
             Problem::new(

@@ -2,7 +2,7 @@
 
 use super::config::{Config, Inference};
 use super::decode::Decoder;
-use super::policy::Policies;
+use super::policy::{Policies, PolicyError};
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
@@ -60,6 +60,9 @@ pub enum ServeBundleError {
     /// The networks cannot be loaded.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The policies are not usable.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The self-test found another answer than the one that the bundle was made with.
     #[error("self-test on {sample}: expected {expected}, found {found}")]
     SelfTest {
@@ -95,7 +98,7 @@ impl Served {
         let pool = Pool::start(config.inference.pool, maker)?;
         let served = Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
-            policies: Policies::basic(),
+            policies: Policies::of(&bundle, config.inference.policy)?,
             bundle,
             pool,
             drops,

@@ -29,8 +29,10 @@ pub struct CalibrateOptions {
     pub seed: u64,
     /// Share of clean images that a policy may flag.
     pub budget: f64,
-    /// Share of clean images that the check of a suspect label may flag.
+    /// Share of clean images that the check of a suspect label may flag, if all had a suspect label.
     pub suspect_budget: f64,
+    /// Share of clean images that have a suspect label and are flagged for it.
+    pub suspect_traffic: f64,
     /// Donors that go into the bundle.
     pub donors: usize,
     /// Most images that thresholds are set on.
@@ -51,6 +53,7 @@ impl Default for CalibrateOptions {
             seed: 0,
             budget: 0.01,
             suspect_budget: 0.03,
+            suspect_traffic: 0.006,
             donors: 96,
             images: 1000,
             passes: 12.0,

@@ -22,6 +22,8 @@ const TRANSPLANT_SHARE: f64 = 0.6;
 pub(super) struct Scores {
     transplant: usize,
     strip: usize,
+    /// Is the answer a suspect label?
+    suspect: bool,
 }
 
 /// Scores of every calibration image.
@@ -48,6 +50,7 @@ where
         Ok(Scores {
             transplant: transplant::rounds::screened_score(&turned, rule),
             strip: strip::screened_score(&kept, blending),
+            suspect: checker.is_suspect(answer),
         })
     })
 }
@@ -59,10 +62,11 @@ pub(super) fn set(base: &Artefacts, scores: &[Scores], options: &CalibrateOption
     let (donors, blends) = (base.transplant.rule.donors, base.strip.rule.blends);
     let transplant = |budget: f64| from_clean_scores(&carried, donors, budget);
     let strip = |budget: f64| from_clean_scores(&kept, blends, budget);
+    let suspect = suspect_threshold(scores, donors, options);
     Artefacts {
         transplant: TransplantSettings {
             threshold: transplant(options.budget),
-            suspect_threshold: transplant(options.suspect_budget),
+            suspect_threshold: suspect,
             ..base.transplant
         },
         strip: StripSettings {
@@ -71,12 +75,36 @@ pub(super) fn set(base: &Artefacts, scores: &[Scores], options: &CalibrateOption
         },
         layered: LayeredSettings {
             transplant: transplant(options.budget * TRANSPLANT_SHARE),
-            suspect_transplant: transplant(options.suspect_budget),
+            suspect_transplant: suspect,
             strip: strip(options.budget * (1.0 - TRANSPLANT_SHARE)),
             strip_scope: StripScope::Every,
         }
         .or_transplant_alone(transplant(options.budget), strip(options.suspect_budget)),
         ..base.clone()
+    }
+}
+
+/// The threshold of the transplant check for suspect labels.
+///
+/// It keeps `suspect_budget` over the scores of all clean images, as if each had a suspect label, and
+/// `suspect_traffic` over the clean images that really have one: harmless labels that are easily provoked carry more
+/// than others. It is never out of reach: full scores of a suspect label are always flagged.
+fn suspect_threshold(scores: &[Scores], donors: usize, options: &CalibrateOptions) -> Threshold {
+    let every: Vec<usize> = scores.iter().map(|score| score.transplant).collect();
+    let of_suspects: Vec<usize> = scores
+        .iter()
+        .map(|score| if score.suspect { score.transplant } else { 0 })
+        .collect();
+    let general = from_clean_scores(&every, donors, options.suspect_budget);
+    let own = from_clean_scores(&of_suspects, donors, options.suspect_traffic);
+    let hits = general.hits.max(own.hits).min(donors);
+    let exceeded = of_suspects.iter().filter(|&&score| score >= hits).count();
+    Threshold {
+        value: hits as f64 / donors.max(1) as f64,
+        hits,
+        exceeded: exceeded as u64,
+        budget: options.suspect_traffic,
+        ..own
     }
 }
 
