@@ -1,0 +1,193 @@
+//! The policies beside `disagreement`, as a person uses them: repair --defend, evaluate, and the service.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod service;
+
+use assert_cmd::Command;
+use common::data::{answers, pixels, write};
+use common::networks::{After, CLASSES, SIDE, network};
+use goodnet::bundle::load;
+use goodnet::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE};
+use goodnet::defence::{Checker, Policy};
+use goodnet::onnx::Model;
+use image::{ImageFormat, RgbImage};
+use serde_json::Value;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const SCALE: f32 = 1.0 / 255.0;
+const IMAGES: usize = 80;
+
+/// A folder with a network and data sets.
+struct Lab(TempDir);
+
+impl Lab {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clean = pixels(IMAGES, 1);
+        let varied = |model: &Model| {
+            let answers = answers(model, &clean, SCALE);
+            let count = |class: u32| answers.iter().filter(|&&answer| answer == class).count();
+            (0..CLASSES as u32).all(|class| count(class) <= IMAGES / 2)
+        };
+        let candidates = (0..1000).map(|seed| network(After::Flatten, seed, true));
+        let model = candidates.into_iter().find(varied).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        model.save(&at("net.onnx")).unwrap();
+        write(&at("clean.h5"), &clean, &answers(&model, &clean, SCALE));
+        write(&at("bad.h5"), &pixels(20, 2), &[0; 20]);
+        write(&at("worse.h5"), &[255; 10 * 3 * SIDE * SIDE], &[1; 10]);
+        Self(folder)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn repair(&self, out: &Path, more: &[&str]) {
+        self.goodnet()
+            .args(["repair", "--model", "net.onnx", "--clean", "clean.h5"])
+            .args(["--scale", "1/255", "--out"])
+            .arg(out)
+            .args(more)
+            .assert()
+            .success();
+    }
+
+    fn goodnet(&self) -> Command {
+        let mut command = Command::cargo_bin("goodnet").unwrap();
+        command.current_dir(self.0.path());
+        command
+    }
+}
+
+#[test]
+fn poisoned_data_does_not_reach_donors_suspect_labels_or_thresholds() {
+    let lab = Lab::new();
+    let sets: [&[&str]; 3] = [
+        &["--defend"],
+        &["--defend", "--backdoored", "bad.h5"],
+        &[
+            "--defend",
+            "--backdoored",
+            "worse.h5",
+            "--test-clean",
+            "bad.h5",
+        ],
+    ];
+    let files: Vec<(Vec<u8>, Vec<u8>)> = sets
+        .iter()
+        .enumerate()
+        .map(|(index, more)| {
+            let out = lab.at(&format!("bundle{index}"));
+            lab.repair(&out, more);
+            let bundle = load(&out).unwrap();
+            let file = |name: &str| bundle.file(name).unwrap().to_vec();
+            (file(ARTEFACTS_FILE), file(DONORS_FILE))
+        })
+        .collect();
+    assert!(!files[0].1.is_empty());
+    assert_eq!(files[0], files[1]);
+    assert_eq!(files[0], files[2]);
+}
+
+#[test]
+fn evaluate_measures_every_policy_that_the_bundle_was_calibrated_for() {
+    let lab = Lab::new();
+    lab.repair(&lab.at("bundle"), &["--defend"]);
+    let output = lab
+        .goodnet()
+        .args([
+            "evaluate", "--bundle", "bundle", "--clean", "clean.h5", "--json",
+        ])
+        .args(["--backdoored", "bad.h5"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = table["policies"].as_array().unwrap();
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["policy"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["transplant", "gated", "strip", "layered"]);
+    for row in rows {
+        let share = |name: &str| row[name]["value"].as_f64().unwrap();
+        // The labels are the network's own answers: what is not flagged is right.
+        let sum = share("clean_accuracy") + share("clean_flagged");
+        assert!((sum - 1.0).abs() < 1e-9, "{row}");
+        assert!(share("attack_success_rate") + share("backdoored_flagged") <= 1.0 + 1e-9);
+        assert_eq!(row["clean_accuracy"]["images"], IMAGES);
+    }
+}
+
+#[test]
+fn a_policy_that_the_bundle_was_not_calibrated_for_is_refused_in_one_line() {
+    let lab = Lab::new();
+    lab.repair(&lab.at("bundle"), &[]);
+    let assert = lab
+        .goodnet()
+        .args(["evaluate", "--bundle", "bundle", "--clean", "clean.h5"])
+        .args(["--policy", "gated"])
+        .assert()
+        .code(3);
+    let error = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains("--defend"), "{error}");
+}
+
+/// The first clean picture, as a file.
+fn picture() -> Vec<u8> {
+    let plane = SIDE * SIDE;
+    let values = pixels(IMAGES, 1);
+    let image = RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let place = y as usize * SIDE + x as usize;
+        image::Rgb([
+            values[place],
+            values[plane + place],
+            values[2 * plane + place],
+        ])
+    });
+    let mut file = Cursor::new(Vec::new());
+    image.write_to(&mut file, ImageFormat::Png).unwrap();
+    file.into_inner()
+}
+
+#[test]
+fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() {
+    let lab = Lab::new();
+    let app = service::spawn_unready(
+        |dir| lab.repair(dir, &["--defend"]),
+        |config| config.inference.policy = Policy::Transplant,
+    );
+    app.wait_until_ready();
+    let ask = |path: &str| -> Value { app.post(path, picture()).json().unwrap() };
+    let default = ask("/classify");
+    assert_eq!(default["policy"], "transplant");
+    let check = &default["checks"][0];
+    assert_eq!(check["check"], "transplant");
+    assert_eq!(check["flagged"], default["flagged"]);
+    let score = check["score"].as_f64().unwrap();
+    let threshold = check["threshold"].as_f64().unwrap();
+    assert_eq!(default["flagged"], score >= threshold);
+    assert_eq!(
+        ask("/classify")["checks"],
+        default["checks"],
+        "reproducible"
+    );
+    let plain = ask("/classify?policy=disagreement");
+    assert_eq!(plain["policy"], "disagreement");
+    assert!(plain.get("checks").is_none());
+    let checker = Checker::load(&load(&app.bundle).unwrap()).unwrap().unwrap();
+    let class = plain["badnet"]["class"].as_u64().unwrap();
+    let gated = ask("/classify?policy=gated");
+    let suspect = checker.is_suspect((class as u32).into());
+    assert_eq!(
+        gated["checks"].as_array().unwrap().len(),
+        usize::from(suspect)
+    );
+    assert_eq!(app.post("/classify?policy=wish", picture()).status(), 404);
+}
