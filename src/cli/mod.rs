@@ -1,5 +1,6 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
+mod classify;
 mod error;
 mod evaluate;
 mod healthcheck;
@@ -95,6 +96,8 @@ pub enum Command {
     Prune(prune::PruneArgs),
     /// Serve a bundle over HTTP.
     Serve(Box<serve::ServeArgs>),
+    /// Classify image files with a bundle, without a service.
+    Classify(classify::ClassifyArgs),
     /// Ask a running service whether it is ready.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print the OpenAPI description of the HTTP interface.
@@ -127,6 +130,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Serve(args) => serve::run(args, &cli.global),
+        Command::Classify(args) => classify::run(args, &cli.global),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Keygen(args) => sign::keygen(args),

@@ -182,12 +182,12 @@ impl Admission {
         let Self { jobs, permit } = self;
         let queued = Instant::now();
         let job: Job = Box::new(move |networks| {
-            // Held until the job is over, panic included.
-            let _permit = permit;
             if reply.is_closed() {
                 return;
             }
             let result = job(networks, queued.elapsed());
+            // Given back before the answer goes out: a client's next request finds its place free.
+            drop(permit);
             // The caller may have gone away meanwhile; then nobody wants the result.
             let _ = reply.send(result);
         });

@@ -1,6 +1,6 @@
 //! The self-test: a bundle goes into service only if its stored samples are answered as when it was made.
 
-use super::answer::{Ask, Payload, answer};
+use super::answer::{Ask, Payload};
 use super::dto::Classification;
 use super::served::{ServeBundleError, Served};
 use crate::bundle::manifest::SampleRecord;
@@ -29,15 +29,7 @@ fn ask(
 ) -> Result<Result<Classification, String>, PoolError> {
     let bytes = served.bundle.file(&sample.file).unwrap_or_default();
     let payload = Payload::Image(Bytes::copy_from_slice(bytes));
-    let question = Ask::plain(served, String::new());
-    let shared = Arc::clone(served);
-    let results = served
-        .pool
-        .admit(1)?
-        .run_blocking(move |networks, waited| {
-            answer(&shared, networks, &[payload], &question, waited).0
-        })?;
-    let answered = results.into_iter().next().ok_or(PoolError::Panicked)?;
+    let answered = served.answer_blocking(payload, Ask::plain(served, String::new()))?;
     Ok(answered.map_err(|problem| problem.explain()))
 }
 

@@ -1,7 +1,9 @@
 //! A bundle in service: its networks loaded, warmed up and tested.
 
+use super::answer::{Ask, Payload, answer};
 use super::config::{Config, Inference};
 use super::decode::Decoder;
+use super::dto::Classification;
 use super::policy::{Policies, PolicyError};
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
@@ -107,6 +109,22 @@ impl Served {
         });
         super::selftest::run(&served)?;
         Ok(served)
+    }
+
+    /// Answers one image, for callers outside an async runtime.
+    ///
+    /// # Errors
+    /// If the queue is full or the inference thread panicked; inside, if the image is refused.
+    pub fn answer_blocking(
+        self: &Arc<Self>,
+        payload: Payload,
+        ask: Ask,
+    ) -> Result<Result<Classification, Problem>, PoolError> {
+        let shared = Arc::clone(self);
+        let results = self.pool.admit(1)?.run_blocking(move |networks, waited| {
+            answer(&shared, networks, &[payload], &ask, waited).0
+        })?;
+        results.into_iter().next().ok_or(PoolError::Panicked)
     }
 
     /// The drop of a query string; the default where it names none.

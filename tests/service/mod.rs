@@ -96,7 +96,7 @@ fn graph(heads: Vec<Node>, blind: &[(&str, bool)], outputs: Vec<ValueInfo>) -> V
 }
 
 /// One network.
-fn network(blind: bool) -> Vec<u8> {
+pub fn network(blind: bool) -> Vec<u8> {
     graph(head("b", "y"), &[("b", blind)], vec![port("y", &[4])])
 }
 

@@ -1,0 +1,106 @@
+//! `goodnet classify`: GoodNet's answer for image files, without a service.
+
+use super::{CliError, GlobalArgs};
+use crate::bundle::{self, Bundle};
+use crate::engine::PoolConfig;
+use crate::serve::answer::{Ask, Payload};
+use crate::serve::config::Config;
+use crate::serve::dto::Classification;
+use crate::serve::problem::Problem;
+use crate::serve::served::Served;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Classify image files with a bundle, without a service.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  goodnet classify --bundle models --drop 10 face.jpg")]
+pub struct ClassifyArgs {
+    /// Images: PNG, JPEG, WebP, BMP or GIF.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// The bundle.
+    #[arg(
+        long,
+        env = "GOODNET_BUNDLE",
+        default_value = "models",
+        value_name = "DIR"
+    )]
+    pub bundle: PathBuf,
+    /// The drop in percentage points (default: the largest of the bundle).
+    #[arg(long, value_name = "POINTS")]
+    pub drop: Option<f64>,
+    /// Print one JSON document a line, as the service answers.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs `goodnet classify`.
+///
+/// # Errors
+/// If the bundle or an image is not usable; the images after it are still answered.
+pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
+    let served = serve(args, global, bundle)?;
+    let mut refused = 0;
+    for path in &args.images {
+        match answer(&served, path) {
+            Ok(answer) => print(args, path, &answer)?,
+            Err(error) => {
+                eprintln!("goodnet: {}: {error}", path.display());
+                refused += 1;
+            }
+        }
+    }
+    if refused == 0 {
+        return Ok(());
+    }
+    let images = args.images.len();
+    Err(CliError::bad_input(format!(
+        "{refused} of {images} images could not be answered"
+    )))
+}
+
+fn serve(
+    args: &ClassifyArgs,
+    global: &GlobalArgs,
+    bundle: Bundle,
+) -> Result<Arc<Served>, CliError> {
+    let mut config = Config::new(args.bundle.clone());
+    config.inference.default_drop = args.drop;
+    config.inference.pool = PoolConfig {
+        workers: 1,
+        queue: 0,
+    };
+    Served::build(&global.engine()?, &config, bundle).map_err(CliError::bad_input)
+}
+
+fn answer(served: &Arc<Served>, path: &Path) -> Result<Classification, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let ask = Ask::plain(served, String::new());
+    let answer = served.answer_blocking(Payload::Image(bytes.into()), ask);
+    answer
+        .map_err(|error| error.to_string())?
+        .map_err(|problem: Problem| problem.explain())
+}
+
+fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<(), CliError> {
+    if args.json {
+        let text = serde_json::to_string(answer).map_err(CliError::failed)?;
+        println!("{text}");
+        return Ok(());
+    }
+    let name = |class: u32, label: &Option<String>| match label {
+        Some(label) => format!("{class} ({label})"),
+        None => class.to_string(),
+    };
+    let badnet = name(answer.badnet.class, &answer.badnet.label);
+    let pruned = name(answer.pruned.class, &answer.pruned.label);
+    let verdict = if answer.flagged {
+        format!("flagged: BadNet says {badnet}, the repaired network {pruned}")
+    } else {
+        format!("class {badnet}")
+    };
+    println!("{}: {verdict} (drop {})", path.display(), answer.drop);
+    Ok(())
+}
