@@ -2,16 +2,16 @@
 
 use super::problem::{Code, Problem};
 use super::state::{AppState, Phase};
-use super::{auth, health, observe};
+use super::{auth, health, linger, observe};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Wraps `router`; the layer that is added last sees a request first:
-/// observe (id, log, metrics) -> panics -> draining -> deadline -> keys -> routes.
+/// observe (id, log, metrics) -> linger (unread bodies) -> panics -> draining -> deadline -> keys -> routes.
 pub(super) fn wrap(router: Router, state: &AppState) -> Router {
     router
         // Bodies are read under the service's own limits.
@@ -20,6 +20,7 @@ pub(super) fn wrap(router: Router, state: &AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), deadline))
         .layer(from_fn_with_state(state.clone(), refuse_while_draining))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(linger::linger))
         .layer(from_fn_with_state(state.clone(), observe::observe))
 }
 

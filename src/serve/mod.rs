@@ -17,6 +17,7 @@ pub mod dto;
 mod health;
 mod info;
 mod layers;
+mod linger;
 pub mod metrics;
 mod negotiate;
 mod observe;
