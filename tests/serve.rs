@@ -343,11 +343,8 @@ fn problem_checked(
     path: &str,
 ) -> (u16, String) {
     let status = response.status().as_u16();
-    let (found, body) = {
-        let text = response.headers().clone();
-        let body: Value = response.json().unwrap();
-        (text, body)
-    };
+    let found = response.headers().clone();
+    let body: Value = response.json().unwrap();
     assert_eq!(found["content-type"], PROBLEM, "{method} {path}");
     assert_eq!(body["request_id"], found["x-request-id"].to_str().unwrap());
     assert_eq!(body["status"], status);

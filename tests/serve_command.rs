@@ -5,7 +5,9 @@
 mod service;
 
 use assert_cmd::Command;
-use goodnet::engine::{BackendChoice, Engine, GoodNet, Pool, PoolConfig, PoolError, SessionConfig};
+use goodnet::engine::{
+    BackendChoice, Engine, GoodNet, Maker, Pool, PoolConfig, PoolError, SessionConfig,
+};
 use predicates::str::contains;
 use service::{BLUE, CLASSES, RED, network, png, write_bundle};
 use std::io::{BufRead, BufReader};
@@ -158,7 +160,8 @@ fn a_worker_that_panics_is_replaced_and_only_its_request_fails() {
         workers: 1,
         queue: 1,
     };
-    let pool = Pool::start(config, Arc::new(make)).unwrap();
+    let make: Arc<Maker> = Arc::new(make);
+    let pool = Pool::start(config, &make).unwrap();
     let failed = pool
         .admit(1)
         .unwrap()
@@ -178,7 +181,8 @@ fn places_are_taken_all_or_none_and_given_back() {
         workers: 1,
         queue: 2,
     };
-    let pool = Pool::start(config, Arc::new(make)).unwrap();
+    let make: Arc<Maker> = Arc::new(make);
+    let pool = Pool::start(config, &make).unwrap();
     assert!(matches!(pool.admit(4), Err(PoolError::TooMany { .. })));
     let two = pool.admit(2).unwrap();
     assert!(matches!(pool.admit(2), Err(PoolError::Full)));

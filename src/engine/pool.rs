@@ -68,7 +68,7 @@ impl Pool {
     ///
     /// # Errors
     /// The first thread's reason if one cannot load them.
-    pub fn start(config: PoolConfig, make: Arc<Maker>) -> Result<Self, PoolError> {
+    pub fn start(config: PoolConfig, make: &Arc<Maker>) -> Result<Self, PoolError> {
         let workers = config.workers.max(1);
         let (jobs, receiver) = crossbeam_channel::unbounded();
         let (report, reports) = crossbeam_channel::bounded(workers);
@@ -76,7 +76,7 @@ impl Pool {
         for number in 0..workers {
             let worker = Worker {
                 jobs: receiver.clone(),
-                make: Arc::clone(&make),
+                make: Arc::clone(make),
                 alive: Arc::clone(&alive),
             };
             let report = report.clone();

@@ -51,6 +51,7 @@ async fn refuse_while_draining(
     Ok(next.run(request).await)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload
         .downcast_ref::<&str>()

@@ -79,7 +79,6 @@ fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// The whole service as a router.
-#[must_use]
 pub fn router(state: &AppState) -> Router {
     let (router, _) = routes().split_for_parts();
     let router = router

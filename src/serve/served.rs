@@ -97,7 +97,7 @@ impl Served {
             &config.inference,
             fused,
         )?;
-        let pool = Pool::start(config.inference.pool, maker)?;
+        let pool = Pool::start(config.inference.pool, &maker)?;
         let served = Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
             policies: Policies::of(&bundle, config.inference.policy)?,
