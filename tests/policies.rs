@@ -189,5 +189,7 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() 
         gated["checks"].as_array().unwrap().len(),
         usize::from(suspect)
     );
+    let sweep: Value = app.get("/sweep").json().unwrap();
+    assert_eq!(sweep["policies"][0]["policy"], "transplant");
     assert_eq!(app.post("/classify?policy=wish", picture()).status(), 404);
 }

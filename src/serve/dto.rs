@@ -2,6 +2,7 @@
 
 use super::problem::ProblemBody;
 use crate::defence::CheckResult;
+use crate::defence::artefacts::PolicyRates;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -262,6 +263,39 @@ pub struct SweepInfo {
     pub steps: Vec<StepInfo>,
     /// The drops, in ascending order.
     pub drops: Vec<DropInfo>,
+    /// The policies beside `disagreement`; empty where the bundle was not calibrated for them.
+    pub policies: Vec<PolicyInfo>,
+}
+
+/// What a policy did on clean validation images, the same that its thresholds were set on; fractions 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct PolicyInfo {
+    /// The policy.
+    #[schema(example = "gated")]
+    pub policy: String,
+    /// Share of images answered with their label and not flagged.
+    pub clean_accuracy: f64,
+    /// B's clean accuracy minus that, in percentage points.
+    pub accuracy_lost_pp: f64,
+    /// Share of images flagged.
+    pub clean_flagged: f64,
+    /// Mean forward passes of B added to a request.
+    pub mean_forward_passes: f64,
+    /// Images measured on.
+    pub images: u64,
+}
+
+impl From<&PolicyRates> for PolicyInfo {
+    fn from(rates: &PolicyRates) -> Self {
+        Self {
+            policy: rates.policy.name().to_owned(),
+            clean_accuracy: rates.clean_accuracy,
+            accuracy_lost_pp: rates.accuracy_lost_pp,
+            clean_flagged: rates.clean_flagged,
+            mean_forward_passes: rates.mean_forward_passes,
+            images: rates.images,
+        }
+    }
 }
 
 /// How the program was built.

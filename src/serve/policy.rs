@@ -2,7 +2,7 @@
 
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
-use crate::defence::artefacts::ArtefactError;
+use crate::defence::artefacts::{ArtefactError, PolicyRates};
 use crate::defence::classify::classes;
 use crate::defence::{CheckResult, Checker, Classify, Policy};
 use crate::domain::label::ClassIndex;
@@ -96,6 +96,7 @@ pub struct Policies {
     all: Vec<(Policy, Arc<dyn Judge>)>,
     /// Position in `all` of the one that answers requests that name none.
     default: usize,
+    checker: Option<Arc<Checker>>,
 }
 
 /// A policy that a bundle cannot be served with.
@@ -118,6 +119,7 @@ impl Policies {
         Self {
             all: vec![(Policy::Disagreement, Arc::new(Disagreement))],
             default: 0,
+            checker: None,
         }
     }
 
@@ -127,12 +129,10 @@ impl Policies {
     /// If the bundle's artefacts are not usable, or are missing and `default` needs them.
     pub fn of(bundle: &Bundle, default: Policy) -> Result<Self, PolicyError> {
         let mut policies = Self::basic();
-        if let Some(checker) = Checker::load(bundle)?.map(Arc::new) {
-            for policy in Policy::ALL {
-                if policy == Policy::Disagreement {
-                    continue;
-                }
-                let checker = Arc::clone(&checker);
+        policies.checker = Checker::load(bundle)?.map(Arc::new);
+        for policy in Policy::ALL {
+            let checker = policies.checker.clone();
+            if let Some(checker) = checker.filter(|_| policy != Policy::Disagreement) {
                 policies.add(policy, Arc::new(Checked { checker, policy }));
             }
         }
@@ -147,6 +147,13 @@ impl Policies {
     /// Adds a policy that a query string may ask for.
     pub fn add(&mut self, policy: Policy, judge: Arc<dyn Judge>) {
         self.all.push((policy, judge));
+    }
+
+    /// What the policies beside the lab's rule did on clean validation images when they were calibrated.
+    #[must_use]
+    pub fn measured(&self) -> &[PolicyRates] {
+        let checker = self.checker.as_deref();
+        checker.map_or(&[], |checker| &checker.artefacts().measured)
     }
 
     /// Their names.

@@ -1,6 +1,6 @@
 //! `GET /sweep`: what pruning does, step by step, and the drops that were made of it.
 
-use super::dto::{Baseline, DropInfo, GoodnetInfo, StepInfo, SweepInfo};
+use super::dto::{Baseline, DropInfo, GoodnetInfo, PolicyInfo, StepInfo, SweepInfo};
 use super::negotiate::prefer;
 use super::problem::{Code, Problem};
 use super::responses::{NegotiationProblems, QueryProblems, ServiceProblems};
@@ -175,6 +175,12 @@ fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
         },
         steps: steps.map(step_info).collect(),
         drops: drops.map(drop_info).collect(),
+        policies: served
+            .policies
+            .measured()
+            .iter()
+            .map(PolicyInfo::from)
+            .collect(),
     }
 }
 
