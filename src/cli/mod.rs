@@ -4,6 +4,7 @@ mod classify;
 mod error;
 mod evaluate;
 mod healthcheck;
+mod import;
 mod inspect;
 mod network;
 mod openapi;
@@ -92,6 +93,8 @@ pub enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// List the layers of a network and where it can be pruned.
     Inspect(inspect::InspectArgs),
+    /// Write a network as ONNX.
+    Import(import::ImportArgs),
     /// Take channels out of a network.
     Prune(prune::PruneArgs),
     /// Serve a bundle over HTTP.
@@ -128,6 +131,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Repair(args) => repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
+        Command::Import(args) => import::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Classify(args) => classify::run(args, &cli.global),
