@@ -238,3 +238,75 @@ fn damaged_files_are_refused_or_read_but_never_panic() {
     }
     assert!(refused > 100, "only {refused} of 300 refused");
 }
+
+/// A Keras file with this configuration and, for each layer, a `kernel` of this shape (zeros, deflated).
+fn keras_file(folder: &tempfile::TempDir, config: &serde_json::Value, kernel: &[u64]) -> PathBuf {
+    let mut builder = hdf5_pure::FileBuilder::new();
+    let text = hdf5_pure::AttrValue::String(config.to_string());
+    builder.set_attr("model_config", text);
+    let count: u64 = kernel.iter().product();
+    let mut weights = builder.create_group("model_weights");
+    let mut layer = weights.create_group("dense");
+    layer
+        .create_dataset("kernel")
+        .with_f32_data(&vec![0.0; count as usize])
+        .with_shape(kernel)
+        .with_chunks(kernel)
+        .with_deflate(9);
+    weights.add_group(layer.finish());
+    builder.add_group(weights.finish());
+    let path = folder.path().join("hostile.h5");
+    builder.write(&path).unwrap();
+    path
+}
+
+fn dense(name: &str, units: u64) -> serde_json::Value {
+    serde_json::json!({"class_name": "Dense", "config": {
+        "name": name, "units": units, "use_bias": false, "batch_input_shape": [null, 4, 4, 3],
+    }})
+}
+
+fn sequential(layers: &[serde_json::Value]) -> serde_json::Value {
+    serde_json::json!({"class_name": "Sequential", "config": {"layers": layers}})
+}
+
+#[test]
+fn a_model_of_too_many_layers_is_refused_by_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let layers = vec![serde_json::json!(0); 10_001];
+    let path = keras_file(&folder, &sequential(&layers), &[3, 2]);
+    assert!(refusal(&path, None).contains("at most 10000 layers, found 10001"));
+}
+
+#[test]
+fn layers_of_one_name_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = serde_json::json!({"class_name": "InputLayer", "name": "a", "inbound_nodes": [],
+        "config": {"name": "a", "batch_shape": [null, 4, 4, 3]}});
+    let config = serde_json::json!({"class_name": "Functional", "config": {
+        "layers": [input, input], "output_layers": [["a", 0, 0]]}});
+    let path = keras_file(&folder, &config, &[3, 2]);
+    assert!(refusal(&path, None).contains("layer a: given twice"));
+}
+
+#[test]
+fn layers_that_read_each_other_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let layer = |name: &str, from: &str| {
+        serde_json::json!({"class_name": "ReLU", "name": name, "config": {"name": name},
+            "inbound_nodes": [[[from, 0, 0, {}]]]})
+    };
+    let config = serde_json::json!({"class_name": "Functional", "config": {
+        "layers": [layer("a", "b"), layer("b", "a")], "output_layers": [["a", 0, 0]]}});
+    let path = keras_file(&folder, &config, &[3, 2]);
+    assert!(refusal(&path, None).contains("layer a: reads a layer that is missing or reads it"));
+}
+
+#[test]
+fn a_layer_may_be_called_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let flatten = serde_json::json!({"class_name": "Flatten", "config": {
+        "name": "input", "batch_input_shape": [null, 1, 1, 3]}});
+    let path = keras_file(&folder, &sequential(&[flatten, dense("dense", 2)]), &[3, 2]);
+    assert!(read_model(&path, None).is_ok());
+}

@@ -3,9 +3,12 @@
 
 use super::batch::{BATCH, open_batch};
 use super::error::OnnxError;
-use super::model::{ElementType, Model, Node, TensorData, ValueInfo};
+use super::model::{Attribute, ElementType, Model, Node, TensorData, ValueInfo};
 use super::shape::{Shape, infer};
 use crate::input::spec::Layout;
+
+/// Longest side of an image input in pixels, as for the image files that feed it.
+const MAX_SIDE: usize = 8192;
 
 /// The image input and the score output of a classifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,13 @@ pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
     let shapes = infer(graph);
     let shape = shapes.get(&input.name).cloned().unwrap_or_default();
     let (layout, channels, height, width) = read_input(model, &input.name, &shape)?;
+    if height.max(width) > MAX_SIDE {
+        let found = format!("{} of shape {}", input.name, show(&shape));
+        return Err(not(
+            &format!("images of at most {MAX_SIDE} pixels a side"),
+            &found,
+        ));
+    }
     let scores = shapes.get(&output.name).cloned().unwrap_or_default();
     let &[_, Some(classes)] = scores.as_slice() else {
         let found = format!("{} of shape {}", output.name, show(&scores));
@@ -97,14 +107,36 @@ fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
 /// The model with an open batch axis and probabilities as its scores, ready for everything else.
 ///
 /// # Errors
-/// As [`ports`]; [`OnnxError::Unsupported`] if the batch axis is fixed and cannot be opened.
+/// As [`ports`]; [`OnnxError::Unsupported`] if the batch axis is fixed and cannot be opened, or a node runs a graph of
+/// its own (`If`, `Loop`, `Scan`).
 pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
+    refuse_subgraphs(model)?;
     let mut model = model.clone();
     open_batch(&mut model.graph)?;
     ports(&model)?;
     end_in_probabilities(&mut model);
     model.graph.remove_unused();
     Ok(model)
+}
+
+/// Look-ups, cutting and pruning see one graph; what a graph inside a node reads would be missed.
+fn refuse_subgraphs(model: &Model) -> Result<(), OnnxError> {
+    for node in &model.graph.nodes {
+        if matches!(node.op_type.as_str(), "If" | "Loop" | "Scan") {
+            return Err(OnnxError::Unsupported(format!(
+                "operator {} ({}), which runs a graph of its own",
+                node.op_type, node.name
+            )));
+        }
+        let opaque = |(_, value): &(&String, &Attribute)| matches!(value, Attribute::Opaque(_));
+        if let Some((name, _)) = node.attributes.iter().find(opaque) {
+            return Err(OnnxError::Unsupported(format!(
+                "attribute {name} of {} ({}), a graph or of a kind that goodnet does not read",
+                node.op_type, node.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Appends what turns the scores into probabilities, if they are none yet.
@@ -130,7 +162,7 @@ fn end_in_probabilities(model: &mut Model) {
     let mut last = Node::new(op, &[&scores], &[&name]);
     last.name = graph.fresh_name(&format!("{name}_probabilities"));
     if op == "Softmax" {
-        last = last.with("axis", super::model::Attribute::Int(1));
+        last = last.with("axis", Attribute::Int(1));
     }
     graph.nodes.push(last);
 }

@@ -2,7 +2,7 @@
 
 use super::weights::Weights;
 use crate::onnx::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Operator set of imported graphs.
 const OPSET: i64 = 17;
@@ -141,8 +141,20 @@ impl<'a> Builder<'a> {
         self.node(Node::new("Reshape", &[from, &shape], &[to]))
     }
 
+    /// Tensors are named after layers; a file can choose names so that two collide.
+    fn check_names(&self) -> Result<(), String> {
+        let mut seen: HashSet<&str> = self.graph.inputs.iter().map(|i| i.name.as_str()).collect();
+        for name in self.graph.nodes.iter().flat_map(|node| &node.outputs) {
+            if !seen.insert(name) {
+                return Err(format!("two layers give a tensor named {name}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The model whose scores are what the layer `output` gives.
     pub(super) fn finish(mut self, output: &str) -> Result<Model, String> {
+        self.check_names()?;
         let value = self.value(output)?;
         let Form::Flat { len, .. } = value.form else {
             return Err(format!(

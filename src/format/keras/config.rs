@@ -1,6 +1,10 @@
 //! `model_config`: the layers of a Functional or Sequential model, as Keras 2 and Keras 3 write them.
 
 use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashMap};
+
+/// Layers that a model may have.
+const MAX_LAYERS: usize = 10_000;
 
 /// The layers in the order of the file (inputs before readers), and the one that gives the scores.
 #[derive(Debug, Clone)]
@@ -28,6 +32,12 @@ impl Config {
             // Keras 2.2 and older write a Sequential model's layers as a bare list.
             .or_else(|| root["config"].as_array())
             .ok_or("expected `model_config` with a list of layers")?;
+        if layers.len() > MAX_LAYERS {
+            return Err(format!(
+                "expected at most {MAX_LAYERS} layers, found {}",
+                layers.len()
+            ));
+        }
         match class {
             "Sequential" => sequential(layers),
             "Functional" | "Model" => functional(layers, &root["config"]),
@@ -71,7 +81,8 @@ fn implied_input(first: &Layer) -> Result<Layer, String> {
     settings.insert("batch_shape".to_owned(), shape.clone());
     Ok(Layer {
         class: "InputLayer".to_owned(),
-        name: "input".to_owned(),
+        // Keras' own name for it; one that a later layer has too is refused with the graph.
+        name: format!("{}_input", first.name),
         settings,
         inputs: Vec::new(),
     })
@@ -176,21 +187,43 @@ fn collect_history(value: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Every layer after those that it reads.
-fn in_order(mut waiting: Vec<Layer>) -> Result<Vec<Layer>, String> {
-    let mut ordered: Vec<Layer> = Vec::new();
-    while !waiting.is_empty() {
-        let done = |name: &String| ordered.iter().any(|layer| layer.name == *name);
-        let next = waiting
-            .iter()
-            .position(|layer| layer.inputs.iter().all(done));
-        let Some(next) = next else {
-            return Err(format!(
-                "layer {}: reads a layer that is missing or reads it",
-                waiting[0].name
-            ));
-        };
-        ordered.push(waiting.remove(next));
+/// Every layer after those that it reads, in the given order where it is free.
+fn in_order(layers: Vec<Layer>) -> Result<Vec<Layer>, String> {
+    let mut place = HashMap::new();
+    for (index, layer) in layers.iter().enumerate() {
+        if place.insert(layer.name.as_str(), index).is_some() {
+            return Err(format!("layer {}: given twice", layer.name));
+        }
     }
-    Ok(ordered)
+    let mut missing: Vec<usize> = layers.iter().map(|layer| layer.inputs.len()).collect();
+    let mut readers = vec![Vec::new(); layers.len()];
+    for (index, layer) in layers.iter().enumerate() {
+        for input in &layer.inputs {
+            if let Some(&from) = place.get(input.as_str()) {
+                readers[from].push(index);
+            }
+        }
+    }
+    let mut ready: BTreeSet<usize> = (0..layers.len()).filter(|&i| missing[i] == 0).collect();
+    let mut order = Vec::with_capacity(layers.len());
+    while let Some(index) = ready.pop_first() {
+        order.push(index);
+        for &reader in &readers[index] {
+            missing[reader] -= 1;
+            if missing[reader] == 0 {
+                ready.insert(reader);
+            }
+        }
+    }
+    if let Some(stuck) = missing.iter().position(|&count| count > 0) {
+        return Err(format!(
+            "layer {}: reads a layer that is missing or reads it",
+            layers[stuck].name
+        ));
+    }
+    let mut layers: Vec<Option<Layer>> = layers.into_iter().map(Some).collect();
+    Ok(order
+        .into_iter()
+        .filter_map(|index| layers[index].take())
+        .collect())
 }

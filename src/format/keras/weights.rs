@@ -1,16 +1,22 @@
 //! The weights of a Keras file, by layer and name.
 
 use hdf5_pure::{Dataset, File, Group};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 /// Groups below a layer that are followed; Keras nests a handful.
 const MAX_DEPTH: usize = 6;
 
+/// Bytes of f32 weights that a file of any size may declare.
+const MIN_DECLARED_BYTES: u64 = 64 << 20;
+/// Bytes that a byte of the file can expand to: deflate ends at 1032.
+const MAX_EXPANSION: u64 = 1100;
+
 /// A file's weights: data sets of the layers' groups, found but not read yet.
 #[derive(Debug)]
 pub(super) struct Weights {
     file_bytes: u64,
+    declared_bytes: Cell<u64>,
     layers: BTreeMap<String, BTreeMap<String, RefCell<Dataset>>>,
 }
 
@@ -33,6 +39,7 @@ impl Weights {
         }
         Ok(Self {
             file_bytes: file.file_size(),
+            declared_bytes: Cell::new(0),
             layers,
         })
     }
@@ -45,6 +52,21 @@ impl Weights {
             .into_iter()
             .map(|extent| usize::try_from(extent).ok())
             .collect()
+    }
+
+    /// Counts `count` f32 values against what the file can hold.
+    fn spend(&self, weight: &str, count: usize) -> Result<(), String> {
+        let limit = MIN_DECLARED_BYTES.max(self.file_bytes.saturating_mul(MAX_EXPANSION));
+        let bytes = (count as u64).saturating_mul(size_of::<f32>() as u64);
+        let total = self.declared_bytes.get().saturating_add(bytes);
+        if total > limit {
+            return Err(format!(
+                "`{weight}` declares {count} values in a file of {} bytes",
+                self.file_bytes
+            ));
+        }
+        self.declared_bytes.set(total);
+        Ok(())
     }
 
     /// The weight `weight` of `layer`, which must have the shape `expected`.
@@ -66,14 +88,9 @@ impl Weights {
             .iter()
             .try_fold(1usize, |product, &extent| product.checked_mul(extent))
             .ok_or_else(|| format!("`{weight}` has shape {expected:?}"))?;
-        // Weights hardly compress: a shape far beyond the file's size is made up.
-        if (count as u64) / 64 > self.file_bytes {
-            return Err(format!(
-                "`{weight}` declares {count} values in a file of {} bytes",
-                self.file_bytes
-            ));
-        }
+        self.spend(weight, count)?;
         let dataset = &self.layers[layer][weight];
+        check_element(weight, &dataset.borrow())?;
         let values = dataset
             .borrow()
             .read_f32()
@@ -95,6 +112,19 @@ impl Weights {
             values,
         })
     }
+}
+
+/// Values are numbers of at most 8 bytes; a wider element would multiply what reading takes.
+fn check_element(weight: &str, dataset: &Dataset) -> Result<(), String> {
+    let size = dataset
+        .element_size()
+        .map_err(|error| format!("`{weight}`: {error}"))?;
+    if size > 8 {
+        return Err(format!(
+            "expected numbers in `{weight}`, found elements of {size} bytes"
+        ));
+    }
+    Ok(())
 }
 
 fn collect(
