@@ -37,7 +37,13 @@ macro_rules! asset {
 const ASSETS: &[Asset] = &[
     asset!("index.html", "text/html; charset=utf-8"),
     asset!("app.js", "text/javascript; charset=utf-8"),
+    asset!("api.js", "text/javascript; charset=utf-8"),
+    asset!("chart.js", "text/javascript; charset=utf-8"),
+    asset!("sweep.js", "text/javascript; charset=utf-8"),
+    asset!("text.js", "text/javascript; charset=utf-8"),
+    asset!("verdict.js", "text/javascript; charset=utf-8"),
     asset!("style.css", "text/css; charset=utf-8"),
+    asset!("icon.svg", "image/svg+xml"),
 ];
 
 /// `/` and `/ui/{file}`; documents for browsers, not part of the described interface.

@@ -1,0 +1,93 @@
+// What the sweep says: figures of the chosen drop, chart, step by step, table.
+
+import { drawChart, points, stepAt } from "./chart.js";
+import { byId, element, percent } from "./text.js";
+
+const COMPACT = new Intl.NumberFormat("en");
+
+/** Shows `sweep` and calls `onDrop(drop)` when a drop is chosen in the chart. Returns `choose(drop)`. */
+export function mountSweep(sweep, onDrop) {
+  const all = points(sweep);
+  const state = { drop: undefined, step: 0 };
+  const frame = byId("chart");
+  const slider = byId("step");
+  slider.max = all.length - 1;
+
+  const draw = () => drawChart(frame, sweep, { ...state, onDrop });
+  const moveTo = (step) => {
+    state.step = step;
+    slider.value = step;
+    const words = stepWords(all[step]);
+    byId("step-text").textContent = words;
+    slider.setAttribute("aria-valuetext", words);
+    draw();
+  };
+
+  slider.addEventListener("input", () => moveTo(Number(slider.value)));
+  frame.addEventListener("pointermove", (event) => moveTo(stepAt(frame, event, all.length - 1)));
+  new ResizeObserver(draw).observe(frame);
+  fillTable(all, sweep.drops);
+  byId("sweep-lead").textContent = lead(sweep);
+
+  return (drop) => {
+    state.drop = drop;
+    const entry = sweep.drops.find((candidate) => candidate.drop === drop);
+    showFigures(sweep, entry);
+    markRow(entry?.step);
+    moveTo(entry?.step ?? 0);
+  };
+}
+
+function lead({ site, steps, baseline }) {
+  const attacks = baseline.backdoored_images ? ` and ${COMPACT.format(baseline.backdoored_images)} backdoored` : "";
+  return `The ${steps.length} channels of ${site} are removed one after the other, the least active on clean faces first. Measured on ${COMPACT.format(baseline.clean_images)} clean${attacks} validation images.`;
+}
+
+function stepWords(point) {
+  const attack = Number.isFinite(point.attack_success_rate) ? `, attacks succeed ${percent(point.attack_success_rate)}` : "";
+  return `${point.step}: clean accuracy ${percent(point.clean_accuracy)} (down ${point.accuracy_drop_pp.toFixed(1)} pp)${attack}`;
+}
+
+function showFigures({ baseline }, entry) {
+  const goodnet = entry?.goodnet ?? {};
+  const before = (value) => (Number.isFinite(value) ? `${percent(value)} as delivered` : "no backdoored images");
+  const tiles = [
+    ["Clean faces answered right", goodnet.clean_accuracy, before(baseline.clean_accuracy), "clean"],
+    ["Clean faces flagged", goodnet.clean_flagged, "the price: each needs a second look", "plain"],
+    ["Attacks that succeed", goodnet.attack_success_rate, before(baseline.attack_success_rate), "attack"],
+    ["Attacks flagged", goodnet.backdoored_flagged, "0.0 % as delivered: nothing is flagged", "plain"],
+  ];
+  byId("figures").replaceChildren(...tiles.map(([name, value, note, kind]) => figure(name, value, note, kind)));
+}
+
+function figure(name, value, note, kind) {
+  return element(
+    "div",
+    { class: `figure ${kind}` },
+    element("dt", {}, name),
+    element("dd", { class: "figure-value" }, percent(value, "–")),
+    element("dd", { class: "figure-note" }, note),
+  );
+}
+
+function fillTable(all, drops) {
+  const rows = all.map((point) => {
+    const reached = drops.filter((entry) => entry.reached && entry.step === point.step).map(({ drop }) => `${drop} pp`);
+    return element(
+      "tr",
+      { "data-step": point.step },
+      element("th", { scope: "row" }, `${point.step}`),
+      element("td", {}, percent(point.clean_accuracy)),
+      element("td", {}, `${point.accuracy_drop_pp.toFixed(2)} pp`),
+      element("td", {}, percent(point.attack_success_rate)),
+      element("td", {}, reached.join(", ")),
+    );
+  });
+  byId("table").replaceChildren(...rows);
+}
+
+function markRow(step) {
+  for (const row of byId("table").rows) {
+    row.toggleAttribute("aria-current", Number(row.dataset.step) === step);
+  }
+}

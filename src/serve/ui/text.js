@@ -1,0 +1,31 @@
+// How numbers, classes and elements are put on the page.
+
+/** A fraction 0..1 as a percentage, `none` where it was not measured. */
+export function percent(fraction, none = "not measured") {
+  return Number.isFinite(fraction) ? `${(100 * fraction).toFixed(1)} %` : none;
+}
+
+/** How sure a network is: never rounded up to certainty or down to nothing. */
+export function certainty(probability) {
+  if (probability > 0.9995 && probability < 1) return "> 99.9 %";
+  if (probability > 0 && probability < 0.0005) return "< 0.1 %";
+  return percent(probability);
+}
+
+export function className(answer) {
+  return answer.label ?? `class ${answer.class}`;
+}
+
+/** An element with attributes and children; text only ever becomes a text node. */
+export function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) node.setAttribute(attribute, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
