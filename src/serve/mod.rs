@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service, the table of its
 //! routes), `layers` (what wraps every request), [`state`] and [`served`] (what requests share), then an endpoint a
-//! file: `classify`, `health`, `metrics` and the rest. [`answer`] is what runs on an inference thread.
+//! file: `classify`, `health`, `metrics` and the rest; `v2` is the Open Inference Protocol. [`answer`] is what runs on an inference thread.
 
 pub mod answer;
 pub mod auth;
@@ -33,6 +33,7 @@ pub mod served;
 pub mod state;
 mod sweep;
 mod ui;
+mod v2;
 
 pub use config::Config;
 
@@ -76,6 +77,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
+        .merge(v2::router())
 }
 
 /// The whole service as a router.

@@ -65,3 +65,11 @@ problems! {
         NotAcceptable = 406,
     }
 }
+
+problems! {
+    /// What routes that name a model can answer.
+    NamedProblems {
+        /// `not_found`: no such model or version.
+        NotFound = 404,
+    }
+}

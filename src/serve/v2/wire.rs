@@ -1,0 +1,284 @@
+//! Requests and responses as bytes: JSON, or JSON followed by the raw little-endian values of the tensors.
+
+use super::VERSION;
+use super::model::{INPUT, Output, Served2, Values};
+use crate::input::InputSpec;
+use crate::serve::problem::{Code, Problem};
+use crate::tensor::Tensor;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Length of the JSON in front of the raw values.
+pub(super) const HEADER_LENGTH: HeaderName =
+    HeaderName::from_static("inference-header-content-length");
+
+/// An inference request that fits its model.
+#[derive(Debug)]
+pub(super) struct InferRequest {
+    pub(super) id: Option<String>,
+    pub(super) images: Tensor,
+    pub(super) outputs: Vec<Wanted>,
+}
+
+/// An output that the client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) name: &'static str,
+    pub(super) binary: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body {
+    id: Option<String>,
+    inputs: Vec<InputBody>,
+    outputs: Option<Vec<OutputBody>>,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputBody {
+    name: String,
+    shape: Vec<i64>,
+    datatype: String,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+    data: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OutputBody {
+    name: String,
+    #[serde(default)]
+    parameters: Map<String, Value>,
+}
+
+/// Parses a request for `model`; `max_images` bounds the batch.
+pub(super) fn parse(
+    headers: &HeaderMap,
+    body: &[u8],
+    model: Served2,
+    spec: &InputSpec,
+    max_images: usize,
+) -> Result<InferRequest, Problem> {
+    let (text, raw) = split(headers, body)?;
+    let body: Body = serde_json::from_slice(text)
+        .map_err(|error| malformed(format!("expected an inference request, found {error}")))?;
+    let [input] = body.inputs.as_slice() else {
+        return Err(malformed(format!(
+            "expected one input, found {}",
+            body.inputs.len()
+        )));
+    };
+    let images = read_input(input, raw, spec, max_images)?;
+    let by_default = flag(&body.parameters, "binary_data_output");
+    Ok(InferRequest {
+        id: body.id,
+        images,
+        outputs: wanted(body.outputs.as_deref(), model, by_default)?,
+    })
+}
+
+/// The JSON, and the raw values after it.
+fn split<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Problem> {
+    let Some(length) = headers.get(HEADER_LENGTH) else {
+        return Ok((body, &[]));
+    };
+    let length = length
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
+    length
+        .and_then(|length| body.split_at_checked(length))
+        .ok_or_else(|| {
+            malformed(format!(
+                "expected {HEADER_LENGTH} of at most the body's {} bytes",
+                body.len()
+            ))
+        })
+}
+
+fn read_input(
+    input: &InputBody,
+    raw: &[u8],
+    spec: &InputSpec,
+    max_images: usize,
+) -> Result<Tensor, Problem> {
+    if input.name != INPUT {
+        return Err(malformed(format!(
+            "expected the input {INPUT}, found {:?}",
+            input.name
+        )));
+    }
+    if input.datatype != "FP32" {
+        return Err(malformed(format!(
+            "expected FP32, found {:?}",
+            input.datatype
+        )));
+    }
+    let rows = input
+        .shape
+        .first()
+        .copied()
+        .and_then(|rows| usize::try_from(rows).ok());
+    let rows = rows.filter(|rows| (1..=max_images).contains(rows));
+    let shape = rows.map(|rows| spec.batch_shape(rows));
+    let matches = |shape: &Vec<usize>| {
+        shape
+            .iter()
+            .map(|&e| e as i64)
+            .eq(input.shape.iter().copied())
+    };
+    let Some(shape) = shape.filter(matches) else {
+        return Err(malformed(format!(
+            "expected shape {:?} with 1 to {max_images} images, found {:?}",
+            &spec.batch_shape(1)[1..],
+            input.shape
+        )));
+    };
+    let count = shape.iter().product();
+    let values = match (input.parameters.get("binary_data_size"), &input.data) {
+        (Some(size), None) => raw_values(size, raw, count)?,
+        (None, Some(data)) => json_values(data, count)?,
+        _ => {
+            return Err(malformed(
+                "expected either data or binary_data_size".to_owned(),
+            ));
+        }
+    };
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(malformed("expected finite values".to_owned()));
+    }
+    Ok(Tensor::new(shape, values))
+}
+
+fn raw_values(size: &Value, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
+    let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
+    let (values, rest) = raw.as_chunks::<4>();
+    if size != Some(raw.len()) || !rest.is_empty() || values.len() != count {
+        return Err(malformed(format!(
+            "expected {} bytes of values, found {} declared and {} sent",
+            count * 4,
+            size.map_or_else(|| "none".to_owned(), |size| size.to_string()),
+            raw.len()
+        )));
+    }
+    Ok(values
+        .iter()
+        .map(|&bytes| f32::from_le_bytes(bytes))
+        .collect())
+}
+
+/// Numbers in lists, flat or nested: the parser bounds the nesting, the body's length the count.
+fn json_values(data: &Value, count: usize) -> Result<Vec<f32>, Problem> {
+    let mut values = Vec::with_capacity(count);
+    if collect(data, count, &mut values) && values.len() == count {
+        return Ok(values);
+    }
+    Err(malformed(format!("expected {count} numbers as data")))
+}
+
+fn collect(data: &Value, count: usize, values: &mut Vec<f32>) -> bool {
+    match data {
+        Value::Array(items) => items.iter().all(|item| collect(item, count, values)),
+        Value::Number(number) if values.len() < count => {
+            values.push(number.as_f64().unwrap_or(f64::NAN) as f32);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn wanted(
+    outputs: Option<&[OutputBody]>,
+    model: Served2,
+    by_default: bool,
+) -> Result<Vec<Wanted>, Problem> {
+    let known = model.outputs();
+    let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else {
+        let all = known.iter().map(|&name| Wanted {
+            name,
+            binary: by_default,
+        });
+        return Ok(all.collect());
+    };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for output in outputs {
+        let name = known.iter().copied().find(|name| *name == output.name);
+        let name = name.filter(|name| wanted.iter().all(|other| other.name != *name));
+        let Some(name) = name else {
+            return Err(malformed(format!(
+                "expected outputs among {}, each once, found {:?}",
+                known.join(", "),
+                output.name
+            )));
+        };
+        let binary = match output.parameters.get("binary_data") {
+            Some(_) => flag(&output.parameters, "binary_data"),
+            None => by_default,
+        };
+        wanted.push(Wanted { name, binary });
+    }
+    Ok(wanted)
+}
+
+fn flag(parameters: &Map<String, Value>, name: &str) -> bool {
+    parameters
+        .get(name)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(Code::MalformedBody, detail)
+}
+
+/// The response: JSON, and after it the raw values of the outputs that are wanted so.
+pub(super) fn respond(model: &str, id: Option<String>, outputs: Vec<(Output, bool)>) -> Response {
+    let mut raw = Vec::new();
+    let mut described = Vec::with_capacity(outputs.len());
+    for (output, binary) in outputs {
+        let datatype = match output.values {
+            Values::Float(_) => "FP32",
+            Values::Int(_) => "INT64",
+        };
+        let mut body = json!({ "name": output.name, "datatype": datatype, "shape": output.shape });
+        if binary {
+            let before = raw.len();
+            append(&mut raw, &output.values);
+            body["parameters"] = json!({ "binary_data_size": raw.len() - before });
+        } else {
+            body["data"] = match output.values {
+                Values::Float(values) => json!(values),
+                Values::Int(values) => json!(values),
+            };
+        }
+        described.push(body);
+    }
+    let mut document =
+        json!({ "model_name": model, "model_version": VERSION, "outputs": described });
+    if let Some(id) = id {
+        document["id"] = json!(id);
+    }
+    let mut bytes = document.to_string().into_bytes();
+    if raw.is_empty() {
+        return ([(header::CONTENT_TYPE, "application/json")], bytes).into_response();
+    }
+    let length = HeaderValue::from(bytes.len());
+    bytes.extend(raw);
+    let kind = HeaderValue::from_static("application/octet-stream");
+    (
+        [(header::CONTENT_TYPE, kind), (HEADER_LENGTH, length)],
+        bytes,
+    )
+        .into_response()
+}
+
+fn append(raw: &mut Vec<u8>, values: &Values) {
+    match values {
+        Values::Float(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        Values::Int(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+    }
+}
