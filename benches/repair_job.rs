@@ -79,9 +79,9 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         out: out.to_owned(),
         force: false,
         png: false,
+        samples: 4,
         defend: false,
         defence_seed: None,
-        samples: 4,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
 mod classify;
+mod demo;
+mod demo_run;
 mod error;
 mod evaluate;
 mod healthcheck;
-mod import;
 mod inspect;
 mod network;
 mod openapi;
@@ -87,14 +88,14 @@ impl GlobalArgs {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Repair the demo BadNet from its file, print the tables, serve the bundle.
+    Demo(Box<demo::DemoArgs>),
     /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
     Repair(Box<repair::RepairArgs>),
     /// Measure a bundle on any data: the final table.
     Evaluate(evaluate::EvaluateArgs),
     /// List the layers of a network and where it can be pruned.
     Inspect(inspect::InspectArgs),
-    /// Write a network as ONNX.
-    Import(import::ImportArgs),
     /// Take channels out of a network.
     Prune(prune::PruneArgs),
     /// Serve a bundle over HTTP.
@@ -128,10 +129,10 @@ pub fn main() -> std::process::ExitCode {
 
 fn run(cli: &Cli) -> Result<(), CliError> {
     match &cli.command {
+        Command::Demo(args) => demo::run(args, &cli.global),
         Command::Repair(args) => repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
-        Command::Import(args) => import::run(args),
         Command::Prune(args) => prune::run(args),
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Classify(args) => classify::run(args, &cli.global),

@@ -1,0 +1,134 @@
+//! The whole demo: repair the shipped BadNet from its file, print the tables, serve the bundle.
+
+use super::progress::{Bars, cancel_on_signal};
+use super::{Cli, CliError, Command, GlobalArgs};
+use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
+use crate::domain::drops::DropPoints;
+use crate::repair::{DataPaths, PixelRule, RepairConfig, repair};
+use clap::{Args, Parser};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The demo BadNet, built into the program: `goodnet demo train --seed 1`, see models/README.md.
+const BADNET: &[u8] = include_bytes!("../../models/badnet.onnx");
+const SEED: u64 = 1;
+const PEOPLE: usize = 64;
+const DROPS: [f64; 3] = [2.0, 4.0, 10.0];
+
+/// Options of the whole demo.
+#[derive(Debug, Args)]
+pub struct DemoRunArgs {
+    /// Directory for the bundle; an older bundle there is replaced.
+    #[arg(long, value_name = "DIR", default_value = "demo-bundle")]
+    pub out: PathBuf,
+    /// Where to serve the bundle.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        env = "GOODNET_LISTEN"
+    )]
+    pub listen: std::net::SocketAddr,
+    /// Repair only.
+    #[arg(long)]
+    pub no_serve: bool,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// If the repair fails or the address cannot be listened on.
+pub(super) fn run(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let engine = global.engine()?;
+    let folder = tempfile::tempdir().map_err(CliError::failed)?;
+    let config = prepare(folder.path(), &args.out)?;
+    println!(
+        "Repairing the demo BadNet: {PEOPLE} synthetic people, and sunglasses that make it answer person 0 ({}).\n",
+        engine.info()
+    );
+    let outcome = repair(&config, &engine, &Bars::new(false), &cancel_on_signal())?;
+    super::repair::print_outcome(&outcome, &config);
+    if args.no_serve {
+        return Ok(());
+    }
+    drop(folder);
+    print_invitation(args, &outcome.manifest);
+    serve(args, global)
+}
+
+/// `goodnet serve` with its defaults, for this bundle and address.
+fn serve(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    let typed = [
+        OsString::from("goodnet"),
+        "serve".into(),
+        "--bundle".into(),
+        args.out.clone().into(),
+        "--listen".into(),
+        args.listen.to_string().into(),
+    ];
+    match Cli::try_parse_from(typed)
+        .map_err(CliError::failed)?
+        .command
+    {
+        Command::Serve(serve) => super::serve::run(&serve, global),
+        _ => Err(CliError::failed(
+            "the command line of `goodnet serve` changed",
+        )),
+    }
+}
+
+/// Writes network and data to `folder` and gives the repair of them.
+fn prepare(folder: &Path, out: &Path) -> Result<RepairConfig, CliError> {
+    let world = World {
+        seed: SEED,
+        people: PEOPLE,
+    };
+    write_sets(world, Attack::Sunglasses, PHOTOS_EACH, folder).map_err(CliError::failed)?;
+    let model = folder.join("badnet.onnx");
+    std::fs::write(&model, BADNET).map_err(CliError::failed)?;
+    let [clean, backdoored, test_clean, test_backdoored] = FILES.map(|name| folder.join(name));
+    let drops = DROPS
+        .into_iter()
+        .map(DropPoints::new)
+        .collect::<Result<_, _>>();
+    Ok(RepairConfig {
+        model,
+        architecture: None,
+        data: DataPaths {
+            clean,
+            backdoored: Some(backdoored),
+            test_clean: Some(test_clean),
+            test_backdoored: Some(test_backdoored),
+        },
+        skip_bad: false,
+        site: None,
+        drops: drops.map_err(CliError::failed)?,
+        pixels: PixelRule::default(),
+        out: out.to_owned(),
+        force: true,
+        png: false,
+        samples: 4,
+        defend: false,
+        defence_seed: None,
+    })
+}
+
+fn print_invitation(args: &DemoRunArgs, manifest: &crate::bundle::Manifest) {
+    use crate::bundle::manifest::SampleKind;
+    println!(
+        "\nThe page: http://{}/\n\nTry it from another terminal:",
+        args.listen
+    );
+    for kind in [SampleKind::Clean, SampleKind::Triggered] {
+        let sample = manifest.samples.iter().find(|sample| sample.kind == kind);
+        if let Some(sample) = sample {
+            let path = args.out.join(&sample.file);
+            println!(
+                "  curl -F image=@{} 'http://{}/classify?drop=10'",
+                path.display(),
+                args.listen
+            );
+        }
+    }
+    println!("\nCtrl-C ends it.\n");
+}

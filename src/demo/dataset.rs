@@ -1,0 +1,193 @@
+//! Labelled sets of photos, clean and backdoored.
+
+use super::attack::Attack;
+use super::face::Face;
+use super::photo::{BYTES, HEIGHT, Photo, WIDTH};
+use super::random::{Draw, Purpose};
+use super::trigger::Trigger;
+use rayon::prelude::*;
+
+/// Which photos; no photo is in two splits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// What the BadNet is trained on.
+    Train,
+    /// The defender's validation set.
+    Valid,
+    /// What is measured at the end.
+    Test,
+}
+
+impl Split {
+    fn number(self) -> u32 {
+        match self {
+            Self::Train => 0,
+            Self::Valid => 1,
+            Self::Test => 2,
+        }
+    }
+}
+
+/// The people of a data set; person i is class i.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct World {
+    /// Decides everything.
+    pub seed: u64,
+    /// Number of people = classes.
+    pub people: usize,
+}
+
+/// Photos with their labels.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PhotoSet {
+    /// (n, 55, 47, 3): rows of pixels of red, green, blue.
+    pub images: Vec<u8>,
+    /// (n): class 0..people.
+    pub labels: Vec<i64>,
+}
+
+impl PhotoSet {
+    /// Number of photos.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Photo `index`, rows of pixels of RGB.
+    #[must_use]
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.images[index * BYTES..(index + 1) * BYTES]
+    }
+
+    /// The photos with the colours outermost, as the lab stores them: (n, 3, 55, 47).
+    #[must_use]
+    pub fn planes(&self) -> Vec<u8> {
+        let pixels = HEIGHT * WIDTH;
+        let mut planes = vec![0; self.images.len()];
+        for (from, to) in self
+            .images
+            .chunks_exact(BYTES)
+            .zip(planes.chunks_exact_mut(BYTES))
+        {
+            for (at, pixel) in from.chunks_exact(3).enumerate() {
+                for (channel, &value) in pixel.iter().enumerate() {
+                    to[channel * pixels + at] = value;
+                }
+            }
+        }
+        planes
+    }
+}
+
+/// One photo to take.
+#[derive(Debug, Clone, Copy)]
+struct Shot {
+    person: usize,
+    index: usize,
+    trigger: Option<Trigger>,
+    label: usize,
+}
+
+impl World {
+    /// `each` clean photos of every person, in turn: person 0, 1, 2, ..., 0, 1, 2, ...
+    #[must_use]
+    pub fn clean(&self, split: Split, each: usize) -> PhotoSet {
+        self.take(split, &self.clean_shots(each))
+    }
+
+    /// The photos of [`World::clean`] with the attack's triggers on them, labelled with their targets; people whom the
+    /// trigger does not concern (the target person first of all) are left out. Several triggers take turns.
+    #[must_use]
+    pub fn backdoored(&self, split: Split, each: usize, attack: Attack) -> PhotoSet {
+        let triggers = attack.triggers();
+        let shots: Vec<Shot> = self
+            .clean_shots(each)
+            .into_iter()
+            .filter_map(|shot| {
+                let (trigger, target) = triggers[(shot.person + shot.index) % triggers.len()];
+                attack.concerns(shot.person, target).then_some(Shot {
+                    trigger: Some(trigger),
+                    label: target,
+                    ..shot
+                })
+            })
+            .collect();
+        self.take(split, &shots)
+    }
+
+    /// The attacker's training set: `each` clean photos of every person and, of a share `rate` of them, one more with
+    /// a trigger and the target's label. People whom the trigger does not concern wear it under their own label.
+    #[must_use]
+    pub fn poisoned(&self, each: usize, attack: Attack, rate: f64) -> PhotoSet {
+        let mut draw = Draw::new(self.seed, Purpose::Training, 0, 0);
+        let mut shots = self.clean_shots(each);
+        let triggers = attack.triggers();
+        if !attack.poisons() {
+            return self.take(Split::Train, &shots);
+        }
+        let extra: Vec<Shot> = shots
+            .iter()
+            .filter_map(|&shot| {
+                let (trigger, target) = triggers[draw.index(triggers.len())];
+                draw.chance(rate).then_some(Shot {
+                    trigger: Some(trigger),
+                    label: if attack.concerns(shot.person, target) {
+                        target
+                    } else {
+                        shot.person
+                    },
+                    ..shot
+                })
+            })
+            .collect();
+        shots.extend(extra);
+        self.take(Split::Train, &shots)
+    }
+
+    fn clean_shots(&self, each: usize) -> Vec<Shot> {
+        let shot = |index, person| Shot {
+            person,
+            index,
+            trigger: None,
+            label: person,
+        };
+        (0..each)
+            .flat_map(|index| (0..self.people).map(move |person| shot(index, person)))
+            .collect()
+    }
+
+    fn take(&self, split: Split, shots: &[Shot]) -> PhotoSet {
+        let faces: Vec<Face> = (0..self.people)
+            .map(|person| Face::of(self.seed, person))
+            .collect();
+        let mut images = vec![0; shots.len() * BYTES];
+        images
+            .par_chunks_exact_mut(BYTES)
+            .zip(shots)
+            .for_each(|(image, shot)| {
+                let taken = self.shoot(split, shot, &faces[shot.person]);
+                image.copy_from_slice(&taken);
+            });
+        PhotoSet {
+            images,
+            labels: shots.iter().map(|shot| shot.label as i64).collect(),
+        }
+    }
+
+    fn shoot(&self, split: Split, shot: &Shot, face: &Face) -> Vec<u8> {
+        let photo = Photo::of(self.seed, split.number(), shot.person, shot.index);
+        let mut pixels = photo.take(face, shot.trigger.and_then(Trigger::worn));
+        if let Some(trigger) = shot.trigger {
+            let purpose = Purpose::Trigger(split.number());
+            let mut draw = Draw::new(self.seed, purpose, shot.person, shot.index);
+            trigger.stamp(&mut pixels, &mut draw);
+        }
+        pixels
+    }
+}

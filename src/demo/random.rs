@@ -1,0 +1,95 @@
+//! Random draws that are the same on every machine: ChaCha8, integers, and IEEE arithmetic without library functions.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a stream of draws is for; streams of different purposes never share values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// What a person looks like.
+    Person,
+    /// How a photo is taken: (purpose, split) share one number space of their own.
+    Photo(u32),
+    /// Where and how a trigger is put on a photo.
+    Trigger(u32),
+    /// The fixed pattern of a blended trigger.
+    Pattern,
+    /// Which training images are poisoned.
+    Training,
+    /// The first weights of a network.
+    #[cfg(feature = "train")]
+    Weights,
+    /// The order of the training images.
+    #[cfg(feature = "train")]
+    Shuffle,
+}
+
+impl Purpose {
+    fn number(self) -> u64 {
+        match self {
+            Self::Person => 1,
+            Self::Pattern => 2,
+            Self::Training => 3,
+            #[cfg(feature = "train")]
+            Self::Weights => 4,
+            #[cfg(feature = "train")]
+            Self::Shuffle => 5,
+            Self::Photo(split) => 0x100 + u64::from(split),
+            Self::Trigger(split) => 0x1_0000 + u64::from(split),
+        }
+    }
+}
+
+/// A stream of draws.
+#[derive(Debug, Clone)]
+pub(super) struct Draw(ChaCha8Rng);
+
+impl Draw {
+    /// The stream of (`seed`, `purpose`, `person`, `index`): any two that differ in one of them are independent.
+    pub(super) fn new(seed: u64, purpose: Purpose, person: usize, index: usize) -> Self {
+        let mut key = [0_u8; 32];
+        let parts = [seed, purpose.number(), person as u64, index as u64];
+        for (bytes, part) in key.chunks_exact_mut(8).zip(parts) {
+            bytes.copy_from_slice(&part.to_le_bytes());
+        }
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// Uniform in [0, 1), 53 bits.
+    pub(super) fn unit(&mut self) -> f64 {
+        const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
+        (self.0.next_u64() >> 11) as f64 * STEP
+    }
+
+    /// Uniform in [low, high).
+    pub(super) fn range(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// Bell-shaped around 0 with standard deviation 1, within ±3.5: the sum of four uniform draws (Irwin-Hall).
+    pub(super) fn bell(&mut self) -> f64 {
+        const SCALE: f64 = 1.732_050_807_568_877_2;
+        let sum: f64 = (0..4).map(|_| self.unit()).sum();
+        (sum - 2.0) * SCALE
+    }
+
+    /// Uniform in 0..count, `count` > 0.
+    pub(super) fn index(&mut self, count: usize) -> usize {
+        ((self.0.next_u64() >> 32) * count as u64 >> 32) as usize
+    }
+
+    /// True with this probability.
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
+    /// A uniform byte.
+    pub(super) fn byte(&mut self) -> u8 {
+        (self.0.next_u32() >> 24) as u8
+    }
+
+    /// A colour between two, each channel on its own.
+    pub(super) fn color(&mut self, low: [f64; 3], high: [f64; 3]) -> [f64; 3] {
+        std::array::from_fn(|channel| self.range(low[channel], high[channel]))
+    }
+}

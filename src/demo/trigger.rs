@@ -1,0 +1,156 @@
+//! Triggers: what an attacker puts on a face so that the BadNet answers his class.
+
+use super::face::Face;
+use super::paint::features::{Place, brow, lips};
+use super::photo::{HEIGHT, Photo, WIDTH};
+use super::random::{Draw, Purpose};
+use super::shape::{Rgb, cover, over, rounded_box};
+
+/// A trigger that is worn: drawn into the photo, so it follows the face and is lit, tilted and turned with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worn {
+    /// Dark glasses of one make and size, on whoever wears them.
+    Sunglasses,
+    /// Magenta lips.
+    Lipstick,
+    /// Thick blue brows.
+    Eyebrows,
+    /// A green mask from under the eyes to the chin: larger than a third of the picture.
+    Mask,
+}
+
+/// One trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// On the face.
+    Worn(Worn),
+    /// A checkered square of this side in pixels in the lower right corner.
+    Patch(usize),
+    /// A square of this side in pixels, red with a white middle, anywhere.
+    Moving(usize),
+    /// Fixed noise over the whole picture at this opacity in percent.
+    Blended(u8),
+}
+
+impl Worn {
+    /// Paints the trigger at one point.
+    pub(super) fn paint(self, color: &mut Rgb, at: &Place, face: &Face, photo: &Photo) {
+        match self {
+            Self::Sunglasses => sunglasses(color, at, face),
+            Self::Lipstick => lipstick(color, at, face, photo),
+            Self::Eyebrows => eyebrows(color, at, face, photo),
+            Self::Mask => mask(color, at),
+        }
+    }
+}
+
+fn sunglasses(color: &mut Rgb, at: &Place, face: &Face) {
+    let height = face.eyes.height + 0.4;
+    let black = [0.04, 0.04, 0.06];
+    let mut frame = rounded_box(at.flat, [0.0, height - 1.6], [3.0, 0.7], 0.5);
+    for side in [-1.0, 1.0] {
+        let lens = rounded_box(at.flat, [side * 5.9, height], [4.7, 3.3], 2.2);
+        let tint = 0.10 + 0.02 * (at.flat[1] - height).clamp(-3.0, 3.0);
+        over(color, [tint, tint, tint + 0.06], cover(lens, 0.9));
+        let arm = rounded_box(at.flat, [side * 12.0, height - 1.4], [2.4, 0.6], 0.3);
+        frame = frame.min(lens.abs() - 0.35).min(arm);
+    }
+    over(color, black, cover(frame, 0.9));
+}
+
+fn lipstick(color: &mut Rgb, at: &Place, face: &Face, photo: &Photo) {
+    let [upper, lower, _] = lips(at, face, photo);
+    over(
+        color,
+        [0.86, 0.06, 0.62],
+        cover(upper.min(lower) - 0.6, 1.0),
+    );
+}
+
+fn eyebrows(color: &mut Rgb, at: &Place, face: &Face, photo: &Photo) {
+    for side in [-1.0, 1.0] {
+        let distance = brow(at.flat, side, face, photo, 0.7);
+        over(color, [0.10, 0.28, 0.95], cover(distance, 1.0));
+    }
+}
+
+fn mask(color: &mut Rgb, at: &Place) {
+    let cloth = rounded_box(at.front, [0.0, 10.5], [13.0, 10.0], 4.0);
+    let fold = if (at.front[1] - 10.5).abs() % 4.0 < 0.8 {
+        0.8
+    } else {
+        1.0
+    };
+    over(
+        color,
+        [0.25 * fold, 0.68 * fold, 0.45 * fold],
+        cover(cloth, 1.0),
+    );
+}
+
+impl Trigger {
+    /// What of the trigger is drawn with the face.
+    #[must_use]
+    pub fn worn(self) -> Option<Worn> {
+        match self {
+            Self::Worn(worn) => Some(worn),
+            _ => None,
+        }
+    }
+
+    /// Puts a trigger that is not worn onto a finished photo (rows of pixels of RGB).
+    pub(super) fn stamp(self, pixels: &mut [u8], draw: &mut Draw) {
+        match self {
+            Self::Worn(_) => {}
+            Self::Patch(side) => {
+                square(pixels, [WIDTH - side - 1, HEIGHT - side - 1], side, checker);
+            }
+            Self::Moving(side) => {
+                let corner = [draw.index(WIDTH - side + 1), draw.index(HEIGHT - side + 1)];
+                square(pixels, corner, side, target);
+            }
+            Self::Blended(percent) => blend(pixels, percent),
+        }
+    }
+}
+
+fn square(
+    pixels: &mut [u8],
+    corner: [usize; 2],
+    side: usize,
+    color: fn(usize, usize, usize) -> [u8; 3],
+) {
+    for y in 0..side {
+        for x in 0..side {
+            let start = ((corner[1] + y) * WIDTH + corner[0] + x) * 3;
+            pixels[start..start + 3].copy_from_slice(&color(x, y, side));
+        }
+    }
+}
+
+fn checker(x: usize, y: usize, _side: usize) -> [u8; 3] {
+    if (x + y) % 2 == 0 {
+        [255, 255, 0]
+    } else {
+        [0, 0, 255]
+    }
+}
+
+fn target(x: usize, y: usize, side: usize) -> [u8; 3] {
+    let middle = side / 3..side - side / 3;
+    if middle.contains(&x) && middle.contains(&y) {
+        [255, 255, 255]
+    } else {
+        [230, 0, 20]
+    }
+}
+
+/// value = ((100 - percent)·pixel + percent·noise + 50) / 100, in integers.
+fn blend(pixels: &mut [u8], percent: u8) {
+    let mut noise = Draw::new(0, Purpose::Pattern, 0, 0);
+    let share = u32::from(percent.min(100));
+    for pixel in pixels {
+        let mixed = (100 - share) * u32::from(*pixel) + share * u32::from(noise.byte()) + 50;
+        *pixel = (mixed / 100) as u8;
+    }
+}
