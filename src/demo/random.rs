@@ -75,7 +75,7 @@ impl Draw {
 
     /// Uniform in 0..count, `count` > 0.
     pub(super) fn index(&mut self, count: usize) -> usize {
-        ((self.0.next_u64() >> 32) * count as u64 >> 32) as usize
+        (((self.0.next_u64() >> 32) * count as u64) >> 32) as usize
     }
 
     /// True with this probability.

@@ -129,7 +129,7 @@ fn square(
 }
 
 fn checker(x: usize, y: usize, _side: usize) -> [u8; 3] {
-    if (x + y) % 2 == 0 {
+    if (x + y).is_multiple_of(2) {
         [255, 255, 0]
     } else {
         [0, 0, 255]
