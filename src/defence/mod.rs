@@ -7,7 +7,7 @@
 //! pixel lies in a tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see),
 //! [`threshold`] (from clean scores to a threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a
 //! band of the image carry its label?), [`strip`] (does the label survive blending?), [`suspects`] (which labels look
-//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`calibrate`] (offline), [`checker`] (online).
+//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`calibrate`](mod@calibrate) (offline), [`checker`] (online).
 
 pub mod artefacts;
 pub mod calibrate;

@@ -1,8 +1,8 @@
 //! The ONNX model as the one internal form.
 //!
 //! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
-//! (inference), [`ports`] (what a classifier takes and gives), [`site`] (what is pruned), [`cut`] (trunk and tail),
-//! [`prune`] (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
+//! (inference), [`ports`](mod@ports) (what a classifier takes and gives), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
+//! [`prune`](mod@prune) (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
 //! [`mod@fuse`] (the whole GoodNet as one graph).
 
 mod axes;

@@ -1,6 +1,6 @@
 //! Offline: donors, suspect labels and thresholds from the clean validation images.
 //!
-//! In reading order: this file (the flow), [`thresholds`] (from scores of clean images), [`measure`] (what a policy
+//! In reading order: this file (the flow), `thresholds` (from scores of clean images), [`measure`](mod@measure) (what a policy
 //! does on a set of images).
 
 pub mod measure;

@@ -4,7 +4,7 @@
 //! patterns are painted on clean images, and the labels that images are hijacked to unusually often are suspect.
 //!
 //! In reading order: [`pattern`] (what is painted), [`hijack`] (how often it hijacks), [`survey`] (random patterns,
-//! every label), [`outlier`] (is a score out of line with the other labels'?), [`discover`] (all of it).
+//! every label), [`outlier`] (is a score out of line with the other labels'?), [`discover`](mod@discover) (all of it).
 
 pub mod discover;
 pub mod hijack;

@@ -5,7 +5,7 @@
 //! Localized Universal Attacks Against Deep Learning Systems", 2018) with fixed masks in place of saliency maps.
 //! Blind to triggers that no single band holds: blended, warped, larger than a band.
 //!
-//! In reading order: [`bands`](mod@bands) (which rows), [`rounds`] (the sequential test), [`check`] (with a network).
+//! In reading order: [`bands`](mod@bands) (which rows), [`rounds`] (the sequential test), [`check`](mod@check) (with a network).
 
 pub mod bands;
 pub mod check;
