@@ -1,6 +1,6 @@
 //! Values of the small integer tensors that carry extents to a `Reshape`.
 
-use super::super::model::{Dim, Tensor};
+use super::super::model::{Dim, Tensor, TensorData};
 use super::Context;
 use super::dims::axis;
 
@@ -9,14 +9,20 @@ const MAX_VALUES: usize = 8;
 
 /// Extents in a constant; -1 ("the rest", for a Reshape) becomes the largest number.
 pub(super) fn of_constant(tensor: &Tensor) -> Option<Vec<Dim>> {
-    let values = tensor
-        .as_i64()
-        .filter(|values| values.len() <= MAX_VALUES)?;
-    let extent = |&value: &i64| match value {
+    if tensor.data.len()? > MAX_VALUES {
+        return None;
+    }
+    let values: Vec<i64> = match &tensor.data {
+        TensorData::I64(values) => values.clone(),
+        // tf2onnx computes shapes in 32 bits and casts.
+        TensorData::I32(values) => values.iter().map(|&value| i64::from(value)).collect(),
+        _ => return None,
+    };
+    let extent = |value: i64| match value {
         -1 => Some(Dim::Fixed(usize::MAX)),
         value => usize::try_from(value).ok().map(Dim::Fixed),
     };
-    values.iter().map(extent).collect()
+    values.into_iter().map(extent).collect()
 }
 
 /// Values of a node's first output.

@@ -1,0 +1,39 @@
+# goodnet in a container: the binary, ONNX Runtime's library, the demo bundle; no shell is needed to run it.
+# Works with BuildKit and with the plain builder.
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+# Dependencies first: they change less often than the code, and the layer is kept.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src benches models && echo 'fn main() {}' > src/main.rs && touch src/lib.rs models/badnet.onnx \
+ && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
+ && cargo build --release --locked && rm -rf src benches models target/release/deps/*goodnet* target/release/goodnet*
+COPY src src
+COPY models models
+COPY openapi.yaml ./
+RUN mkdir -p benches \
+ && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
+ && touch src/main.rs src/lib.rs && cargo build --release --locked
+
+FROM debian:bookworm-slim AS runtime
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+COPY scripts/fetch-onnxruntime /fetch-onnxruntime
+RUN sh /fetch-onnxruntime /onnxruntime
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="goodnet" \
+      org.opencontainers.image.description="Serves a backdoored classifier beside its repaired networks and flags where they disagree" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+COPY --from=runtime /onnxruntime /opt/onnxruntime/lib
+COPY --from=build /src/target/release/goodnet /usr/local/bin/goodnet
+COPY models /models
+ENV GOODNET_BUNDLE=/models \
+    GOODNET_LISTEN=0.0.0.0:8080 \
+    GOODNET_LOG_FORMAT=json \
+    ORT_DISABLE_TELEMETRY=1
+USER 65532:65532
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=2s --start-period=5s --retries=3 CMD ["/usr/local/bin/goodnet", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/goodnet"]
+CMD ["serve"]
