@@ -154,8 +154,9 @@ fn mean_activations_are_those_of_the_definition() {
         }
         let mean = sum / (IMAGES * 25) as f64;
         let found = bundle.manifest().site.mean_activation[channel];
+        // The job may run on another back end than this test: they differ in the last bits of f32.
         assert!(
-            (found - mean).abs() < 1e-9,
+            (found - mean).abs() < 1e-5 * mean.abs().max(1.0),
             "channel {channel}: {found} and {mean}"
         );
     }
