@@ -1,5 +1,6 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
+use super::whole::is_whole;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::Cursor;
@@ -79,6 +80,11 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         ));
     }
     let format = sniff(bytes).ok_or(ImageError::UnsupportedFormat)?;
+    if !is_whole(format, bytes) {
+        return Err(ImageError::Damaged(
+            "it breaks off before its end".to_owned(),
+        ));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_image_width = Some(limits.max_side);

@@ -7,5 +7,6 @@ pub mod dataset;
 pub mod image;
 pub mod preprocess;
 pub mod spec;
+mod whole;
 
 pub use spec::InputSpec;

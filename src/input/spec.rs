@@ -94,9 +94,12 @@ impl InputSpec {
             })
         };
         let sides = 1..=MAX_SIDE;
-        if !sides.contains(&self.height) || !sides.contains(&self.width) {
+        let fits = sides.contains(&self.height)
+            && sides.contains(&self.width)
+            && self.height * self.width <= MAX_PIXELS;
+        if !fits {
             let found = format!("{} x {}", self.width, self.height);
-            return fail("sides of 1 to 65536 pixels", found);
+            return fail("sides of 1 to 65536 pixels, 16777216 pixels in all", found);
         }
         let planes = if self.color == ColorOrder::Grey { 1 } else { 3 };
         if self.channels != planes {
@@ -139,6 +142,8 @@ impl InputSpec {
 
 /// Longest side of a network's input.
 const MAX_SIDE: usize = 65_536;
+/// Pixels of the largest input: what a stranger's network may make a service set aside for one image.
+const MAX_PIXELS: usize = 1 << 24;
 
 /// A description of the input that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -199,8 +204,9 @@ mod tests {
     fn a_spec_whose_parts_disagree_is_refused() {
         let good = InputSpec::new(55, 47, 3, Layout::Nhwc, 1.0);
         assert_eq!(good.validate(), Ok(()));
-        let spoil: [fn(&mut InputSpec); 5] = [
+        let spoil: [fn(&mut InputSpec); 6] = [
             |spec| spec.height = 0,
+            |spec| (spec.height, spec.width) = (65_536, 65_536),
             |spec| spec.channels = 1,
             |spec| spec.mean.truncate(1),
             |spec| spec.std[2] = 0.0,

@@ -1,11 +1,20 @@
 //! The lab's HDF5 layout: `data` (n, 3, h, w) or (n, h, w, 3), any integer or float type, and `label` (n).
+//!
+//! In reading order: [`numbers`] (what is stored), [`rows`] (the images), [`labels`].
+
+mod labels;
+mod numbers;
+mod rows;
 
 use super::{DataError, LabelledBatch};
 use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use hdf5_pure::{DType, Dataset, File};
+use hdf5_pure::{Dataset, File};
+use numbers::Numbers;
+use rayon::prelude::*;
+use rows::{Pixels, Rows};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,7 +28,7 @@ pub(super) struct Hdf5 {
     path: PathBuf,
     labels: Vec<u32>,
     stored: Stored,
-    bytes: bool,
+    numbers: Numbers,
     channels: usize,
     height: usize,
     width: usize,
@@ -48,15 +57,17 @@ impl Hdf5 {
                 "expected at most {MAX_IMAGES} images, found {images}"
             )));
         }
-        let kind = data.dtype().map_err(|error| fail(error.to_string()))?;
-        if !is_number(&kind) {
-            return Err(fail(format!("expected `data` of numbers, found {kind}")));
-        }
+        let numbers = Numbers::of(&data)
+            .map_err(|error| fail(error.to_string()))?
+            .ok_or_else(|| fail(not_numbers(&data)))?;
+        rows::check_chunk(path, "data", &data)?;
+        let list = dataset(path, &file, "label")?;
+        rows::check_chunk(path, "label", &list)?;
         Ok(Self {
             path: path.to_owned(),
-            labels: read_labels(path, &file, images)?,
+            labels: labels::read(path, &list, images)?,
             stored,
-            bytes: kind == DType::U8,
+            numbers,
             channels: spec.channels,
             height: spec.height,
             width: spec.width,
@@ -73,7 +84,7 @@ impl Hdf5 {
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
-        let mut file = None;
+        let mut rows = None;
         let mut next = 0;
         let mut failed = false;
         std::iter::from_fn(move || {
@@ -81,7 +92,7 @@ impl Hdf5 {
                 return None;
             }
             let count = size.max(1).min(self.labels.len() - next);
-            let batch = self.read_batch(&mut file, &preprocess, next, count);
+            let batch = self.read_batch(&mut rows, &preprocess, next, count);
             failed = batch.is_err();
             next += count;
             Some(batch)
@@ -90,35 +101,24 @@ impl Hdf5 {
 
     fn read_batch(
         &self,
-        file: &mut Option<Dataset>,
+        rows: &mut Option<Rows>,
         preprocess: &Preprocess,
         first: usize,
         count: usize,
     ) -> Result<LabelledBatch, DataError> {
-        let data = match file {
-            Some(data) => data,
-            None => file.insert(dataset(&self.path, &open(&self.path)?, "data")?),
+        let rows = match rows {
+            Some(rows) => rows,
+            None => rows.insert(self.rows()?),
         };
         let spec = preprocess.spec();
         let len = spec.image_len();
         let mut values = vec![0.0; count * len];
-        let outputs = values.chunks_exact_mut(len);
-        if self.bytes {
-            let pixels = self.rows(data.read_u8_rows(first as u64, count as u64), count * len)?;
-            for (pixels, output) in pixels.chunks_exact(len).zip(outputs) {
-                preprocess.bytes_into(pixels, self.stored, output);
-            }
-        } else {
-            let pixels = self.rows(data.read_f32_rows(first as u64, count as u64), count * len)?;
-            if let Some(at) = pixels.iter().position(|pixel| !pixel.is_finite()) {
-                let image = first + at / len;
-                return Err(self.error(format!(
-                    "expected finite pixels, found {} in image {image}",
-                    pixels[at]
-                )));
-            }
-            for (pixels, output) in pixels.chunks_exact(len).zip(outputs) {
-                preprocess.numbers_into(pixels, self.stored, output);
+        let mut done = 0;
+        while done < count {
+            let in_window = self.fill(rows, preprocess, first + done, &mut values[done * len..]);
+            done += in_window;
+            if in_window == 0 {
+                rows.seek(first + done).map_err(|error| self.error(error))?;
             }
         }
         Ok(LabelledBatch {
@@ -127,22 +127,45 @@ impl Hdf5 {
         })
     }
 
-    fn rows<T>(
+    /// Preprocesses the images from `first` on that lie in the window into `values`, and counts them.
+    fn fill(
         &self,
-        rows: Result<Vec<T>, hdf5_pure::Error>,
-        expected: usize,
-    ) -> Result<Vec<T>, DataError> {
-        let rows = rows.map_err(|error| self.error(error))?;
-        if rows.len() != expected {
-            return Err(self.error(format!("expected {expected} pixels, found {}", rows.len())));
-        }
-        Ok(rows)
+        rows: &Rows,
+        preprocess: &Preprocess,
+        first: usize,
+        values: &mut [f32],
+    ) -> usize {
+        let len = preprocess.spec().image_len();
+        let wanted = values.len() / len;
+        let pixels: Vec<Pixels> = (first..first + wanted)
+            .map_while(|index| rows.get(index))
+            .collect();
+        values
+            .par_chunks_exact_mut(len)
+            .zip(&pixels)
+            .for_each(|(output, pixels)| match pixels {
+                Pixels::Bytes(pixels) => preprocess.bytes_into(pixels, self.stored, output),
+                Pixels::Numbers(pixels) => preprocess.numbers_into(pixels, self.stored, output),
+            });
+        pixels.len()
+    }
+
+    fn rows(&self) -> Result<Rows, DataError> {
+        let data = dataset(&self.path, &open(&self.path)?, "data")?;
+        let len = self.channels * self.height * self.width;
+        Rows::new(data, self.labels.len(), len, self.numbers).map_err(|error| self.error(error))
     }
 
     pub(super) fn raw8(&self, index: u64) -> Result<Option<RgbImage8>, DataError> {
         let data = dataset(&self.path, &open(&self.path)?, "data")?;
         let len = self.channels * self.height * self.width;
-        let pixels = self.rows(data.read_f32_rows(index, 1), len)?;
+        let pixels = self
+            .numbers
+            .read_f32(&data, index, 1)
+            .map_err(|error| self.error(error))?;
+        if pixels.len() != len {
+            return Err(self.error(format!("expected image {index}, found no such image")));
+        }
         if pixels
             .iter()
             .any(|pixel| pixel.fract() != 0.0 || !(0.0..=255.0).contains(pixel))
@@ -232,49 +255,9 @@ fn match_shape(shape: &[u64], spec: &InputSpec) -> Option<Stored> {
     (extents == [h, w, c]).then_some(Stored::Hwc)
 }
 
-fn is_number(kind: &DType) -> bool {
-    !matches!(
-        kind,
-        DType::String
-            | DType::VariableLengthString
-            | DType::ObjectReference
-            | DType::Compound(_)
-            | DType::Enum(_)
-            | DType::Array(..)
-    )
-}
-
-fn read_labels(path: &Path, file: &File, images: u64) -> Result<Vec<u32>, DataError> {
-    let fail = |reason: String| DataError::new(path, reason);
-    let labels = dataset(path, file, "label")?;
-    let shape = labels.shape().map_err(|error| fail(error.to_string()))?;
-    let flat = match shape.as_slice() {
-        [count] | [count, 1] => *count,
-        _ => {
-            return Err(fail(format!(
-                "expected `label` of shape ({images}), found {shape:?}"
-            )));
-        }
-    };
-    if flat != images {
-        return Err(fail(format!(
-            "expected {images} labels, one an image, found {flat}"
-        )));
-    }
-    let values = labels
-        .read_f64()
-        .map_err(|error| fail(format!("expected numbers in `label`, found {error}")))?;
-    values
-        .iter()
-        .enumerate()
-        .map(|(index, &value)| {
-            let whole = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
-            if !whole {
-                return Err(fail(format!(
-                    "expected whole labels from 0, found {value} at image {index}"
-                )));
-            }
-            Ok(value as u32)
-        })
-        .collect()
+fn not_numbers(data: &Dataset) -> String {
+    let found = data
+        .dtype()
+        .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+    format!("expected `data` of integers or floats of at most 64 bits, found {found}")
 }

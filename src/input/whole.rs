@@ -1,0 +1,68 @@
+//! Is an image file whole? Decoders paint what is missing of a truncated JPEG grey, and forget the orientation of a
+//! truncated WebP, and report no error.
+
+use image::ImageFormat;
+
+/// Does the file reach the end that its format declares? Formats whose decoder notices by itself count as whole.
+pub(super) fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
+    match format {
+        ImageFormat::Jpeg => jpeg(bytes),
+        ImageFormat::WebP => riff(bytes),
+        _ => true,
+    }
+}
+
+/// Does the file hold as many bytes as its RIFF header says?
+fn riff(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..8).and_then(|size| size.first_chunk());
+    size.is_some_and(|&size| bytes.len() as u64 >= 8 + u64::from(u32::from_le_bytes(size)))
+}
+
+/// Does the file reach its end-of-image marker?
+///
+/// Markers and segments as in ITU-T T.81, B.1.1: marker segments are skipped by their length (a thumbnail inside one has
+/// an end of its own), entropy-coded data up to the next marker.
+fn jpeg(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(&[first, marker]) = bytes.get(at..at + 2) {
+        at += match (first, marker) {
+            (0xFF, 0xD9) => return true,
+            // Fill bytes may stand before a marker.
+            (0xFF, 0xFF) => 1,
+            // A stuffed byte of entropy-coded data, or a marker without a segment.
+            (0xFF, 0x00 | 0x01 | 0xD0..=0xD8) => 2,
+            (0xFF, _) => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
+                _ => return false,
+            },
+            _ => 1,
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{jpeg, riff};
+
+    #[test]
+    fn only_the_end_of_the_picture_itself_counts() {
+        let thumbnail = [0xFF, 0xE1, 0, 6, 0xFF, 0xD9, 1, 2];
+        let scan = [0xFF, 0xDA, 0, 2, 7, 0xFF, 0x00, 8, 0xFF, 0xD0, 9];
+        let mut file = [&[0xFF, 0xD8], &thumbnail[..], &scan[..]].concat();
+        assert!(!jpeg(&file));
+        file.extend([0xFF, 0xFF, 0xD9]);
+        assert!(jpeg(&file));
+        for end in 0..file.len() {
+            assert!(!jpeg(&file[..end]), "cut to {end} bytes");
+        }
+        assert!(!jpeg(&[0xFF, 0xD8, 0xFF, 0xE0, 0]));
+    }
+
+    #[test]
+    fn a_riff_file_is_as_long_as_it_says() {
+        let file = b"RIFF\x06\0\0\0WEBPxx";
+        assert!(riff(file) && riff(&[&file[..], b"more"].concat()));
+        assert!(!riff(&file[..13]) && !riff(b"RIFF"));
+    }
+}
