@@ -535,13 +535,23 @@ fn metrics_count_requests_verdicts_and_stages() {
 }
 
 #[test]
-fn keys_are_asked_for_everywhere_but_at_the_probes() {
+fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
     let keys = goodnet::serve::auth::Keys::from_file(file.path()).unwrap();
     let app = spawn_app(|config| config.access.keys = Some(keys));
-    assert_eq!(app.get("/healthz").status(), 200);
-    for path in ["/info", "/metrics", "/sweep", "/nowhere"] {
+    for path in ["/healthz", "/", "/ui/app.js"] {
+        assert_eq!(app.get(path).status(), 200, "{path}");
+    }
+    for path in [
+        "/info",
+        "/metrics",
+        "/sweep",
+        "/samples/clean_1.png",
+        "/ui/nothing.js",
+        "/docs",
+        "/nowhere",
+    ] {
         assert_eq!(
             problem(app.get(path)),
             (401, "unauthorized".to_owned()),

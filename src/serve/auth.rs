@@ -96,7 +96,9 @@ pub(super) async fn require_key(
         return Ok(next.run(request).await);
     };
     let path = request.uri().path();
-    let exempt = super::health::is_probe(path) || (access.open_metrics && path == "/metrics");
+    let exempt = super::health::is_probe(path)
+        || super::ui::is_page(path)
+        || (access.open_metrics && path == "/metrics");
     if exempt || bearer(&request).is_some_and(|key| keys.admit(key)) {
         return Ok(next.run(request).await);
     }

@@ -1,7 +1,7 @@
 // The page: an image and a drop go in, an answer comes out.
 
 import { Problem, address, classify, classifyPath, getBlob, getJson, useKey } from "./api.js";
-import { mountSweep } from "./sweep.js";
+import { mountSweep, ratesOf } from "./sweep.js";
 import { byId, element, className } from "./text.js";
 import { clearNetworks, repairNote, showAnswer, showFailure } from "./verdict.js";
 
@@ -60,7 +60,7 @@ function pickDrop(drop) {
   state.drop = drop;
   byId("drops").querySelector(`input[value="${drop}"]`).checked = true;
   byId("pruned-note").textContent = repairNote(removedAt(drop), state.sweep.steps.length);
-  chooseInSweep(drop);
+  chooseInSweep(drop, state.policy);
   showCurl();
   ask();
 }
@@ -93,6 +93,7 @@ async function pickImage(image, name, sample) {
   byId("file-name").textContent = name;
   showCurl();
   await Promise.all([paint(byId("preview"), image), ask()]);
+  byId("verdict").scrollIntoView({ block: "nearest" });
 }
 
 /** Draws an image as large as fits; one that the browser cannot read leaves the canvas empty (the service may). */
@@ -121,7 +122,8 @@ async function ask() {
   try {
     const answer = await classify(state.image, { drop: state.drop, policy: state.policy, signal: pending.signal });
     if (pending.signal.aborted) return;
-    showAnswer(answer, { removed: removedAt(answer.drop), channels: state.sweep.steps.length });
+    const rates = ratesOf(state.sweep, answer.drop, answer.policy);
+    showAnswer(answer, { removed: removedAt(answer.drop), channels: state.sweep.steps.length, rates });
     noteVerdicts(answer.verdicts ?? []);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -149,7 +151,7 @@ function report(error) {
 
 function showCurl() {
   const target = address(classifyPath({ drop: state.drop, policy: byId("policy-field").hidden ? undefined : state.policy }));
-  const source = state.sample ? `curl -s '${address(state.sample.path)}' | ` : "";
+  const source = state.sample ? `curl -s '${address(state.sample.path)}' |\n  ` : "";
   byId("curl").textContent = `${source}curl -F image=@${state.sample ? "-" : "face.png"} '${target}'`;
 }
 
@@ -181,7 +183,12 @@ function listen() {
     zone.classList.remove("over");
     takeFile(event.dataTransfer.files[0]);
   });
-  byId("policy").addEventListener("change", ({ target }) => { state.policy = target.value; showCurl(); ask(); });
+  byId("policy").addEventListener("change", ({ target }) => {
+    state.policy = target.value;
+    chooseInSweep(state.drop, state.policy);
+    showCurl();
+    ask();
+  });
   byId("copy").addEventListener("click", copyCurl);
   byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); useKey(byId("key").value); start(); });
 }

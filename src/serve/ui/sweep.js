@@ -5,7 +5,15 @@ import { byId, element, percent } from "./text.js";
 
 const COMPACT = new Intl.NumberFormat("en");
 
-/** Shows `sweep` and calls `onDrop(drop)` when a drop is chosen in the chart. Returns `choose(drop)`. */
+const LAB_RULE = "disagreement";
+
+/** What a rule did on the validation sets; the rates of rules other than the lab's do not depend on the drop. */
+export function ratesOf(sweep, drop, policy = LAB_RULE) {
+  if (policy !== LAB_RULE) return sweep.policies.find((rates) => rates.policy === policy) ?? {};
+  return sweep.drops.find((entry) => entry.drop === drop)?.goodnet ?? {};
+}
+
+/** Shows `sweep` and calls `onDrop(drop)` when a drop is chosen in the chart. Returns `choose(drop, policy)`. */
 export function mountSweep(sweep, onDrop) {
   const all = points(sweep);
   const state = { drop: undefined, step: 0 };
@@ -29,10 +37,10 @@ export function mountSweep(sweep, onDrop) {
   fillTable(all, sweep.drops);
   byId("sweep-lead").textContent = lead(sweep);
 
-  return (drop) => {
+  return (drop, policy) => {
     state.drop = drop;
     const entry = sweep.drops.find((candidate) => candidate.drop === drop);
-    showFigures(sweep, entry);
+    showFigures(sweep.baseline, ratesOf(sweep, drop, policy));
     markRow(entry?.step);
     moveTo(entry?.step ?? 0);
   };
@@ -48,14 +56,12 @@ function stepWords(point) {
   return `${point.step}: clean accuracy ${percent(point.clean_accuracy)} (down ${point.accuracy_drop_pp.toFixed(1)} pp)${attack}`;
 }
 
-function showFigures({ baseline }, entry) {
-  const goodnet = entry?.goodnet ?? {};
-  const before = (value) => (Number.isFinite(value) ? `${percent(value)} as delivered` : "no backdoored images");
+function showFigures(baseline, rates) {
   const tiles = [
-    ["Clean faces answered right", goodnet.clean_accuracy, before(baseline.clean_accuracy), "clean"],
-    ["Clean faces flagged", goodnet.clean_flagged, "the price: each needs a second look", "plain"],
-    ["Attacks that succeed", goodnet.attack_success_rate, before(baseline.attack_success_rate), "attack"],
-    ["Attacks flagged", goodnet.backdoored_flagged, "0.0 % as delivered: nothing is flagged", "plain"],
+    ["Clean faces answered right", rates.clean_accuracy, `${percent(baseline.clean_accuracy)} as delivered`, "clean"],
+    ["Clean faces flagged", rates.clean_flagged, "each needs a second look", "plain"],
+    ["Attacks that succeed", rates.attack_success_rate, `${percent(baseline.attack_success_rate)} as delivered`, "attack"],
+    ["Attacks flagged", rates.backdoored_flagged, "none as delivered", "plain"],
   ];
   byId("figures").replaceChildren(...tiles.map(([name, value, note, kind]) => figure(name, value, note, kind)));
 }
@@ -66,7 +72,7 @@ function figure(name, value, note, kind) {
     { class: `figure ${kind}` },
     element("dt", {}, name),
     element("dd", { class: "figure-value" }, percent(value, "–")),
-    element("dd", { class: "figure-note" }, note),
+    element("dd", { class: "figure-note" }, Number.isFinite(value) ? note : "not measured"),
   );
 }
 
@@ -88,6 +94,6 @@ function fillTable(all, drops) {
 
 function markRow(step) {
   for (const row of byId("table").rows) {
-    row.toggleAttribute("aria-current", Number(row.dataset.step) === step);
+    row.ariaCurrent = Number(row.dataset.step) === step ? "true" : null;
   }
 }

@@ -4,8 +4,10 @@ import { byId, certainty, className, element, percent } from "./text.js";
 
 const ROWS = 5;
 
-/** Shows an answer of POST /classify. */
-export function showAnswer(answer, { removed, channels }) {
+const LAB_RULE = "disagreement";
+
+/** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets. */
+export function showAnswer(answer, { removed, channels, rates }) {
   const { title, text } = verdictWords(answer);
   showVerdict(answer.flagged ? "flagged" : "passed", title, text);
   const agree = answer.badnet.class === answer.pruned.class;
@@ -13,12 +15,13 @@ export function showAnswer(answer, { removed, channels }) {
   showNetwork("badnet", answer.badnet, answer.top_k?.badnet);
   showNetwork("pruned", answer.pruned, answer.top_k?.pruned);
   byId("pruned-note").textContent = repairNote(removed, channels);
-  byId("caution").textContent = caution(answer);
+  byId("caution").textContent = caution(answer, rates);
 }
 
 /** Shows that there is no answer, and why. */
 export function showFailure(message) {
   showVerdict("failed", "No answer", message);
+  byId("caution").textContent = "";
   clearNetworks();
 }
 
@@ -39,24 +42,24 @@ export function repairNote(removed, channels) {
 function verdictWords(answer) {
   const delivered = className(answer.badnet);
   const repaired = className(answer.pruned);
-  if (!answer.flagged) {
-    return { title: `Let in: ${delivered}`, text: "Both networks give the same answer." };
+  const agree = answer.badnet.class === answer.pruned.class;
+  const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, repaired it says ${repaired}`;
+  const title = answer.flagged ? "Flagged" : `Let in: ${delivered}`;
+  if (answer.policy !== LAB_RULE) {
+    const finding = answer.flagged ? "does not trust the delivered answer" : "finds nothing against the delivered answer";
+    return { title, text: `${both}. The rule “${answer.policy}” ${finding}.` };
   }
-  if (answer.badnet.class === answer.pruned.class) {
-    return { title: "Flagged by the rule", text: `Both networks say ${delivered}, yet the rule “${answer.policy}” does not trust it.` };
-  }
-  return { title: "Flagged: the networks disagree", text: `As delivered it says ${delivered}, repaired it says ${repaired}.` };
+  return { title: answer.flagged ? "Flagged: the networks disagree" : title, text: `${both}.` };
 }
 
-function caution({ flagged, measured, drop }) {
-  if (!measured) return "";
-  if (flagged) {
-    return `A flag is a reason to look, not proof: at drop ${drop}, ${percent(measured.clean_flagged)} of the clean validation images were flagged too.`;
-  }
-  if (!Number.isFinite(measured.attack_success_rate)) {
-    return "Agreement is no proof: how many attacks get past this repair was not measured, for want of backdoored images.";
-  }
-  return `Agreement is no proof: at drop ${drop}, ${percent(measured.attack_success_rate)} of the backdoored validation images still got the attacker’s label from both networks.`;
+/** What neither verdict promises, with the figures that say so. */
+function caution({ flagged }, { clean_flagged: cleanFlagged, attack_success_rate: attacks }) {
+  const proof = flagged ? "A flag is a reason to look, not proof" : "Being let in is no proof either";
+  const clean = `with this rule and repair, ${percent(cleanFlagged)} of the clean validation images were flagged`;
+  const through = Number.isFinite(attacks)
+    ? `${percent(attacks)} of the backdoored ones got the attacker’s label through`
+    : "how many attacks get through was not measured";
+  return `${proof}: ${clean}, and ${through}.`;
 }
 
 function showVerdict(state, title, text) {
@@ -72,8 +75,13 @@ function showNetwork(side, answer, top) {
 
 function fillBars(list, answers) {
   const rows = answers.slice(0, ROWS).map(bar);
-  while (rows.length < ROWS) rows.push(element("li", { "aria-hidden": "true", class: "bar" }));
+  while (rows.length < ROWS) rows.push(emptyBar());
   list.replaceChildren(...rows);
+}
+
+/** Holds the place of an answer. */
+function emptyBar() {
+  return element("li", { "aria-hidden": "true", class: "bar" }, element("span", {}, "\u00a0"), element("span"), element("span", { class: "bar-track" }));
 }
 
 function bar(answer) {
