@@ -2,11 +2,13 @@
 //
 //   node run.mjs http://127.0.0.1:8080/ [SCREENSHOT-FOLDER]
 //
-// Needs Debian's chromium (CHROMIUM names another). Exits other than 0 with a line where something is wrong.
+// GOODNET_KEY is the service's key where it asks for one. Needs Debian's chromium (CHROMIUM names another). Exits other
+// than 0 where something is wrong.
 import { chromium } from "playwright-core";
 import assert from "node:assert/strict";
 
 const [base, folder] = process.argv.slice(2);
+const key = process.env.GOODNET_KEY;
 const views = [
   ["desktop-light", { width: 1280, height: 900 }, "light"],
   ["desktop-dark", { width: 1280, height: 900 }, "dark"],
@@ -14,57 +16,128 @@ const views = [
   ["phone-dark", { width: 390, height: 844 }, "dark"],
 ];
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
-});
-const info = await (await fetch(new URL("info", base))).json();
-let checks = 0;
-for (const [name, viewport, colorScheme] of views) {
-  const page = await (await browser.newContext({ viewport, colorScheme })).newPage();
+/** Runs `act` and gives the answer of the request to /classify that it leads to, once the page shows it. */
+async function answerTo(page, act) {
+  const answered = page.waitForResponse((response) => response.url().includes("/classify"));
+  await act();
+  const response = await answered;
+  await page.waitForSelector("#answer:not([aria-busy])");
+  return { status: response.status(), body: await response.json() };
+}
+
+/** What a person reads has to be what the service answered. */
+async function readsAs(page, answer, where) {
+  const state = answer.flagged ? "flagged" : "passed";
+  assert.equal(await page.getAttribute("#verdict", "data-state"), state, where);
+  const title = await page.textContent("#verdict-title");
+  const name = answer.badnet.label ?? `class ${answer.badnet.class}`;
+  assert.equal(title, answer.flagged ? "Flagged: the networks disagree" : `Let in: ${name}`, where);
+  const caution = await page.textContent("#caution");
+  assert.ok(caution.includes(`${(100 * answer.measured.clean_flagged).toFixed(1)} % of the clean`), `${where}: ${caution}`);
+  assert.equal(await page.textContent("#badnet-answer"), name, where);
+}
+
+/** Tops of everything that an answer could push around. */
+function layout(page) {
+  return page.$$eval("section, .networks, .caution, .curl, figure", (nodes) => nodes.map((node) => node.offsetTop));
+}
+
+async function samplesAreAnswered(page, samples, name) {
+  const buttons = await page.$$(".sample");
+  assert.equal(buttons.length, samples.length, `${name}: one button a sample`);
+  const before = await layout(page);
+  for (const [index, sample] of samples.entries()) {
+    const { body } = await answerTo(page, async () => {
+      await buttons[index].focus();
+      await page.keyboard.press("Enter");
+    });
+    assert.equal(body.badnet.class, sample.badnet, `${name}: the answer is the one that the bundle tells`);
+    await readsAs(page, body, `${name}: sample ${index}`);
+    assert.deepEqual(await layout(page), before, `${name}: nothing moves when sample ${index} is answered`);
+  }
+}
+
+/** Drops a file as a person does, with the mouse events' data. */
+async function drop(page, bytes) {
+  const data = await page.evaluateHandle((numbers) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(numbers)], "face.png", { type: "image/png" }));
+    return transfer;
+  }, [...bytes]);
+  await page.dispatchEvent("#drop-zone", "drop", { dataTransfer: data });
+}
+
+async function filesAreAnswered(page, sample, name) {
+  const bytes = Buffer.from(await (await fetchFromService(sample.url)).arrayBuffer());
+  const dropped = await answerTo(page, () => drop(page, bytes));
+  assert.equal(dropped.status, 200, `${name}: a dropped file is answered`);
+  await readsAs(page, dropped.body, `${name}: dropped file`);
+  const text = { name: "text.png", mimeType: "image/png", buffer: Buffer.from("no face") };
+  const refused = await answerTo(page, () => page.setInputFiles("input[type=file]", text));
+  assert.ok(refused.status >= 400, `${name}: a text is no image`);
+  assert.equal(await page.textContent("#verdict-text"), refused.body.detail, `${name}: the problem is told`);
+}
+
+async function dropsAreAnswered(page, name) {
+  await answerTo(page, () => page.click(".sample >> nth=-1"));
+  for (const choice of await page.$$("input[name=drop]:enabled")) {
+    const value = Number(await choice.getAttribute("value"));
+    if (await choice.isChecked()) continue;
+    const { body } = await answerTo(page, () => choice.check({ force: true }));
+    assert.equal(body.drop, value, name);
+    await readsAs(page, body, `${name}: drop ${value}`);
+    assert.equal(await page.textContent(".marker.chosen text"), `${value} pp`, `${name}: the chart marks the drop`);
+  }
+}
+
+/** Collects errors of the console and requests to anybody else. A refusal is told in the console too: not an error here. */
+function watch(page) {
   const wrong = [];
-  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) wrong.push(message.text());
+  });
   page.on("pageerror", (error) => wrong.push(error.message));
   page.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
     if (protocol.startsWith("http") && origin !== new URL(base).origin) wrong.push(`request to ${origin}`);
   });
-  await page.goto(base);
-  await page.waitForSelector(".sample");
-  const buttons = await page.$$(".sample");
-  assert.equal(buttons.length, info.samples.length, "one button a sample");
-  for (const [index, sample] of info.samples.entries()) {
-    const answered = page.waitForResponse((response) => response.url().includes("/classify"));
-    await buttons[index].click();
-    const answer = await (await answered).json();
-    const flagged = answer.flagged ? "flagged" : "passed";
-    await page.waitForSelector(`[data-state=${flagged}]`);
-    const verdict = await page.textContent("#answer");
-    assert.match(verdict, answer.flagged ? /Flagged/ : /Let in/, `${name}: sample ${index}`);
-    assert.equal(answer.badnet.class, sample.badnet, "the answer is the one that the bundle tells");
-    checks += 1;
-  }
-  const first = await (await fetch(new URL(info.samples[0].url, base))).arrayBuffer();
-  const dropped = page.waitForResponse((response) => response.url().includes("/classify"));
-  await page.setInputFiles("input[type=file]", { name: "face.png", mimeType: "image/png", buffer: Buffer.from(first) });
-  assert.equal((await dropped).status(), 200, `${name}: a dropped file is answered`);
-  const refused = page.waitForResponse((response) => response.url().includes("/classify"));
-  await page.setInputFiles("input[type=file]", { name: "text.png", mimeType: "image/png", buffer: Buffer.from("no face") });
-  assert.ok((await refused).status() >= 400);
-  await page.waitForSelector("[data-state=failed], .problem:not([hidden])");
-  wrong.splice(0, wrong.length, ...wrong.filter((text) => !/status of 4\d\d/.test(text)));
-  await buttons.at(-1).click();
-  const drops = await page.$$("input[name=drop]:not([disabled])");
-  for (const drop of drops) {
-    await drop.check({ force: true });
-    checks += 1;
-  }
-  await page.waitForTimeout(300);
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
-  assert.deepEqual(wrong, [], `${name}: nothing is wrong in the console`);
+  return wrong;
 }
-await browser.close();
-console.log(`browser: ${checks} checks passed on ${views.length} views`);
+
+async function open(page) {
+  await page.goto(base);
+  if (key) {
+    await page.fill("#key", key);
+    await page.press("#key", "Enter");
+  }
+  await page.waitForSelector(".sample");
+}
+
+async function fetchFromService(path) {
+  return fetch(new URL(path, base), { headers: key ? { authorization: `Bearer ${key}` } : {} });
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+try {
+  const { samples } = await (await fetchFromService("info")).json();
+  assert.ok(samples.length > 0, "the bundle has samples");
+  for (const [name, viewport, colorScheme] of views) {
+    const page = await (await browser.newContext({ viewport, colorScheme })).newPage();
+    const wrong = watch(page);
+    await open(page);
+    await samplesAreAnswered(page, samples, name);
+    await filesAreAnswered(page, samples[0], name);
+    await dropsAreAnswered(page, name);
+    if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
+    assert.deepEqual(wrong, [], `${name}: nothing is wrong in the console`);
+    console.log(`page: ${name} passed`);
+  }
+} finally {
+  await browser.close();
+}

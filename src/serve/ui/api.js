@@ -15,6 +15,11 @@ export function useKey(value) {
   key = value;
 }
 
+/** Is a key sent? */
+export function hasKey() {
+  return key !== "";
+}
+
 /** Absolute address of an endpoint. */
 export function address(path) {
   return new URL(path, document.baseURI);

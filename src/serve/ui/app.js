@@ -1,6 +1,6 @@
 // The page: an image and a drop go in, an answer comes out.
 
-import { Problem, address, classify, classifyPath, getBlob, getJson, useKey } from "./api.js";
+import { Problem, address, classify, classifyPath, getBlob, getJson, hasKey, useKey } from "./api.js";
 import { mountSweep, ratesOf } from "./sweep.js";
 import { byId, element, className } from "./text.js";
 import { clearNetworks, repairNote, showAnswer, showFailure } from "./verdict.js";
@@ -151,8 +151,9 @@ function report(error) {
 
 function showCurl() {
   const target = address(classifyPath({ drop: state.drop, policy: byId("policy-field").hidden ? undefined : state.policy }));
-  const source = state.sample ? `curl -s '${address(state.sample.path)}' |\n  ` : "";
-  byId("curl").textContent = `${source}curl -F image=@${state.sample ? "-" : "face.png"} '${target}'`;
+  const curl = hasKey() ? 'curl --oauth2-bearer "$KEY"' : "curl";
+  const source = state.sample ? `${curl} -s '${address(state.sample.path)}' |\n  ` : "";
+  byId("curl").textContent = `${source}${curl} -F image=@${state.sample ? "-" : "face.png"} '${target}'`;
 }
 
 async function copyCurl() {
