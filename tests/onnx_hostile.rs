@@ -98,6 +98,11 @@ fn shapes_that_overflow_or_are_not_filled_take_no_memory() {
 }
 
 #[test]
+fn a_kernel_without_values_is_refused() {
+    assert_refused(with(&weight(&[4, 3, 0, 0], &[])), "holds nothing");
+}
+
+#[test]
 fn names_that_are_given_twice_are_refused() {
     let raw = bytes(9, &[0; 4]);
     let twice = [weight(&[1], &raw), weight(&[1], &raw)].concat();

@@ -275,6 +275,12 @@ fn read_tensor(name: &str, proto: TensorProto) -> Result<Tensor, OnnxError> {
         .iter()
         .try_fold(1usize, |product, &extent| product.checked_mul(extent))
         .ok_or_else(|| OnnxError::Broken(format!("weight {name} has shape {shape:?}")))?;
+    // An empty list is an option left out; an empty kernel is nonsense, and brings tract 0.23 down.
+    if shape.len() > 1 && count == 0 {
+        return Err(OnnxError::Broken(format!(
+            "weight {name} of shape {shape:?} holds nothing"
+        )));
+    }
     let data = read_data(proto)?;
     let found = data.len();
     if found != Some(count) {
