@@ -76,7 +76,7 @@ impl Photo {
             pose: pose(&mut draw),
             mood: mood(&mut draw),
             light: light(&mut draw),
-            shirt: draw.color([0.1; 3], [0.8; 3]),
+            shirt: draw.color([0.05; 3], [0.9; 3]),
             backdrop,
             blobs,
             noise: draw.range(0.008, 0.026),
@@ -125,8 +125,7 @@ impl Pose {
 }
 
 fn backdrop(draw: &mut Draw) -> [Rgb; 2] {
-    let grey = draw.range(0.25, 0.85);
-    let top = mix([grey; 3], draw.color([0.15; 3], [0.95; 3]), 0.5);
+    let top = draw.color([0.15; 3], [0.95; 3]);
     [top, scale(top, draw.range(0.5, 1.0))]
 }
 
