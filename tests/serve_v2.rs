@@ -7,6 +7,9 @@ mod service;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use service::{App, CLASSES, SIDE, spawn_app};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 const PLANE: usize = (SIDE * SIDE) as usize;
 
@@ -210,4 +213,128 @@ fn the_tellers_tell() {
     assert_eq!(get("/v2/models/badnet/ready")["ready"], true);
     assert_eq!(app.get("/v2/models/badnet/versions/2").status(), 404);
     assert_eq!(app.get("/v2/models/nobody/ready").status(), 404);
+}
+
+/// Status and answer to `header` followed by `raw`, with the header's length written as `length`.
+fn infer_binary(app: &App, header: &Value, raw: &[u8], length: &str) -> (u16, Value) {
+    let mut body = header.to_string().into_bytes();
+    body.extend(raw);
+    let response = Client::new()
+        .post(app.at("/v2/models/badnet/infer"))
+        .header("Inference-Header-Content-Length", length)
+        .body(body)
+        .send()
+        .unwrap();
+    (response.status().as_u16(), response.json().unwrap())
+}
+
+#[test]
+fn declared_lengths_must_be_those_of_the_body() {
+    let app = spawn_app(|_| {});
+    let raw: Vec<u8> = red_and_blue()
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let declared = |size: i64| {
+        json!({ "inputs": [{ "name": "input", "shape": shape(), "datatype": "FP32",
+                             "parameters": { "binary_data_size": size } }] })
+    };
+    let right = declared(raw.len() as i64);
+    let in_json = json!({ "inputs": [input(&json!(red_and_blue()))] });
+    let length = |header: &Value| header.to_string().len().to_string();
+    assert_eq!(infer_binary(&app, &right, &raw, &length(&right)).0, 200);
+    let table = [
+        ("fewer declared", &declared(4), raw.as_slice(), None),
+        ("more declared", &declared(i64::MAX), raw.as_slice(), None),
+        ("negative", &declared(-4), raw.as_slice(), None),
+        ("fewer sent", &right, &raw[4..], None),
+        ("bytes beside JSON data", &in_json, b"abcd".as_slice(), None),
+        ("a header beyond the body", &right, &raw, Some("100000000")),
+        ("no header", &right, &raw, Some("0")),
+        ("a negative header", &right, &raw, Some("-1")),
+        ("not a number", &right, &raw, Some("1e2")),
+    ];
+    for (reason, header, raw, written) in table {
+        let written = written.map_or_else(|| length(header), str::to_owned);
+        let (status, answer) = infer_binary(&app, header, raw, &written);
+        assert_eq!(status, 400, "{reason}: {answer}");
+        assert!(answer["error"].is_string(), "{reason}");
+    }
+    let signed = format!("+{}", length(&right));
+    assert_eq!(infer_binary(&app, &right, &raw, &signed).0, 400);
+}
+
+#[test]
+fn parameters_of_another_type_are_refused() {
+    let app = spawn_app(|_| {});
+    let good = input(&json!(red_and_blue()));
+    let wanted = |binary: Value| json!({ "inputs": [good], "outputs": [{ "name": "probabilities", "parameters": { "binary_data": binary } }] });
+    assert_eq!(infer(&app, "badnet", &wanted(json!(false))).0, 200);
+    assert_eq!(infer(&app, "badnet", &wanted(json!("yes"))).0, 400);
+    let body = json!({ "inputs": [good], "parameters": { "binary_data_output": 1 } });
+    assert_eq!(infer(&app, "badnet", &body).0, 400);
+    let body = json!({ "inputs": [good], "parameters": { "unknown": [1] } });
+    assert_eq!(infer(&app, "badnet", &body).0, 200);
+}
+
+#[test]
+fn an_error_quotes_no_more_than_a_line_of_the_client() {
+    let app = spawn_app(|_| {});
+    let mut named = input(&json!(red_and_blue()));
+    named["name"] = json!("é".repeat(1_000_000));
+    let (status, answer) = infer(&app, "badnet", &json!({ "inputs": [named] }));
+    assert_eq!(status, 400);
+    assert!(answer["error"].as_str().unwrap().len() < 1000);
+}
+
+#[test]
+fn a_name_that_is_not_text_has_an_error_string_too() {
+    let app = spawn_app(|_| {});
+    for path in [
+        "/v2/models/%ff",
+        "/v2/models/%ff/versions/1/ready",
+        "/samples/%ff",
+    ] {
+        let response = app.get(path);
+        assert_eq!(response.status(), 404, "{path}");
+        let answer: Value = response.json().unwrap();
+        assert!(answer["error"].is_string(), "{path}");
+    }
+    assert_eq!(infer(&app, "%ff", &json!({})).0, 404);
+}
+
+#[test]
+fn a_compressed_body_is_refused_and_a_slow_one_given_up() {
+    let app = spawn_app(|config| config.timeouts.body = Duration::from_millis(100));
+    let response = Client::new()
+        .post(app.at("/v2/models/badnet/infer"))
+        .header("content-encoding", "gzip")
+        .body("{}")
+        .send()
+        .unwrap();
+    assert_eq!(response.status(), 415);
+    let mut stream = TcpStream::connect(app.address).unwrap();
+    let head = "POST /v2/models/badnet/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 408");
+}
+
+#[test]
+fn every_image_of_a_batch_takes_a_place_in_the_queue() {
+    let app = spawn_app(|config| {
+        config.inference.pool.workers = 1;
+        config.inference.pool.queue = 0;
+    });
+    let (status, answer) = infer(
+        &app,
+        "badnet",
+        &json!({ "inputs": [input(&json!(red_and_blue()))] }),
+    );
+    assert_eq!(status, 413, "{answer}");
+    assert_eq!(answer["code"], "too_many_images");
+    let mut one = input(&json!(red_and_blue()[..3 * PLANE]));
+    one["shape"] = json!([1, 3, SIDE, SIDE]);
+    assert_eq!(infer(&app, "badnet", &json!({ "inputs": [one] })).0, 200);
 }

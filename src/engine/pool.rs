@@ -108,9 +108,18 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Full`] if they are not free, [`PoolError::TooMany`] if they never will be.
     pub fn admit(&self, images: usize) -> Result<Admission, PoolError> {
-        if images > self.capacity {
+        self.admit_beside(0, images)
+    }
+
+    /// Takes `images` places beside the `held` ones that the caller has, all or none, without waiting.
+    ///
+    /// # Errors
+    /// As [`Pool::admit`], for all of the caller's places together.
+    pub fn admit_beside(&self, held: usize, images: usize) -> Result<Admission, PoolError> {
+        let wanted = held.saturating_add(images);
+        if wanted > self.capacity {
             return Err(PoolError::TooMany {
-                found: images,
+                found: wanted,
                 capacity: self.capacity,
             });
         }

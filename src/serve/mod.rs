@@ -22,6 +22,7 @@ pub mod metrics;
 mod negotiate;
 mod observe;
 pub mod openapi;
+mod path;
 mod payload;
 pub mod policy;
 pub mod problem;

@@ -67,6 +67,16 @@ pub(super) async fn many(state: &AppState, request: Request) -> Result<Vec<Part>
     Ok(parts)
 }
 
+/// Reads the body of a request that carries tensors, whatever its content type.
+///
+/// # Errors
+/// 400, 408, 413 or 415, see [`Code`].
+pub(super) async fn tensors(state: &AppState, request: Request) -> Result<Bytes, Problem> {
+    refuse_encoding(request.headers())?;
+    let limit = state.config().limits.batch_body;
+    in_time(state.config().timeouts.body, whole(request, limit)).await
+}
+
 fn no_image() -> Problem {
     Problem::new(
         Code::MalformedBody,
@@ -141,7 +151,7 @@ fn too_long(limit: usize) -> Problem {
 ///
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::MalformedBody`].
-pub(super) async fn whole(request: Request, limit: usize) -> Result<Bytes, Problem> {
+async fn whole(request: Request, limit: usize) -> Result<Bytes, Problem> {
     refuse_announced(request.headers(), limit)?;
     let body = Limited::new(request.into_body(), limit);
     match body.collect().await {

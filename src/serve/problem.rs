@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 /// Content type of a problem document.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Longest detail, in bytes: it may quote the client, whose text can be as long as its body.
+const MAX_DETAIL_LEN: usize = 512;
+
 /// What went wrong; the names are part of the interface and never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -134,12 +137,17 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with `detail` for the client.
+    /// A problem with `detail` for the client, cut to [`MAX_DETAIL_LEN`].
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let mut detail = detail.into();
+        if detail.len() > MAX_DETAIL_LEN {
+            detail.truncate(detail.floor_char_boundary(MAX_DETAIL_LEN));
+            detail.push('…');
+        }
         Self {
             code,
-            detail: detail.into(),
+            detail,
             internal: None,
         }
     }

@@ -1,10 +1,11 @@
 //! `GET /samples/{file}`: the images that the bundle stores to be tried.
 
 use super::dto::ImageBytes;
+use super::path::Path;
 use super::problem::{Code, Problem};
 use super::responses::{QueryProblems, ServiceProblems};
 use super::state::AppState;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 

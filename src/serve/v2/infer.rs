@@ -2,13 +2,20 @@
 
 use super::check_version;
 use super::model::Served2;
-use super::wire::{parse, respond};
+use super::wire::{HEADER_LENGTH, InferRequest, parse, respond};
+use crate::engine::{GoodNet, PoolError};
+use crate::serve::answer::Timings;
+use crate::serve::observe::Observed;
+use crate::serve::path::Path;
 use crate::serve::payload;
 use crate::serve::problem::Problem;
 use crate::serve::responses::{ImageProblems, QueryProblems, ServiceProblems};
+use crate::serve::served::Served;
 use crate::serve::state::AppState;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::response::Response;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Infer
 ///
@@ -20,19 +27,41 @@ pub(super) async fn infer(
     State(state): State<AppState>,
     Path(name): Path<String>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<(Extension<Observed>, Response), Problem> {
     let served = state.served()?;
     let model = Served2::find(&served, &name)?;
-    let headers = request.headers().clone();
-    let limits = state.config().limits;
-    let body = payload::whole(request, limits.batch_body).await?;
-    let input = &served.manifest().input;
-    let request = parse(&headers, &body, model, input, limits.batch_images)?;
-    let admission = served.pool.admit(request.images.rows())?;
-    let images = request.images;
-    let answers = admission
-        .run(move |networks, _waited| networks.run(images.view()))
-        .await?
+    let length = request.headers().get(HEADER_LENGTH).cloned();
+    let body = payload::tensors(&state, request).await?;
+    let max_images = state.config().limits.batch_images;
+    let shared = Arc::clone(&served);
+    let job = move |networks: &mut GoodNet, queue| {
+        let started = Instant::now();
+        let input = &shared.manifest().input;
+        let request = parse(length.as_ref(), &body, model, input, max_images)?;
+        drop(body);
+        answer(&shared, networks, model, request, (queue, started))
+    };
+    // Reading the body takes as long as its client likes: it holds a place, too.
+    let outcome = served.pool.admit(1)?.run(job).await;
+    if matches!(outcome, Err(PoolError::Panicked)) {
+        state.metrics().count_panic();
+    }
+    outcome?
+}
+
+/// Answers `request` on an inference thread, which holds one place; the other images take theirs here.
+fn answer(
+    served: &Served,
+    networks: &mut GoodNet,
+    model: Served2,
+    request: InferRequest,
+    (queue, started): (Duration, Instant),
+) -> Result<(Extension<Observed>, Response), Problem> {
+    let rows = request.images.rows();
+    let _places = served.pool.admit_beside(1, rows - 1)?;
+    let decode = started.elapsed();
+    let answers = networks
+        .run(request.images.view())
         .map_err(Problem::internal)?;
     let classes = served.manifest().classes;
     let outputs = request
@@ -40,7 +69,13 @@ pub(super) async fn infer(
         .iter()
         .map(|wanted| (model.output(wanted.name, &answers, classes), wanted.binary))
         .collect();
-    Ok(respond(&model.name(&served), request.id, outputs))
+    let response = respond(&model.name(served), request.id, outputs);
+    let timings = Timings {
+        queue,
+        decode,
+        inference: started.elapsed() - decode,
+    };
+    Ok((Extension(Observed::many(timings, rows)), response))
 }
 
 /// Infer with a version of a model
@@ -52,7 +87,7 @@ pub(super) async fn infer_version(
     state: State<AppState>,
     Path((name, version)): Path<(String, String)>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<(Extension<Observed>, Response), Problem> {
     check_version(&version)?;
     infer(state, Path(name), request).await
 }

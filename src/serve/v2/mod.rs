@@ -3,18 +3,20 @@
 //! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (B, every B' and
 //! the verdicts), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
 //!
-//! In reading order: `model` (which models there are), `wire` (requests and responses as bytes), `infer` (the work), and
-//! here the routes that only tell.
+//! In reading order: `model` (which models there are), `values` and `wire` (requests and responses as bytes), `infer` (the
+//! work), and here the routes that only tell.
 
 mod infer;
 mod model;
+mod values;
 mod wire;
 
 use super::health::check_ready;
+use super::path::Path;
 use super::problem::{Code, Problem};
 use super::state::AppState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use model::Served2;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;

@@ -2,13 +2,14 @@
 
 use super::VERSION;
 use super::model::{INPUT, Output, Served2, Values};
+use super::values::Numbers;
 use crate::input::InputSpec;
 use crate::serve::problem::{Code, Problem};
 use crate::tensor::Tensor;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 /// Length of the JSON in front of the raw values.
 pub(super) const HEADER_LENGTH: HeaderName =
@@ -34,8 +35,12 @@ struct Body {
     id: Option<String>,
     inputs: Vec<InputBody>,
     outputs: Option<Vec<OutputBody>>,
-    #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Option<RequestParameters>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RequestParameters {
+    binary_data_output: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,37 +48,44 @@ struct InputBody {
     name: String,
     shape: Vec<i64>,
     datatype: String,
-    #[serde(default)]
-    parameters: Map<String, Value>,
-    data: Option<Value>,
+    parameters: Option<InputParameters>,
+    data: Option<Numbers>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputParameters {
+    binary_data_size: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct OutputBody {
     name: String,
-    #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Option<OutputParameters>,
 }
 
-/// Parses a request for `model`; `max_images` bounds the batch.
+#[derive(Debug, Deserialize)]
+struct OutputParameters {
+    binary_data: Option<bool>,
+}
+
+/// Parses a request for `model`; `length` is its [`HEADER_LENGTH`], `max_images` bounds the batch.
 pub(super) fn parse(
-    headers: &HeaderMap,
+    length: Option<&HeaderValue>,
     body: &[u8],
     model: Served2,
     spec: &InputSpec,
     max_images: usize,
 ) -> Result<InferRequest, Problem> {
-    let (text, raw) = split(headers, body)?;
+    let (text, raw) = split(length, body)?;
     let body: Body = serde_json::from_slice(text)
         .map_err(|error| malformed(format!("expected an inference request, found {error}")))?;
-    let [input] = body.inputs.as_slice() else {
-        return Err(malformed(format!(
-            "expected one input, found {}",
-            body.inputs.len()
-        )));
-    };
+    let [input] = <[InputBody; 1]>::try_from(body.inputs)
+        .map_err(|inputs| malformed(format!("expected one input, found {}", inputs.len())))?;
     let images = read_input(input, raw, spec, max_images)?;
-    let by_default = flag(&body.parameters, "binary_data_output");
+    let by_default = body
+        .parameters
+        .and_then(|parameters| parameters.binary_data_output)
+        .unwrap_or(false);
     Ok(InferRequest {
         id: body.id,
         images,
@@ -82,13 +94,18 @@ pub(super) fn parse(
 }
 
 /// The JSON, and the raw values after it.
-fn split<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Problem> {
-    let Some(length) = headers.get(HEADER_LENGTH) else {
+fn split<'a>(
+    length: Option<&HeaderValue>,
+    body: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8]), Problem> {
+    let Some(length) = length else {
         return Ok((body, &[]));
     };
     let length = length
         .to_str()
         .ok()
+        // `parse` takes a sign too, which a length has not.
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse::<usize>().ok());
     length
         .and_then(|length| body.split_at_checked(length))
@@ -101,7 +118,7 @@ fn split<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8])
 }
 
 fn read_input(
-    input: &InputBody,
+    input: InputBody,
     raw: &[u8],
     spec: &InputSpec,
     max_images: usize,
@@ -139,9 +156,12 @@ fn read_input(
         )));
     };
     let count = shape.iter().product();
-    let values = match (input.parameters.get("binary_data_size"), &input.data) {
+    let size = input
+        .parameters
+        .and_then(|parameters| parameters.binary_data_size);
+    let values = match (size, input.data) {
         (Some(size), None) => raw_values(size, raw, count)?,
-        (None, Some(data)) => json_values(data, count)?,
+        (None, Some(Numbers(values))) => json_values(values, raw, count)?,
         _ => {
             return Err(malformed(
                 "expected either data or binary_data_size".to_owned(),
@@ -154,14 +174,13 @@ fn read_input(
     Ok(Tensor::new(shape, values))
 }
 
-fn raw_values(size: &Value, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
-    let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
+fn raw_values(size: u64, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
     let (values, rest) = raw.as_chunks::<4>();
-    if size != Some(raw.len()) || !rest.is_empty() || values.len() != count {
+    if size != raw.len() as u64 || !rest.is_empty() || values.len() != count {
         return Err(malformed(format!(
             "expected {} bytes of values, found {} declared and {} sent",
             count * 4,
-            size.map_or_else(|| "none".to_owned(), |size| size.to_string()),
+            size,
             raw.len()
         )));
     }
@@ -171,24 +190,16 @@ fn raw_values(size: &Value, raw: &[u8], count: usize) -> Result<Vec<f32>, Proble
         .collect())
 }
 
-/// Numbers in lists, flat or nested: the parser bounds the nesting, the body's length the count.
-fn json_values(data: &Value, count: usize) -> Result<Vec<f32>, Problem> {
-    let mut values = Vec::with_capacity(count);
-    if collect(data, count, &mut values) && values.len() == count {
+/// Raw values beside them belong to nothing, so there must be none.
+fn json_values(values: Vec<f32>, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
+    if values.len() == count && raw.is_empty() {
         return Ok(values);
     }
-    Err(malformed(format!("expected {count} numbers as data")))
-}
-
-fn collect(data: &Value, count: usize, values: &mut Vec<f32>) -> bool {
-    match data {
-        Value::Array(items) => items.iter().all(|item| collect(item, count, values)),
-        Value::Number(number) if values.len() < count => {
-            values.push(number.as_f64().unwrap_or(f64::NAN) as f32);
-            true
-        }
-        _ => false,
-    }
+    Err(malformed(format!(
+        "expected {count} numbers as data and no bytes after the JSON, found {} and {} bytes",
+        values.len(),
+        raw.len()
+    )))
 }
 
 fn wanted(
@@ -215,20 +226,12 @@ fn wanted(
                 output.name
             )));
         };
-        let binary = match output.parameters.get("binary_data") {
-            Some(_) => flag(&output.parameters, "binary_data"),
-            None => by_default,
-        };
+        let parameters = output.parameters.as_ref();
+        let binary = parameters.and_then(|parameters| parameters.binary_data);
+        let binary = binary.unwrap_or(by_default);
         wanted.push(Wanted { name, binary });
     }
     Ok(wanted)
-}
-
-fn flag(parameters: &Map<String, Value>, name: &str) -> bool {
-    parameters
-        .get(name)
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
 }
 
 fn malformed(detail: String) -> Problem {
