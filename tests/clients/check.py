@@ -9,6 +9,7 @@ import numpy as np
 import tritonclient.http as triton
 from open_inference.openapi.client import OpenInferenceClient
 from open_inference.openapi.types import InferenceRequest
+from PIL import Image
 
 address, bundle = sys.argv[1], pathlib.Path(sys.argv[2])
 manifest = json.loads((bundle / "manifest.json").read_text())
@@ -75,10 +76,28 @@ check("the id comes back", answer.id == "seven")
 scores = np.asarray(getattr(answer.outputs[0].data, "__root__", answer.outputs[0].data)).reshape(len(images), classes)
 check("open inference: the same classes", np.array_equal(scores.argmax(1), badnet))
 
+
+
+def tensor_of(file):
+    """The input's values as the bundle's rule makes them from a picture of the network's size."""
+    picture = Image.open(file).convert("L" if spec["channels"] == 1 else "RGB")
+    pixels = np.asarray(picture, np.float32).reshape(spec["height"], spec["width"], spec["channels"])
+    if spec["color"] == "bgr":
+        pixels = pixels[:, :, ::-1]
+    scale, mean, std = (np.asarray(spec[name], np.float32) for name in ("scale", "mean", "std"))
+    values = ((pixels * scale - mean) / std)[np.newaxis]
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2) if spec["layout"] == "nchw" else values)
+
+
 for sample in manifest["samples"]:
     body = (bundle / sample["file"]).read_bytes()
     request = urllib.request.Request(f"http://{address}/classify", data=body, headers={"content-type": "image/png"})
     answer = json.load(urllib.request.urlopen(request))
     found = [verdict["class"] for verdict in answer["verdicts"]]
     check(f"{sample['file']}: the bundle's verdicts", found == sample["verdicts"])
+    values = tensor_of(bundle / sample["file"])
+    tensor = triton.InferInput("input", values.shape, "FP32")
+    tensor.set_data_from_numpy(values)
+    verdicts = client.infer("goodnet", [tensor]).as_numpy("verdict")[0].tolist()
+    check(f"{sample['file']}: the verdicts of /classify", verdicts == found)
 print(f"clients: {checks} checks passed")
