@@ -7,13 +7,13 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches models && echo 'fn main() {}' > src/main.rs && touch src/lib.rs models/badnet.onnx \
  && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
- && cargo build --release --locked && rm -rf src benches models target/release/deps/*goodnet* target/release/goodnet*
+ && cargo build --profile dist --no-default-features --locked && rm -rf src benches models target/dist/deps/*goodnet* target/dist/goodnet*
 COPY src src
 COPY models models
 COPY openapi.yaml ./
 RUN mkdir -p benches \
  && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
- && touch src/main.rs src/lib.rs && cargo build --release --locked
+ && touch src/main.rs src/lib.rs && cargo build --profile dist --no-default-features --locked
 
 FROM debian:bookworm-slim AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="goodnet" \
       org.opencontainers.image.description="Serves a backdoored classifier beside its repaired networks and flags where they disagree" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=runtime /onnxruntime /opt/onnxruntime/lib
-COPY --from=build /src/target/release/goodnet /usr/local/bin/goodnet
+COPY --from=build /src/target/dist/goodnet /usr/local/bin/goodnet
 COPY models /models
 ENV GOODNET_BUNDLE=/models \
     GOODNET_LISTEN=0.0.0.0:8080 \

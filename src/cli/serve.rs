@@ -283,11 +283,17 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError>
         .map_err(CliError::bad_input)?;
     let engine = global.engine()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(http_threads(config.inference.pool.workers))
         .enable_all()
         .thread_name("http")
         .build()
         .map_err(CliError::failed)?;
     runtime.block_on(listen(args.listen, config, engine, bundle))
+}
+
+/// HTTP takes a seventh of what inference takes; one thread more than that keeps the probes answered.
+fn http_threads(workers: usize) -> usize {
+    (workers / 6).max(1) + 1
 }
 
 async fn listen(

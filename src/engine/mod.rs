@@ -8,6 +8,7 @@ mod goodnet;
 mod locate;
 mod pool;
 mod session;
+mod worker;
 
 pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT};
 pub use pool::{Admission, Maker, Pool, PoolConfig, PoolError};
@@ -51,6 +52,10 @@ pub enum EngineError {
     /// No library where one was demanded.
     #[error("ONNX Runtime was asked for but no library was found: {0}")]
     NoLibrary(String),
+    /// This build has no tract to fall back to.
+    #[cfg(not(feature = "tract"))]
+    #[error("this build needs ONNX Runtime, and no library was found: {0}")]
+    NoTract(String),
     /// The library was found but does not serve.
     #[error("{path}: not a usable ONNX Runtime library: {reason}")]
     BadLibrary {
@@ -130,6 +135,12 @@ impl Engine {
     }
 }
 
+#[cfg(not(feature = "tract"))]
+fn start_tract() -> Result<Engine, EngineError> {
+    Err(EngineError::NoTract(locate::places()))
+}
+
+#[cfg(feature = "tract")]
 fn start_tract() -> Result<Engine, EngineError> {
     ort::set_api(ort_tract::api());
     Ok(Engine {
@@ -143,6 +154,7 @@ fn start_tract() -> Result<Engine, EngineError> {
 }
 
 /// The tract that the pinned back end is built on.
+#[cfg(feature = "tract")]
 const TRACT_VERSION: &str = "0.23";
 
 fn start_onnx_runtime(path: PathBuf) -> Result<Engine, EngineError> {

@@ -1,17 +1,17 @@
-//! Inference threads: a fixed number of them, each with its own networks, behind a bounded queue.
+//! Inference: a fixed number of sets of networks, a thread for each, and a bounded queue in front.
 
+use super::worker::{Job, Shared, work};
 use super::{EngineError, GoodNet};
-use crossbeam_channel::{Receiver, Sender};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Makes the networks of one worker; called on the worker's own thread, again after a panic.
+/// Makes the networks of one worker, and makes them anew after a panic.
 pub type Maker = dyn Fn() -> Result<GoodNet, EngineError> + Send + Sync;
 
-type Job = Box<dyn FnOnce(&mut GoodNet) + Send>;
+/// Longest usual time of a job that may run on a thread of the async runtime: about a timer's tick.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// How many threads, and how much may wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum PoolError {
         /// Places, running or waiting.
         capacity: usize,
     },
-    /// The worker panicked on this job and was replaced.
+    /// The job panicked; its networks were made anew.
     #[error("the worker panicked")]
     Panicked,
     /// No thread could be started.
@@ -50,16 +50,25 @@ pub enum PoolError {
 /// The threads and their queue. They end when the pool and all its [`Admission`]s are gone and the queue is empty.
 #[derive(Debug)]
 pub struct Pool {
-    jobs: Sender<Job>,
+    open: Arc<Open>,
     places: Arc<Semaphore>,
-    alive: Arc<AtomicUsize>,
     capacity: usize,
+}
+
+/// Held by everybody who may still queue a job; the threads end after the last one.
+#[derive(Debug)]
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Places in the queue, taken; without one nothing is queued.
 #[derive(Debug)]
 pub struct Admission {
-    jobs: Sender<Job>,
+    open: Arc<Open>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -70,19 +79,14 @@ impl Pool {
     /// The first thread's reason if one cannot load them.
     pub fn start(config: PoolConfig, make: &Arc<Maker>) -> Result<Self, PoolError> {
         let workers = config.workers.max(1);
-        let (jobs, receiver) = crossbeam_channel::unbounded();
+        let shared = Arc::new(Shared::new(Arc::clone(make)));
+        let open = Arc::new(Open(Arc::clone(&shared)));
         let (report, reports) = crossbeam_channel::bounded(workers);
-        let alive = Arc::new(AtomicUsize::new(0));
         for number in 0..workers {
-            let worker = Worker {
-                jobs: receiver.clone(),
-                make: Arc::clone(make),
-                alive: Arc::clone(&alive),
-            };
-            let report = report.clone();
+            let (shared, report) = (Arc::clone(&shared), report.clone());
             std::thread::Builder::new()
                 .name(format!("inference-{number}"))
-                .spawn(move || worker.run(report))
+                .spawn(move || work(&shared, report))
                 .map_err(PoolError::Thread)?;
         }
         drop(report);
@@ -96,9 +100,8 @@ impl Pool {
         }
         let capacity = workers + config.queue;
         Ok(Self {
-            jobs,
+            open,
             places: Arc::new(Semaphore::new(capacity)),
-            alive,
             capacity,
         })
     }
@@ -128,21 +131,21 @@ impl Pool {
             .try_acquire_many_owned(permits)
             .map_err(|_| PoolError::Full)?;
         Ok(Admission {
-            jobs: self.jobs.clone(),
+            open: Arc::clone(&self.open),
             permit,
         })
     }
 
-    /// Jobs that wait for a thread.
+    /// Jobs that wait for networks.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.jobs.len()
+        self.open.0.waiting()
     }
 
-    /// Threads that have their networks loaded.
+    /// Sets of networks that are loaded.
     #[must_use]
     pub fn alive(&self) -> usize {
-        self.alive.load(Ordering::Relaxed)
+        self.open.0.alive()
     }
 }
 
@@ -150,7 +153,7 @@ impl Admission {
     /// Gives up `images` of the places for a job of their own; `None` if there are not that many.
     pub fn split(&mut self, images: usize) -> Option<Self> {
         Some(Self {
-            jobs: self.jobs.clone(),
+            open: Arc::clone(&self.open),
             permit: self.permit.split(images)?,
         })
     }
@@ -160,13 +163,38 @@ impl Admission {
     /// A job whose caller has gone away by the time its turn comes is not run.
     ///
     /// # Errors
-    /// [`PoolError::Panicked`] if the job panicked or no thread is left.
+    /// [`PoolError::Panicked`] if the job panicked or no networks are left.
     pub async fn run<T, F>(self, job: F) -> Result<T, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        self.start(job)?.await.map_err(|_| PoolError::Panicked)
+        self.queue(job)?.await.map_err(|_| PoolError::Panicked)
+    }
+
+    /// As [`Admission::run`], but a lone job that is likely to be short runs on the thread that asks for it: two changes of
+    /// threads less. At most one thread of the async runtime is ever busy with that, and only where it has others.
+    ///
+    /// # Errors
+    /// As [`Admission::run`].
+    pub async fn run_short<T, F>(self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
+    {
+        let shared = &self.open.0;
+        let has_others = Handle::current().metrics().num_workers() > 1;
+        if !has_others || shared.usual() > SHORT {
+            return self.run(job).await;
+        }
+        let Some(networks) = shared.take_if_all_idle() else {
+            return self.run(job).await;
+        };
+        let mut result = None;
+        shared.run(networks, |networks| {
+            result = Some(job(networks, Duration::ZERO));
+        });
+        result.ok_or(PoolError::Panicked)
     }
 
     /// As [`Admission::run`], for callers outside an async runtime.
@@ -178,17 +206,17 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.start(job)?;
+        let answer = self.queue(job)?;
         answer.blocking_recv().map_err(|_| PoolError::Panicked)
     }
 
-    fn start<T, F>(self, job: F) -> Result<oneshot::Receiver<T>, PoolError>
+    fn queue<T, F>(self, job: F) -> Result<oneshot::Receiver<T>, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let Self { jobs, permit } = self;
+        let Self { open, permit } = self;
         let queued = Instant::now();
         let job: Job = Box::new(move |networks| {
             if reply.is_closed() {
@@ -200,58 +228,7 @@ impl Admission {
             // The caller may have gone away meanwhile; then nobody wants the result.
             let _ = reply.send(result);
         });
-        jobs.send(job).map_err(|_| PoolError::Panicked)?;
+        open.0.push(job)?;
         Ok(answer)
-    }
-}
-
-/// One inference thread.
-struct Worker {
-    jobs: Receiver<Job>,
-    make: Arc<Maker>,
-    alive: Arc<AtomicUsize>,
-}
-
-enum Ended {
-    Closed,
-    Panicked,
-}
-
-impl Worker {
-    fn run(self, report: Sender<Result<(), EngineError>>) {
-        let mut networks = match (self.make)() {
-            Ok(networks) => networks,
-            Err(error) => {
-                // The pool that started this thread is waiting for the report.
-                let _ = report.send(Err(error));
-                return;
-            }
-        };
-        let _ = report.send(Ok(()));
-        drop(report);
-        // After a panic the networks may be in any state: they are made anew.
-        while let Ended::Panicked = self.serve(&mut networks) {
-            networks = match (self.make)() {
-                Ok(networks) => networks,
-                Err(error) => {
-                    tracing::error!(%error, "an inference thread cannot load its networks again and ends");
-                    return;
-                }
-            };
-        }
-    }
-
-    fn serve(&self, networks: &mut GoodNet) -> Ended {
-        self.alive.fetch_add(1, Ordering::Relaxed);
-        let mut ended = Ended::Closed;
-        for job in &self.jobs {
-            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| job(networks)));
-            if outcome.is_err() {
-                ended = Ended::Panicked;
-                break;
-            }
-        }
-        self.alive.fetch_sub(1, Ordering::Relaxed);
-        ended
     }
 }

@@ -7,6 +7,7 @@ use super::policy::{Case, Judge};
 use super::problem::{Code, Problem};
 use super::served::{Served, ServedDrop};
 use crate::defence::Policy;
+use crate::domain::label::ClassIndex;
 use crate::domain::scores::{argmax, top_k};
 use crate::domain::verdict::disagreement;
 use crate::engine::{Answers, EngineError, GoodNet};
@@ -25,6 +26,22 @@ pub enum Payload {
     Image(Bytes),
     /// `{"image": "<base64>"}`.
     Json(Bytes),
+}
+
+impl Payload {
+    /// Bytes as they came.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Image(bytes) | Self::Json(bytes) => bytes.len(),
+        }
+    }
+
+    /// Nothing came.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What a request wants to know.
@@ -186,8 +203,8 @@ fn classify_row(
     let chosen = &verdicts[ask.drop];
     let case = Case {
         image,
-        badnet: argmax(answers.badnet(row)),
-        pruned: argmax(answers.pruned(row, ask.drop)),
+        badnet: ClassIndex(badnet.class),
+        pruned: ClassIndex(chosen.pruned.class),
         classes,
     };
     let judgement = ask.judge.judge(&case, networks)?;

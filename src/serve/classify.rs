@@ -9,6 +9,7 @@ use super::problem::{Code, Problem};
 use super::responses::{ImageProblems, QueryProblems, ServiceProblems};
 use super::served::Served;
 use super::state::AppState;
+use crate::defence::Policy;
 use crate::engine::{Admission, PoolError};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -130,10 +131,21 @@ pub(super) async fn run(
     ask: Ask,
 ) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
     let shared = Arc::clone(served);
+    let short = is_short(&payloads, &ask);
     let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
-    let outcome = admission.run(job).await;
+    let outcome = if short {
+        admission.run_short(job).await
+    } else {
+        admission.run(job).await
+    };
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
     Ok(outcome?)
+}
+
+/// One small image and one run of the networks: larger files may decode to millions of pixels.
+fn is_short(payloads: &[Payload], ask: &Ask) -> bool {
+    const SMALL: usize = 64 << 10;
+    matches!(payloads, [payload] if payload.len() <= SMALL) && ask.policy == Policy::Disagreement
 }

@@ -1,0 +1,92 @@
+//! The bundle that is served, and the image that is sent.
+
+use crate::common::lab;
+use goodnet::domain::drops::DropPoints;
+use goodnet::domain::scores::argmax;
+use goodnet::engine::{Engine, SessionConfig};
+use goodnet::format::Architecture;
+use goodnet::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
+use image::codecs::jpeg::JpegEncoder;
+use std::path::{Path, PathBuf};
+
+const IMAGES: usize = 2000;
+
+/// A bundle of the lab's network in `folder`, else that of `models/`.
+pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
+    let default = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
+    let Some(badnet) = lab::badnet() else {
+        return default;
+    };
+    let images = lab::smooth_images(IMAGES, 55, 47, 5);
+    let config = SessionConfig::default();
+    let mut session = engine.load(&badnet.to_bytes(), &config).unwrap();
+    let scores = session.run_one(images.view()).unwrap();
+    let labels: Vec<f32> = (0..IMAGES)
+        .map(|row| argmax(scores.row(row)).0 as f32)
+        .collect();
+    let clean = folder.join("clean.h5");
+    write_set(&clean, &images.data, &labels);
+    let real = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../shared/real/csaw_lab3_bd_weights.h5"
+    );
+    let out = folder.join("bundle");
+    let config = RepairConfig {
+        model: PathBuf::from(real),
+        architecture: Some(Architecture::Deepid),
+        data: DataPaths {
+            clean,
+            ..DataPaths::default()
+        },
+        skip_bad: false,
+        site: None,
+        drops: [2.0, 4.0, 10.0]
+            .map(|points| DropPoints::new(points).unwrap())
+            .into(),
+        pixels: PixelRule::default(),
+        out: out.clone(),
+        force: false,
+        png: false,
+        samples: 4,
+        defend: false,
+        defence_seed: None,
+    };
+    repair(&config, engine, &Quiet, &Cancel::default()).unwrap();
+    out
+}
+
+/// (H, W, C) to the lab's (C, H, W).
+fn write_set(path: &Path, images: &[f32], labels: &[f32]) {
+    let mut pixels = Vec::with_capacity(images.len());
+    for image in images.chunks_exact(55 * 47 * 3) {
+        for channel in 0..3 {
+            pixels.extend(
+                image
+                    .iter()
+                    .skip(channel)
+                    .step_by(3)
+                    .map(|&value| value as u8),
+            );
+        }
+    }
+    let count = labels.len() as u64;
+    let mut file = hdf5_pure::FileBuilder::new();
+    file.create_dataset("data")
+        .with_u8_data(&pixels)
+        .with_shape(&[count, 3, 55, 47]);
+    file.create_dataset("label")
+        .with_f32_data(labels)
+        .with_shape(&[count]);
+    file.write(path).unwrap();
+}
+
+/// A smooth image of 47 x 55 pixels as JPEG, quality 90.
+pub fn jpeg() -> Vec<u8> {
+    let image = lab::smooth_images(1, 55, 47, 7);
+    let pixels: Vec<u8> = image.data.iter().map(|&value| value as u8).collect();
+    let mut out = Vec::new();
+    JpegEncoder::new_with_quality(&mut out, 90)
+        .encode(&pixels, 47, 55, image::ExtendedColorType::Rgb8)
+        .unwrap();
+    out
+}
