@@ -768,3 +768,33 @@ fn while_leaving_requests_are_answered_but_the_service_is_not_ready() {
     assert_eq!(app.post("/classify", png(RED)).status(), 200);
     assert_eq!(app.leave(), Ok(()));
 }
+
+#[test]
+fn the_bodies_of_all_requests_together_are_bounded() {
+    let app = spawn_app(|config| config.limits.bodies = 1000);
+    let image = png(RED);
+    assert!(image.len() < 900, "{} bytes", image.len());
+    let mut slow = TcpStream::connect(app.address).unwrap();
+    let head = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n";
+    slow.write_all(head).unwrap();
+    slow.write_all(&vec![0; 1000 - image.len() / 2]).unwrap();
+    let until = |status: u16| {
+        let started = Instant::now();
+        loop {
+            let response = app.post("/classify", image.clone());
+            if response.status() == status {
+                return response;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(5),
+                "{status} never came"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let refused = until(429);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(problem(refused), (429, "overloaded".to_owned()));
+    drop(slow);
+    until(200);
+}

@@ -84,6 +84,9 @@ pub struct LimitArgs {
     /// Longest body of a batch, in bytes.
     #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = 32 << 20, value_name = "BYTES")]
     pub max_batch_body: usize,
+    /// Bytes that the bodies of all requests together may take in memory; beyond that 429.
+    #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = 256 << 20, value_name = "BYTES")]
+    pub max_bodies: usize,
     /// Most images in a batch.
     #[arg(
         long,
@@ -248,6 +251,7 @@ impl LimitArgs {
         Limits {
             body: self.max_body,
             batch_body: self.max_batch_body,
+            bodies: self.max_bodies,
             batch_images: self.max_batch,
             pixels: self.max_pixels,
             side: self.max_side,

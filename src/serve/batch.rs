@@ -45,7 +45,7 @@ pub(super) async fn classify_batch(
 ) -> Result<(Extension<Observed>, Json<BatchAnswer>), Problem> {
     let served = state.served()?;
     let ask = classify::resolve(query, &served, &id)?;
-    let parts = payload::many(&state, request).await?;
+    let (parts, _held) = payload::many(&state, request).await?;
     let (names, payloads): (Vec<_>, Vec<_>) = parts
         .into_iter()
         .map(|Part { name, payload }| (name, payload))

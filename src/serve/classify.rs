@@ -101,7 +101,7 @@ pub(super) async fn classify(
 ) -> Result<(Extension<Observed>, Json<Classification>), Problem> {
     let served = state.served()?;
     let ask = resolve(query, &served, &id)?;
-    let payload = payload::one(&state, request).await?;
+    let (payload, _held) = payload::one(&state, request).await?;
     let admission = served.pool.admit(1)?;
     let (results, timings) = run(&state, &served, admission, vec![payload], ask).await?;
     let answered = results.into_iter().next();

@@ -55,6 +55,8 @@ pub struct Limits {
     pub body: usize,
     /// Longest body of a batch, in bytes.
     pub batch_body: usize,
+    /// Bytes that the bodies of all requests together may take.
+    pub bodies: usize,
     /// Most images in a batch.
     pub batch_images: usize,
     /// Most pixels of an image.
@@ -121,6 +123,7 @@ impl Default for Limits {
         Self {
             body: 8 << 20,
             batch_body: 32 << 20,
+            bodies: 256 << 20,
             batch_images: 64,
             pixels: 16_000_000,
             side: 8192,

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod auth;
 mod batch;
+mod budget;
 mod classify;
 pub mod config;
 mod connection;

@@ -1,6 +1,7 @@
 //! From a request's body to the images in it.
 
 use super::answer::Payload;
+use super::budget::Share;
 use super::problem::{Code, Problem};
 use super::state::AppState;
 use axum::body::Body;
@@ -30,51 +31,71 @@ enum Kind {
 /// Reads the one image of a request: raw, in a form, or in JSON.
 ///
 /// # Errors
-/// 400, 408, 413 or 415, see [`Code`].
-pub(super) async fn one(state: &AppState, request: Request) -> Result<Payload, Problem> {
-    let limits = &state.config().limits;
+/// 400, 408, 413, 415 or 429, see [`Code`].
+pub(super) async fn one(state: &AppState, request: Request) -> Result<(Payload, Share), Problem> {
+    let limit = state.config().limits.body;
     let kind = kind(request.headers())?;
-    let timeout = state.config().timeouts.body;
     if kind == Kind::Form {
-        let parts = in_time(timeout, parts(request, limits.body, 1)).await?;
+        let (parts, share) = read(state, request, |request| parts(request, limit, 1)).await?;
         let part = parts.into_iter().next();
-        return Ok(part.ok_or_else(no_image)?.payload);
+        return Ok((part.ok_or_else(no_image)?.payload, share));
     }
-    let body = in_time(timeout, whole(request, limits.body)).await?;
+    let (body, share) = read(state, request, |request| whole(request, limit)).await?;
     if body.is_empty() {
         return Err(no_image());
     }
-    Ok(match kind {
+    let payload = match kind {
         Kind::Json => Payload::Json(body),
         Kind::Raw | Kind::Form => Payload::Image(body),
-    })
+    };
+    Ok((payload, share))
+}
+
+/// Reads a body in time and within the memory that is left for bodies. The share of it is to be kept as long as they are.
+async fn read<T, R>(
+    state: &AppState,
+    request: Request,
+    reading: impl FnOnce(Request) -> R,
+) -> Result<(T, Share), Problem>
+where
+    R: Future<Output = Result<T, Problem>>,
+{
+    let share = state.bodies().share();
+    let request = request.map(|body| share.count(body));
+    match in_time(state.config().timeouts.body, reading(request)).await {
+        Ok(read) => Ok((read, share)),
+        Err(problem) => Err(share.explain(problem)),
+    }
 }
 
 /// Reads the images of a form, in order.
 ///
 /// # Errors
-/// 400, 408, 413 or 415, see [`Code`].
-pub(super) async fn many(state: &AppState, request: Request) -> Result<Vec<Part>, Problem> {
+/// 400, 408, 413, 415 or 429, see [`Code`].
+pub(super) async fn many(
+    state: &AppState,
+    request: Request,
+) -> Result<(Vec<Part>, Share), Problem> {
     let limits = &state.config().limits;
     if kind(request.headers())? != Kind::Form {
         return Err(unsupported("multipart/form-data", request.headers()));
     }
-    let reading = parts(request, limits.batch_body, limits.batch_images);
-    let parts = in_time(state.config().timeouts.body, reading).await?;
+    let reading = |request| parts(request, limits.batch_body, limits.batch_images);
+    let (parts, share) = read(state, request, reading).await?;
     if parts.is_empty() {
         return Err(no_image());
     }
-    Ok(parts)
+    Ok((parts, share))
 }
 
 /// Reads the body of a request that carries tensors, whatever its content type.
 ///
 /// # Errors
-/// 400, 408, 413 or 415, see [`Code`].
-pub(super) async fn tensors(state: &AppState, request: Request) -> Result<Bytes, Problem> {
+/// 400, 408, 413, 415 or 429, see [`Code`].
+pub(super) async fn tensors(state: &AppState, request: Request) -> Result<(Bytes, Share), Problem> {
     refuse_encoding(request.headers())?;
     let limit = state.config().limits.batch_body;
-    in_time(state.config().timeouts.body, whole(request, limit)).await
+    read(state, request, |request| whole(request, limit)).await
 }
 
 fn no_image() -> Problem {

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use super::budget::Budget;
 use super::config::Config;
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
@@ -30,6 +31,7 @@ struct Shared {
     config: Config,
     engine: Engine,
     metrics: Metrics,
+    bodies: Budget,
     served: ArcSwapOption<Served>,
     waiting_for: ArcSwap<String>,
     phase: AtomicU8,
@@ -40,6 +42,7 @@ impl AppState {
     #[must_use]
     pub fn new(config: Config, engine: Engine) -> Self {
         Self(Arc::new(Shared {
+            bodies: Budget::new(config.limits.bodies),
             config,
             engine,
             metrics: Metrics::new(),
@@ -71,6 +74,12 @@ impl AppState {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// What bodies may take in memory.
+    #[must_use]
+    pub(super) fn bodies(&self) -> &Budget {
+        &self.0.bodies
     }
 
     /// The bundle in service.

@@ -31,7 +31,7 @@ pub(super) async fn infer(
     let served = state.served()?;
     let model = Served2::find(&served, &name)?;
     let length = request.headers().get(HEADER_LENGTH).cloned();
-    let body = payload::tensors(&state, request).await?;
+    let (body, _held) = payload::tensors(&state, request).await?;
     let max_images = state.config().limits.batch_images;
     let shared = Arc::clone(&served);
     let job = move |networks: &mut GoodNet, queue| {
