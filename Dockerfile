@@ -15,6 +15,14 @@ RUN mkdir -p benches \
  && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
  && touch src/main.rs src/lib.rs && cargo build --profile dist --no-default-features --locked
 
+FROM rust:1.95-slim-bookworm AS cyclonedx
+RUN cargo install --locked --root /opt cargo-cyclonedx@0.5.9
+
+FROM build AS sbom
+COPY --from=cyclonedx /opt/bin/cargo-cyclonedx /usr/local/cargo/bin/
+COPY scripts/sbom scripts/fetch-onnxruntime scripts/
+RUN scripts/sbom /sbom --no-default-features
+
 FROM debian:bookworm-slim AS runtime
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
 COPY scripts/fetch-onnxruntime /fetch-onnxruntime
@@ -26,6 +34,7 @@ LABEL org.opencontainers.image.title="goodnet" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=runtime /onnxruntime /opt/onnxruntime/lib
 COPY --from=build /src/target/dist/goodnet /usr/local/bin/goodnet
+COPY --from=sbom /sbom /usr/share/sbom
 COPY models /models
 ENV GOODNET_BUNDLE=/models \
     GOODNET_LISTEN=0.0.0.0:8080 \

@@ -32,6 +32,8 @@ pub mod repair;
 
 pub mod defence;
 
+pub mod quarantine;
+
 pub mod demo;
 
 pub mod serve;

@@ -11,6 +11,7 @@ mod network;
 mod openapi;
 mod progress;
 mod prune;
+mod quarantine;
 mod repair;
 mod serve;
 mod sign;
@@ -104,6 +105,8 @@ pub enum Command {
     Classify(classify::ClassifyArgs),
     /// Ask a running service whether it is ready.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// List or export the flagged inputs that a service has kept.
+    Quarantine(quarantine::QuarantineArgs),
     /// Print the OpenAPI description of the HTTP interface.
     Openapi(openapi::OpenapiArgs),
     /// Make a key pair to sign bundles with.
@@ -137,6 +140,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Classify(args) => classify::run(args, &cli.global),
         Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Quarantine(args) => quarantine::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),

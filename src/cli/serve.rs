@@ -4,8 +4,12 @@ use super::{CliError, GlobalArgs};
 use crate::bundle::{self, signature::Verifier};
 use crate::defence::Policy;
 use crate::engine::{Engine, PoolConfig, SessionConfig};
+use crate::quarantine;
+use crate::serve::ServeError;
 use crate::serve::auth::Keys;
-use crate::serve::config::{Access, Config, Inference, Limits, Source, Timeouts, available_cpus};
+use crate::serve::config::{
+    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, available_cpus,
+};
 use crate::serve::control;
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, ValueEnum};
@@ -45,6 +49,9 @@ pub struct ServeArgs {
     /// Who may ask, and what is trusted.
     #[command(flatten)]
     pub trust: TrustArgs,
+    /// What becomes of flagged inputs.
+    #[command(flatten)]
+    pub quarantine: QuarantineArgs,
     /// Logs.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -160,6 +167,21 @@ pub struct TrustArgs {
     pub reload_interval: Duration,
 }
 
+/// What becomes of flagged inputs; they are forgotten unless a directory is named.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quarantine")]
+pub struct QuarantineArgs {
+    /// Keep flagged images with their answers in this directory; `goodnet quarantine` reads it.
+    #[arg(long, env = "GOODNET_QUARANTINE", value_name = "DIR")]
+    pub quarantine: Option<PathBuf>,
+    /// Bytes that its file may take, three eighths of them in images, one image a 32nd; the oldest are removed to make room.
+    #[arg(long, env = "GOODNET_QUARANTINE_SIZE", default_value_t = 256 << 20, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(16 << 20..))]
+    pub quarantine_size: u64,
+    /// Days after which an image is removed.
+    #[arg(long, env = "GOODNET_QUARANTINE_DAYS", default_value = "30", value_name = "DAYS", value_parser = days)]
+    pub quarantine_days: Duration,
+}
+
 /// Logs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Logs")]
@@ -197,6 +219,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| expected())
 }
 
+fn days(text: &str) -> Result<Duration, String> {
+    const DAY: f64 = 24.0 * 60.0 * 60.0;
+    let days: Option<f64> = text.parse().ok().filter(|&days| days > 0.0);
+    days.and_then(|days| Duration::try_from_secs_f64(days * DAY).ok())
+        .ok_or_else(|| format!("expected a number of days above 0, found {text:?}"))
+}
+
 impl ServeArgs {
     /// The settings, validated.
     ///
@@ -225,6 +254,7 @@ impl ServeArgs {
                     .map_err(CliError::bad_input)?,
                 open_metrics: self.trust.open_metrics,
             },
+            quarantine: self.quarantine.validated(),
         })
     }
 }
@@ -269,6 +299,18 @@ impl TimeoutArgs {
             drain_delay: self.drain_delay,
             drain: self.drain_timeout,
         }
+    }
+}
+
+impl QuarantineArgs {
+    fn validated(&self) -> Option<Quarantine> {
+        Some(Quarantine {
+            dir: self.quarantine.clone()?,
+            limits: quarantine::Limits {
+                bytes: self.quarantine_size,
+                age: self.quarantine_days,
+            },
+        })
     }
 }
 
@@ -317,5 +359,8 @@ async fn listen(
     let events = control::from_signals().map_err(CliError::failed)?;
     crate::serve::run(config, listener, engine, bundle, events)
         .await
-        .map_err(CliError::failed)
+        .map_err(|error| match error {
+            ServeError::Quarantine(error) => CliError::bad_input(error),
+            error => CliError::failed(error),
+        })
 }

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,15 +33,40 @@ impl Payload {
     /// Bytes as they came.
     #[must_use]
     pub fn len(&self) -> usize {
-        match self {
-            Self::Image(bytes) | Self::Json(bytes) => bytes.len(),
-        }
+        self.bytes().len()
     }
 
     /// Nothing came.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Image(bytes) | Self::Json(bytes) => bytes,
+        }
+    }
+
+    /// The same, in memory of its own.
+    pub(super) fn copied(&self) -> Self {
+        let copy = Bytes::copy_from_slice(self.bytes());
+        match self {
+            Self::Image(_) => Self::Image(copy),
+            Self::Json(_) => Self::Json(copy),
+        }
+    }
+
+    /// The image file.
+    ///
+    /// # Errors
+    /// [`Code::MalformedBody`] if it is JSON without an image in base64.
+    pub(super) fn image(&self) -> Result<Cow<'_, [u8]>, Problem> {
+        match self {
+            Self::Image(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Json(bytes) => image_in_json(bytes).map(Cow::Owned),
+        }
     }
 }
 
@@ -140,10 +166,7 @@ fn in_order(
 }
 
 fn decode(served: &Served, payload: &Payload, pixels: &mut Vec<f32>) -> Result<(), Problem> {
-    match payload {
-        Payload::Image(bytes) => served.decoder.decode(bytes, pixels),
-        Payload::Json(bytes) => served.decoder.decode(&image_in_json(bytes)?, pixels),
-    }
+    served.decoder.decode(&payload.image()?, pixels)
 }
 
 /// Padded or not, as clients have it.

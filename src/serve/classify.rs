@@ -132,6 +132,8 @@ pub(super) async fn run(
 ) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
     let shared = Arc::clone(served);
     let short = is_short(&payloads, &ask);
+    let keeper = state.quarantine();
+    let kept = keeper.map(|_| payloads.clone());
     let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
     let outcome = if short {
         admission.run_short(job).await
@@ -141,7 +143,11 @@ pub(super) async fn run(
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
-    Ok(outcome?)
+    let (answers, timings) = outcome?;
+    if let (Some(keeper), Some(kept)) = (keeper, kept) {
+        keeper.offer(&kept, &answers);
+    }
+    Ok((answers, timings))
 }
 
 /// One small image and one run of the networks: larger files may decode to millions of pixels.

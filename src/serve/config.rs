@@ -4,6 +4,7 @@ use super::auth::Keys;
 use crate::bundle::signature::Verifier;
 use crate::defence::Policy;
 use crate::engine::{PoolConfig, SessionConfig};
+use crate::quarantine;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Who may ask.
     pub access: Access,
+    /// Where flagged inputs are kept; `None`: nowhere.
+    pub quarantine: Option<Quarantine>,
 }
 
 /// Where the bundle comes from.
@@ -91,6 +94,15 @@ pub struct Access {
     pub open_metrics: bool,
 }
 
+/// Where flagged inputs are kept.
+#[derive(Debug, Clone)]
+pub struct Quarantine {
+    /// The directory.
+    pub dir: PathBuf,
+    /// How much is kept, and for how long.
+    pub limits: quarantine::Limits,
+}
+
 impl Config {
     /// The defaults for the bundle in `dir`: one worker a CPU that this process may use.
     #[must_use]
@@ -114,6 +126,7 @@ impl Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             access: Access::default(),
+            quarantine: None,
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Metrics in the Prometheus text format, and `GET /metrics`.
 
+mod kept;
+mod window;
+
 use super::answer::Timings;
 use super::dto::Classification;
+use super::quarantine::Keeper;
 use super::responses::ServiceProblems;
 use super::served::Served;
 use super::state::AppState;
@@ -15,7 +19,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Content type of the Prometheus/OpenMetrics text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,6 +72,8 @@ pub struct Metrics {
     inference: Histogram,
     verdicts: Family<VerdictLabels, Counter>,
     expected_flagged: Family<DropLabels, Gauge<f64, AtomicU64>>,
+    window: window::Gauges,
+    kept: kept::Counts,
     rejected: Counter,
     panics: Counter,
     reloads: Family<ResultLabels, Counter>,
@@ -114,6 +120,8 @@ impl Metrics {
             inference: stage("inference"),
             verdicts: Family::default(),
             expected_flagged: Family::default(),
+            window: window::Gauges::default(),
+            kept: kept::Counts::default(),
             rejected: Counter::default(),
             panics: Counter::default(),
             reloads: Family::default(),
@@ -156,6 +164,8 @@ impl Metrics {
             "Share of clean validation images flagged at a drop",
             self.expected_flagged.clone(),
         );
+        self.window.register(registry);
+        self.kept.register(registry);
         registry.register(
             "rejected",
             "Requests refused because the queue was full",
@@ -229,6 +239,7 @@ impl Metrics {
 
     /// The lab's rule at every drop, for one image.
     pub fn count_verdicts(&self, served: &Served, answer: &Classification) {
+        served.alarms.note(answer, Instant::now());
         for (drop, verdict) in served.drops.iter().zip(&answer.verdicts) {
             let labels = VerdictLabels {
                 drop: drop.name.clone(),
@@ -257,6 +268,7 @@ impl Metrics {
     /// Another bundle is in service.
     pub fn set_bundle(&self, served: &Served, backend: &str) {
         self.expected_flagged.clear();
+        self.window.clear();
         for drop in &served.drops {
             let labels = DropLabels {
                 drop: drop.name.clone(),
@@ -275,12 +287,22 @@ impl Metrics {
         self.bundle.get_or_create(&labels).set(1);
     }
 
-    fn render(&self, served: Option<&Served>) -> Result<String, std::fmt::Error> {
+    fn render(
+        &self,
+        served: Option<&Served>,
+        keeper: Option<&Keeper>,
+    ) -> Result<String, std::fmt::Error> {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queue_depth
             .set(served.map_or(0, |served| count(served.pool.waiting())));
         self.workers
             .set(served.map_or(0, |served| count(served.pool.alive())));
+        if let Some(served) = served {
+            self.window.set(served, Instant::now());
+        }
+        if let Some(keeper) = keeper {
+            self.kept.set(keeper);
+        }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
@@ -305,7 +327,10 @@ fn histogram() -> Histogram {
 )]
 pub(super) async fn metrics(State(state): State<AppState>) -> Response {
     let served = state.served().ok();
-    match state.metrics().render(served.as_deref()) {
+    match state
+        .metrics()
+        .render(served.as_deref(), state.quarantine())
+    {
         Ok(text) => (
             [(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS))],
             text,

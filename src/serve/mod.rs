@@ -4,6 +4,7 @@
 //! routes), `layers` (what wraps every request), [`state`] and [`served`] (what requests share), then an endpoint a
 //! file: `classify`, `health`, `metrics` and the rest; `v2` is the Open Inference Protocol. [`answer`] is what runs on an inference thread.
 
+mod alarms;
 pub mod answer;
 pub mod auth;
 mod batch;
@@ -27,6 +28,7 @@ mod path;
 mod payload;
 pub mod policy;
 pub mod problem;
+mod quarantine;
 mod reload;
 mod responses;
 mod samples;
@@ -41,9 +43,11 @@ pub use config::Config;
 
 use crate::bundle::{Bundle, BundleError};
 use crate::engine::Engine;
+use crate::quarantine::{QuarantineError, Store};
 use axum::Router;
 use control::{Event, Events};
 use problem::{Code, Problem};
+use quarantine::Keeper;
 use served::ServeBundleError;
 use state::{AppState, Phase};
 use tokio::net::TcpListener;
@@ -61,6 +65,9 @@ pub enum ServeError {
     /// The bundle cannot be put into service.
     #[error(transparent)]
     Bundle(ServeBundleError),
+    /// The quarantine cannot be used.
+    #[error(transparent)]
+    Quarantine(#[from] QuarantineError),
     /// A task of the service broke down.
     #[error("a task of the service broke down: {0}")]
     Task(tokio::task::JoinError),
@@ -76,6 +83,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sweep::sweep_svg))
         .routes(routes!(info::info))
         .routes(routes!(samples::sample))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::image))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
@@ -110,7 +119,8 @@ pub async fn run(
     bundle: Bundle,
     events: Events,
 ) -> Result<(), ServeError> {
-    let state = AppState::new(config, engine);
+    let keeper = open_quarantine(&config).await?;
+    let state = AppState::new(config, engine, keeper);
     let (stop, stopped) = oneshot::channel();
     let accepting = connection::serve(listener, router(&state), state.clone(), stopped);
     let accepting = tokio::spawn(accepting);
@@ -123,10 +133,34 @@ pub async fn run(
         () = live(&state, events, wish) => {
             drop(stop);
             let cut = accepting.await.map_err(ServeError::Task)?;
+            flush(&state).await?;
             tracing::info!(cut, "the service has drained");
             Ok(())
         }
     }
+}
+
+/// Opens the store of flagged inputs, where one is asked for.
+async fn open_quarantine(config: &Config) -> Result<Option<Keeper>, ServeError> {
+    let Some(settings) = config.quarantine.clone() else {
+        return Ok(None);
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        Keeper::start(Store::open(&settings.dir, settings.limits)?)
+            .map_err(|error| QuarantineError::Io(settings.dir, error))
+    });
+    Ok(Some(opening.await.map_err(ServeError::Task)??))
+}
+
+/// Waits for flagged inputs that are not written yet.
+async fn flush(state: &AppState) -> Result<(), ServeError> {
+    let state = state.clone();
+    let flushing = tokio::task::spawn_blocking(move || {
+        if let Some(keeper) = state.quarantine() {
+            keeper.flush();
+        }
+    });
+    flushing.await.map_err(ServeError::Task)
 }
 
 /// Passes wishes on until one says to leave; returns when no new request is to be taken.

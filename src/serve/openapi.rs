@@ -26,6 +26,7 @@ use utoipa_swagger_ui::Config;
     tags(
         (name = "classify", description = "Answers"),
         (name = "bundle", description = "What is in service, and what it was measured to do"),
+        (name = "quarantine", description = "Flagged inputs that were kept"),
         (name = "operations", description = "Probes and metrics"),
     )
 )]

@@ -22,6 +22,8 @@ pub enum Code {
     MalformedBody,
     /// No key, or a wrong one.
     Unauthorized,
+    /// The service is set up not to show it to anybody.
+    Forbidden,
     /// No such route or file.
     NotFound,
     /// The bundle has no such drop.
@@ -66,6 +68,7 @@ impl Code {
             Self::MalformedQuery => ("malformed_query", S::BAD_REQUEST, "Malformed query"),
             Self::MalformedBody => ("malformed_body", S::BAD_REQUEST, "Malformed body"),
             Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "A key is needed"),
+            Self::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "Not found"),
             Self::UnknownDrop => ("unknown_drop", S::NOT_FOUND, "Unknown drop"),
             Self::UnknownPolicy => ("unknown_policy", S::NOT_FOUND, "Unknown policy"),

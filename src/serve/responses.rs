@@ -37,7 +37,7 @@ problems! {
     QueryProblems {
         /// `malformed_query` or `malformed_body`: the detail says what was expected.
         Malformed = 400,
-        /// `unknown_drop` or `unknown_policy`.
+        /// `unknown_drop`, `unknown_policy` or `not_found`.
         Unknown = 404,
     }
 }
@@ -63,6 +63,14 @@ problems! {
     NegotiationProblems {
         /// `not_acceptable`: `Accept` admits none of them.
         NotAcceptable = 406,
+    }
+}
+
+problems! {
+    /// What routes that show nothing without keys can answer.
+    ForbiddenProblems {
+        /// `forbidden`: the service was started without keys.
+        Forbidden = 403,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A bundle in service: its networks loaded, warmed up and tested.
 
+use super::alarms::Alarms;
 use super::answer::{Ask, Payload, answer};
 use super::config::{Config, Inference};
 use super::decode::Decoder;
@@ -29,6 +30,8 @@ pub struct Served {
     pub policies: Policies,
     /// Does one fused graph answer, or a network at a time?
     pub fused: bool,
+    /// What its last answers have in common.
+    pub(super) alarms: Alarms,
 }
 
 /// A drop that can be asked for.
@@ -101,6 +104,7 @@ impl Served {
         let served = Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
             policies: Policies::of(&bundle, config.inference.policy)?,
+            alarms: Alarms::new(drops.len()),
             bundle,
             pool,
             drops,

@@ -4,6 +4,7 @@ use super::budget::Budget;
 use super::config::Config;
 use super::metrics::Metrics;
 use super::problem::{Code, Problem};
+use super::quarantine::Keeper;
 use super::served::Served;
 use crate::engine::{BackendInfo, Engine};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -32,6 +33,7 @@ struct Shared {
     engine: Engine,
     metrics: Metrics,
     bodies: Budget,
+    quarantine: Option<Keeper>,
     served: ArcSwapOption<Served>,
     waiting_for: ArcSwap<String>,
     phase: AtomicU8,
@@ -40,12 +42,13 @@ struct Shared {
 impl AppState {
     /// A service that has nothing to serve yet.
     #[must_use]
-    pub fn new(config: Config, engine: Engine) -> Self {
+    pub(super) fn new(config: Config, engine: Engine, quarantine: Option<Keeper>) -> Self {
         Self(Arc::new(Shared {
             bodies: Budget::new(config.limits.bodies),
             config,
             engine,
             metrics: Metrics::new(),
+            quarantine,
             served: ArcSwapOption::empty(),
             waiting_for: ArcSwap::from_pointee("the bundle is being loaded".to_owned()),
             phase: AtomicU8::new(Phase::Serving as u8),
@@ -80,6 +83,12 @@ impl AppState {
     #[must_use]
     pub(super) fn bodies(&self) -> &Budget {
         &self.0.bodies
+    }
+
+    /// Where flagged inputs are kept, if they are.
+    #[must_use]
+    pub(super) fn quarantine(&self) -> Option<&Keeper> {
+        self.0.quarantine.as_ref()
     }
 
     /// The bundle in service.

@@ -1,0 +1,89 @@
+//! Loads a service of its own on loopback, checks every answer, prints what was measured, and fails where a bound is
+//! passed. Everything is bounded in time or requests and stops by itself.
+//!
+//! `cargo run --release --example load -- --help`; `scripts/check-load` runs all of it.
+
+mod drive;
+mod expect;
+mod http;
+mod overload;
+mod reload;
+mod service;
+mod soak;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Load a goodnet service and check every answer.
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// The program.
+    #[arg(long, default_value = "target/release/goodnet", value_name = "FILE")]
+    goodnet: PathBuf,
+    /// The bundle; its samples are what is asked.
+    #[arg(long, default_value = "models", value_name = "DIR")]
+    bundle: PathBuf,
+    /// Inference threads of the service; the rest of the machine makes the load.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    workers: usize,
+    /// What to do.
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Scenario {
+    /// Ten times as many requests as can be answered.
+    Overload {
+        /// How long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Full load; memory, threads, descriptors and sockets are watched.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+        /// How many requests, instead of a time.
+        #[arg(long)]
+        requests: Option<usize>,
+    },
+    /// Swap two bundles under full load.
+    Reload {
+        /// How often.
+        #[arg(long, default_value_t = 1000)]
+        swaps: usize,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let bundle = goodnet::bundle::load(&args.bundle)?;
+    match args.scenario {
+        Scenario::Overload { seconds } => overload::run(&args, &bundle, seconds).await,
+        Scenario::Soak { seconds, requests } => {
+            let time = Duration::from_secs(seconds);
+            let end = requests.map_or(drive::End::After(time), drive::End::Requests);
+            soak::run(&args, &bundle, end).await
+        }
+        Scenario::Reload { swaps } => reload::run(&args, &bundle, swaps).await,
+    }
+}
+
+/// Prints what was found and fails unless it is as expected.
+pub(crate) fn bound(
+    what: &str,
+    found: f64,
+    right: impl Fn(f64) -> bool,
+    expected: &str,
+) -> Result<()> {
+    println!("  {what}: {found:.3} (expected {expected})");
+    if right(found) {
+        return Ok(());
+    }
+    Err(format!("{what}: expected {expected}, found {found:.3}").into())
+}

@@ -1,0 +1,238 @@
+//! The file that the service writes.
+
+use super::read::{Snapshot, snapshot};
+use super::{
+    COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID, QuarantineError, STORE_FILE, USED,
+    unix_ms,
+};
+use redb::{ConcurrencyMode, Database, ReadableTable, Table, WriteTransaction};
+use std::fs::{DirBuilder, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Memory for pages of the store.
+pub(super) const CACHE_BYTES: usize = 4 << 20;
+
+/// One process writes, any number read beside it.
+pub(super) const SHARING: ConcurrencyMode = ConcurrencyMode::SingleWriter;
+
+/// The store, open for writing by one process.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    database: Database,
+    limits: Limits,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Inputs that are now kept.
+    pub stored: u64,
+    /// Inputs that are too large to be kept.
+    pub refused: u64,
+    /// Entries that were removed for their age or for want of room.
+    pub removed: u64,
+}
+
+impl Store {
+    /// Opens the store in `dir`, making both where they are missing, readable by this user only.
+    ///
+    /// # Errors
+    /// If the directory cannot be written to, holds another kind of file, or another process writes there.
+    pub fn open(dir: &Path, limits: Limits) -> Result<Self, QuarantineError> {
+        let path = dir.join(STORE_FILE);
+        make_private(dir, &path)?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_concurrency_mode(SHARING)
+            .create(&path)
+            .map_err(|error| QuarantineError::store(&path, error))?;
+        let store = Self {
+            path,
+            database,
+            limits,
+        };
+        // Makes the tables, and keeps limits that were lowered since the last time.
+        store.append(&[], SystemTime::now())?;
+        Ok(store)
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Keeps `inputs`, in order, and removes what is past the age limit at `now` or has to make room, oldest first.
+    ///
+    /// # Errors
+    /// If the disk is full or fails: the store is as it was, or has the first of the inputs.
+    pub fn append(&self, inputs: &[Flagged], now: SystemTime) -> Result<Outcome, QuarantineError> {
+        let mut outcome = Outcome::default();
+        let mut rest = inputs;
+        loop {
+            let (group, later) = rest.split_at(self.group(rest));
+            let done = self
+                .commit(group, now)
+                .map_err(|error| QuarantineError::store(&self.path, error))?;
+            outcome.stored += done.stored;
+            outcome.refused += done.refused;
+            outcome.removed += done.removed;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// How many of `inputs` go into one commit: pages that it frees can be used again only after it.
+    fn group(&self, inputs: &[Flagged]) -> usize {
+        let mut cost = 0;
+        let fits = |input: &&Flagged| {
+            cost += Limits::cost(input.image.len());
+            cost <= self.limits.largest() / 4
+        };
+        let count = inputs.iter().take_while(fits).count();
+        count.max(1).min(inputs.len())
+    }
+
+    fn commit(&self, inputs: &[Flagged], now: SystemTime) -> Result<Outcome, redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        // After a crash the file is as good as its last commit, without a pass over all of it.
+        transaction.set_quick_repair(true);
+        let outcome = Shelves::open(&transaction)?.update(inputs, now, &self.limits)?;
+        transaction.commit()?;
+        Ok(outcome)
+    }
+
+    /// What is kept now.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read(&self) -> Result<Snapshot, QuarantineError> {
+        snapshot(&self.database, &self.path)
+    }
+}
+
+/// The tables of a write.
+struct Shelves<'a> {
+    entries: Table<'a, u64, &'static [u8]>,
+    images: Table<'a, u64, &'static [u8]>,
+    counters: Table<'a, &'static str, u64>,
+    next_id: u64,
+    used: u64,
+}
+
+impl<'a> Shelves<'a> {
+    fn open(transaction: &'a WriteTransaction) -> Result<Self, redb::Error> {
+        let counters = transaction.open_table(COUNTERS)?;
+        let counter = |name: &str| -> Result<u64, redb::Error> {
+            Ok(counters.get(name)?.map_or(0, |value| value.value()))
+        };
+        let (next_id, used) = (counter(NEXT_ID)?, counter(USED)?);
+        Ok(Self {
+            entries: transaction.open_table(ENTRIES)?,
+            images: transaction.open_table(IMAGES)?,
+            counters,
+            next_id,
+            used,
+        })
+    }
+
+    fn update(
+        mut self,
+        inputs: &[Flagged],
+        now: SystemTime,
+        limits: &Limits,
+    ) -> Result<Outcome, redb::Error> {
+        let mut outcome = Outcome {
+            removed: self.expire(now, limits)? + self.make_room(0, limits)?,
+            ..Outcome::default()
+        };
+        for input in inputs {
+            let entry = Entry::new(self.next_id, input);
+            let text = serde_json::to_vec(&entry).map_err(std::io::Error::other)?;
+            let cost = Limits::cost(input.image.len()) + Limits::cost(text.len());
+            if cost > limits.largest() {
+                outcome.refused += 1;
+                continue;
+            }
+            outcome.removed += self.make_room(cost, limits)?;
+            self.entries.insert(entry.id, text.as_slice())?;
+            self.images.insert(entry.id, input.image.as_slice())?;
+            self.used += cost;
+            self.next_id += 1;
+            outcome.stored += 1;
+        }
+        self.counters.insert(NEXT_ID, self.next_id)?;
+        self.counters.insert(USED, self.used)?;
+        Ok(outcome)
+    }
+
+    fn expire(&mut self, now: SystemTime, limits: &Limits) -> Result<u64, redb::Error> {
+        let oldest_kept = unix_ms(
+            now.checked_sub(limits.age)
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+        );
+        let mut removed = 0;
+        while self.oldest_time()?.is_some_and(|time| time < oldest_kept) {
+            removed += self.remove_oldest()?;
+        }
+        Ok(removed)
+    }
+
+    /// When the oldest entry was answered; 0 for one that is not understood, which is of no use to anybody.
+    fn oldest_time(&self) -> Result<Option<u64>, redb::Error> {
+        let time = |text: &[u8]| {
+            let entry: Option<Entry> = serde_json::from_slice(text).ok();
+            entry.map_or(0, |entry| entry.unix_ms)
+        };
+        let oldest = self.entries.first()?;
+        Ok(oldest.map(|(_, text)| time(text.value())))
+    }
+
+    fn make_room(&mut self, cost: u64, limits: &Limits) -> Result<u64, redb::Error> {
+        let mut removed = 0;
+        while self.used.saturating_add(cost) > limits.budget() {
+            match self.remove_oldest()? {
+                0 => break,
+                count => removed += count,
+            }
+        }
+        Ok(removed)
+    }
+
+    fn remove_oldest(&mut self) -> Result<u64, redb::Error> {
+        let Some((id, text)) = self.entries.pop_first()? else {
+            self.used = 0;
+            return Ok(0);
+        };
+        let (id, text) = (id.value(), Limits::cost(text.value().len()));
+        let image = self.images.remove(id)?;
+        let image = image.map_or(0, |image| Limits::cost(image.value().len()));
+        self.used = self.used.saturating_sub(text + image);
+        Ok(1)
+    }
+}
+
+/// Makes the directory and the file where they are missing: faces are nobody else's business.
+fn make_private(dir: &Path, path: &Path) -> Result<(), QuarantineError> {
+    let mut folder = DirBuilder::new();
+    folder.recursive(true);
+    let mut file = OpenOptions::new();
+    file.create(true).append(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        folder.mode(0o700);
+        file.mode(0o600);
+    }
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |error| QuarantineError::Io(path, error)
+    };
+    folder.create(dir).map_err(at(dir))?;
+    file.open(path).map_err(at(path))?;
+    Ok(())
+}
