@@ -1,6 +1,6 @@
 //! What HTTP costs: one row of docs/BENCHMARKS.md a command, each printing its ratio.
 //!
-//! `cargo bench --bench http -- ROW`, ROW one of `added`, `throughput`, `tail`, `start`, `memory` and `peer NAME`. The
+//! `cargo bench --bench http -- ROW`, ROW one of `added`, `throughput`, `tail`, `start`, `memory`, `metrics` and `peer NAME`. The
 //! bundle is made from the lab's network where its file is at hand, else it is that of `models/`. Server and load are on
 //! loopback and share the cores; every row is bounded in requests or seconds.
 
@@ -50,6 +50,8 @@ enum Row {
         #[arg(long, default_value_t = 1_000_000)]
         requests: u64,
     },
+    /// Time that the metrics of a request take over that of a bare inference
+    Metrics,
     /// Requests a second over another server's
     Peer {
         /// A folder of benches/peers
@@ -67,12 +69,12 @@ fn main() {
         engine.info()
     );
     match args.row {
-        None => rows::added(&engine),
-        Some(Row::Added) => rows::added(&engine),
+        None | Some(Row::Added) => rows::added(&engine),
         Some(Row::Throughput { connections }) => rows::throughput(&engine, workers, connections),
         Some(Row::Tail) => rows::tail(&engine, workers),
         Some(Row::Start) => rows::start(),
         Some(Row::Memory { requests }) => rows::memory(&engine, workers, requests),
+        Some(Row::Metrics) => rows::metrics(&engine),
         Some(Row::Peer { name }) => peer::compare(&engine, workers, &name),
     }
 }

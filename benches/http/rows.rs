@@ -7,6 +7,8 @@ use goodnet::engine::{Engine, GoodNet, SessionConfig};
 use goodnet::input::image;
 use goodnet::input::image::Limits;
 use goodnet::input::preprocess::Preprocess;
+use goodnet::serve::answer::Timings;
+use goodnet::serve::metrics::Metrics;
 use goodnet::tensor::Tensor;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -215,4 +217,36 @@ pub fn memory(engine: &Engine, workers: usize, requests: u64) {
     let after = server.resident_kib();
     println!("after {FIRST} requests: {before} KiB; after {requests}: {after} KiB");
     println!("ratio: {:.3}", after as f64 / before as f64);
+}
+
+/// What counting a request costs over a bare inference: both counted in the same process, one thread.
+pub fn metrics(engine: &Engine) {
+    const REQUESTS: u32 = 200_000;
+    const INFERENCES: u32 = 2000;
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = lab_bundle(engine, folder.path());
+    let (mut networks, tensor) = bare(engine, &bundle, &jpeg());
+    let metrics = Metrics::new();
+    let timings = Timings {
+        queue: Duration::from_micros(5),
+        decode: Duration::from_micros(40),
+        inference: Duration::from_micros(300),
+    };
+    let started = Instant::now();
+    for _ in 0..REQUESTS {
+        let _in_flight = metrics.enter();
+        metrics.count_request("/classify", 200, timings.total());
+        metrics.time(&timings);
+    }
+    let counting = started.elapsed() / REQUESTS;
+    let started = Instant::now();
+    for _ in 0..INFERENCES {
+        networks.run(tensor.view()).unwrap();
+    }
+    let inference = started.elapsed() / INFERENCES;
+    println!("metrics: {counting:?} a request, bare inference {inference:?}");
+    println!(
+        "ratio: {:.4}",
+        counting.as_secs_f64() / inference.as_secs_f64()
+    );
 }
