@@ -18,6 +18,8 @@
 pub mod domain;
 pub mod tensor;
 
+mod files;
+
 pub mod onnx;
 
 pub mod format;

@@ -4,9 +4,9 @@ use super::manifest::{BADNET_FILE, MANIFEST_FILE, Manifest, SCHEMA_VERSION, SWEE
 use super::sha256_hex;
 use super::signature::Verifier;
 use crate::domain::sweep::Sweep;
+use crate::files;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// A manifest larger than this is refused.
@@ -236,22 +236,11 @@ fn inside(dir: &Path, name: &str) -> Result<PathBuf, BundleError> {
 fn read_plain(path: &Path, limit: u64) -> Result<Vec<u8>, BundleError> {
     let io = |error: std::io::Error| refuse(path, error.to_string());
     let meta = fs::symlink_metadata(path).map_err(io)?;
-    if !meta.is_file() {
-        return Err(refuse(path, "expected a plain file".to_owned()));
+    if meta.is_symlink() {
+        let reason = "expected a plain file, found a link";
+        return Err(refuse(path, reason.to_owned()));
     }
-    if meta.len() > limit {
-        return Err(refuse(
-            path,
-            format!("expected at most {limit} bytes, found {}", meta.len()),
-        ));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(io)?
-        .take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    Ok(bytes)
+    files::read_plain(path, limit).map_err(io)
 }
 
 fn refuse(path: &Path, reason: String) -> BundleError {

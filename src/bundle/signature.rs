@@ -5,7 +5,7 @@
 use super::manifest::MANIFEST_FILE;
 use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKeyBox, SignatureBox};
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// File name of the signature inside a bundle.
@@ -97,7 +97,7 @@ impl Verifier {
     /// If there is no signature, or it is not this key's over these bytes.
     pub fn verify(&self, dir: &Path, manifest: &[u8]) -> Result<(), SignatureError> {
         let path = dir.join(SIGNATURE_FILE);
-        if !path.is_file() {
+        if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
             return Err(SignatureError::Unsigned(dir.to_owned()));
         }
         let signature = SignatureBox::from_string(&read_text(&path)?).map_err(refused(&path))?;
@@ -117,14 +117,18 @@ impl Verifier {
 const MAX_BYTES: u64 = 64 << 10;
 
 fn read_text(path: &Path) -> Result<String, SignatureError> {
-    let size = fs::metadata(path).map_err(at(path))?.len();
-    if size > MAX_BYTES {
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(at(path))?;
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(at(path))?;
+    if text.len() as u64 > MAX_BYTES {
         return Err(SignatureError::Refused {
             path: path.to_owned(),
-            reason: format!("expected at most {MAX_BYTES} bytes, found {size}"),
+            reason: format!("expected at most {MAX_BYTES} bytes, found more"),
         });
     }
-    fs::read_to_string(path).map_err(at(path))
+    Ok(text)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SignatureError> {

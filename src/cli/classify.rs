@@ -3,6 +3,8 @@
 use super::{CliError, GlobalArgs};
 use crate::bundle::{self, Bundle};
 use crate::engine::PoolConfig;
+use crate::files::read_plain;
+use crate::input::image::Limits;
 use crate::serve::answer::{Ask, Payload};
 use crate::serve::config::Config;
 use crate::serve::dto::Classification;
@@ -76,7 +78,8 @@ fn serve(
 }
 
 fn answer(served: &Arc<Served>, path: &Path) -> Result<Classification, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let limit = Limits::default().max_bytes as u64;
+    let bytes = read_plain(path, limit).map_err(|error| error.to_string())?;
     let ask = Ask::plain(served, String::new());
     let answer = served.answer_blocking(Payload::Image(bytes.into()), ask);
     answer

@@ -81,13 +81,7 @@ pub fn read_model(
 
 fn head(path: &Path) -> Result<Vec<u8>, FormatError> {
     let io = |error: std::io::Error| FormatError::new(path, error);
-    let file = std::fs::File::open(path).map_err(io)?;
-    if file.metadata().map_err(io)?.is_dir() {
-        return Err(FormatError::new(
-            path,
-            "expected a network file, found a directory",
-        ));
-    }
+    let file = crate::files::open_plain(path).map_err(io)?;
     let mut head = Vec::new();
     file.take(8).read_to_end(&mut head).map_err(io)?;
     Ok(head)

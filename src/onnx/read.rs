@@ -8,6 +8,7 @@ use super::model::{
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, attribute_type,
 };
+use crate::files::read_plain;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,11 +25,7 @@ impl Model {
     /// If the file cannot be read or is not a model that goodnet carries, see [`Model::from_bytes`].
     pub fn load(path: &Path) -> Result<Self, OnnxError> {
         let io = |error: std::io::Error| OnnxError::Io(error.to_string());
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(OnnxError::NotOnnx(format!("a file of {size} bytes")));
-        }
-        Self::from_bytes(&std::fs::read(path).map_err(io)?)
+        Self::from_bytes(&read_plain(path, MAX_FILE_BYTES).map_err(io)?)
     }
 
     /// Reads a model from the bytes of an ONNX file.

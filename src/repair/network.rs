@@ -4,10 +4,14 @@ use super::config::RepairConfig;
 use super::error::RepairError;
 use crate::bundle::manifest::SourceRecord;
 use crate::bundle::sha256_hex;
+use crate::files::read_plain;
 use crate::format;
 use crate::input::InputSpec;
 use crate::onnx::{self, Model, OnnxError, cut::Cut, site::Site};
 use std::path::{Path, PathBuf};
+
+/// Longest network file, in bytes: the ONNX format itself ends there.
+const MAX_BYTES: u64 = 2 << 30;
 
 /// B, ready to be cut and pruned.
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Network {
 }
 
 fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError> {
-    let bytes = std::fs::read(path).map_err(|source| {
+    let bytes = read_plain(path, MAX_BYTES).map_err(|source| {
         RepairError::Write(crate::bundle::WriteError::Io {
             path: path.to_owned(),
             source,

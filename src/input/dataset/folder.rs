@@ -1,6 +1,7 @@
 //! A folder of image files: one sub-folder a class, or a `labels.csv` with a file and a label a line.
 
 use super::{DataError, LabelledBatch, OpenOptions};
+use crate::files::read_plain;
 use crate::input::image::{Limits, RgbImage8, decode};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
@@ -8,10 +9,12 @@ use crate::tensor::Tensor;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// File that lists images and labels.
 const LABELS_CSV: &str = "labels.csv";
+/// A list of a million files has a tenth of this.
+const MAX_LIST_BYTES: u64 = 512 << 20;
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 
 /// The images of a folder, in the order of their relative names.
@@ -130,15 +133,19 @@ impl Folder {
 
     fn read(&self, file: &str) -> Result<RgbImage8, DataError> {
         let path = self.root.join(file);
-        let bytes = fs::read(&path).map_err(|error| DataError::new(&path, error))?;
+        let bytes = self.bytes(&path)?;
         decode(&bytes, &self.limits).map_err(|error| DataError::new(&path, error))
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Vec<u8>, DataError> {
+        read_plain(path, self.limits.max_bytes as u64).map_err(|error| DataError::new(path, error))
     }
 
     pub(super) fn sha256(&self) -> Result<String, DataError> {
         let mut hash = Sha256::new();
         for file in &self.files {
             let path = self.root.join(file);
-            let bytes = fs::read(&path).map_err(|error| DataError::new(&path, error))?;
+            let bytes = self.bytes(&path)?;
             hash.update(file.as_bytes());
             hash.update([0]);
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -152,7 +159,8 @@ type Entries = Vec<(String, u32)>;
 
 /// Lines of `file,label`; the first may be a header.
 fn read_list(list: &Path) -> Result<Entries, DataError> {
-    let text = fs::read_to_string(list).map_err(|error| DataError::new(list, error))?;
+    let bytes = read_plain(list, MAX_LIST_BYTES).map_err(|error| DataError::new(list, error))?;
+    let text = String::from_utf8(bytes).map_err(|error| DataError::new(list, error))?;
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -164,6 +172,13 @@ fn read_list(list: &Path) -> Result<Entries, DataError> {
             Some((file.to_owned(), label.trim().parse::<u32>().ok()?))
         });
         match parsed {
+            Some((file, _)) if leads_out(&file) => {
+                let reason = format!(
+                    "expected a file in this folder in line {}, found {file:?}",
+                    number + 1
+                );
+                return Err(DataError::new(list, reason));
+            }
             Some(entry) => entries.push(entry),
             None if number == 0 => {}
             None => {
@@ -179,6 +194,12 @@ fn read_list(list: &Path) -> Result<Entries, DataError> {
     }
     entries.sort();
     Ok(entries)
+}
+
+/// Does a name of the list, which may be a stranger's, lead out of the folder?
+fn leads_out(file: &str) -> bool {
+    let mut parts = Path::new(file).components();
+    parts.any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// One sub-folder a class: by number if all names are numbers, else in the order of the names.

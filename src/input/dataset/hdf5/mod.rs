@@ -7,6 +7,7 @@ mod numbers;
 mod rows;
 
 use super::{DataError, LabelledBatch};
+use crate::files::open_plain;
 use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
@@ -192,7 +193,7 @@ impl Hdf5 {
     }
 
     pub(super) fn sha256(&self) -> Result<String, DataError> {
-        let mut file = std::fs::File::open(&self.path).map_err(|error| self.error(error))?;
+        let mut file = open_plain(&self.path).map_err(|error| self.error(error))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -210,7 +211,7 @@ impl Hdf5 {
 }
 
 fn open(path: &Path) -> Result<File, DataError> {
-    let head = std::fs::File::open(path)
+    let head = open_plain(path)
         .and_then(|mut file| {
             let mut head = [0; 8];
             let count = file.read(&mut head)?;
