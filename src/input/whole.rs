@@ -12,10 +12,30 @@ pub(super) fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
     }
 }
 
-/// Does the file hold as many bytes as its RIFF header says?
+/// Does the file hold as many bytes as its RIFF header and the headers of its chunks say?
+///
+/// The decoder reserves what the chunk of EXIF data declares, up to 4 GiB, before it reads it.
 fn riff(bytes: &[u8]) -> bool {
-    let size = bytes.get(4..8).and_then(|size| size.first_chunk());
-    size.is_some_and(|&size| bytes.len() as u64 >= 8 + u64::from(u32::from_le_bytes(size)))
+    let Some(end) = riff_end(bytes, 0) else {
+        return false;
+    };
+    // Name and size of the file, and its kind, which has no size.
+    let mut at = 12;
+    while at < end && bytes.len() >= at + 8 {
+        match riff_end(bytes, at) {
+            // Chunks are padded to an even length.
+            Some(chunk) => at = chunk + chunk % 2,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Where the chunk that begins `at` ends, if that is inside the file.
+fn riff_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let size = bytes.get(at + 4..at + 8)?.first_chunk()?;
+    let end = (at + 8).checked_add(usize::try_from(u32::from_le_bytes(*size)).ok()?)?;
+    (end <= bytes.len()).then_some(end)
 }
 
 /// Does the file reach its end-of-image marker?
@@ -64,5 +84,10 @@ mod tests {
         let file = b"RIFF\x06\0\0\0WEBPxx";
         assert!(riff(file) && riff(&[&file[..], b"more"].concat()));
         assert!(!riff(&file[..13]) && !riff(b"RIFF"));
+        let chunks = b"RIFF\x1A\0\0\0WEBPVP8L\x03\0\0\0abc\0EXIF\x02\0\0\0xy";
+        assert!(riff(chunks));
+        let mut hostile = *chunks;
+        hostile[31] = 0xFF;
+        assert!(!riff(&hostile), "4 GiB of EXIF");
     }
 }
