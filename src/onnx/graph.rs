@@ -2,7 +2,7 @@
 
 use super::error::OnnxError;
 use super::model::{Graph, Node};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 impl Graph {
     /// The node that makes `tensor`.
@@ -29,18 +29,19 @@ impl Graph {
     /// A name that no tensor and no node of the graph has yet, made from `wish`.
     #[must_use]
     pub fn fresh_name(&self, wish: &str) -> String {
-        let taken = |name: &str| {
-            self.initializers.contains_key(name)
-                || self.inputs.iter().any(|input| input.name == name)
-                || self.producer(name).is_some()
-                || self.nodes.iter().any(|node| node.name == name)
-        };
-        if !taken(wish) {
-            return wish.to_owned();
-        }
-        (1..)
-            .map(|number| format!("{wish}_{number}"))
-            .find(|name| !taken(name))
+        let outputs = self.nodes.iter().flat_map(|node| &node.outputs);
+        let inputs = self.inputs.iter().map(|input| &input.name);
+        let taken: HashSet<&String> = self
+            .initializers
+            .keys()
+            .chain(inputs)
+            .chain(outputs)
+            .chain(self.nodes.iter().map(|node| &node.name))
+            .filter(|name| name.starts_with(wish))
+            .collect();
+        std::iter::once(wish.to_owned())
+            .chain((1..).map(|number: u64| format!("{wish}_{number}")))
+            .find(|name| !taken.contains(name))
             .unwrap_or_default()
     }
 

@@ -1,6 +1,10 @@
 //! Appending nodes to a graph.
 
+use crate::onnx::site::Site;
 use crate::onnx::{Attribute, Graph, Node, Tensor};
+
+/// What every name that fusing gives begins with, the outputs' own apart.
+pub(super) const PREFIX: &str = "goodnet_";
 
 /// A graph that grows at its end, with names of its own.
 pub(super) struct Builder<'a> {
@@ -15,7 +19,7 @@ impl Builder<'_> {
 
     /// A free tensor name.
     pub(super) fn fresh(&self, stem: &str) -> String {
-        self.graph.fresh_name(&format!("goodnet_{stem}"))
+        self.graph.fresh_name(&format!("{PREFIX}{stem}"))
     }
 
     /// Adds a constant; gives its name.
@@ -71,21 +75,41 @@ pub(super) fn as_i64(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Renames the inner tensor `name`, if there is one, so that an output can have that name.
-pub(super) fn free_name(graph: &mut Graph, name: &str) {
-    if graph.fresh_name(name) == name {
-        return;
+/// Renames what bears a name that fusing gives, [`PREFIX`] and more or one of `outputs`, so that all of these are free.
+pub(super) fn free_names(graph: &mut Graph, site: &mut Site, outputs: &[&str]) {
+    let prefix = unused_prefix(graph);
+    let rename = |name: &mut String| {
+        if name.starts_with(PREFIX) || outputs.contains(&name.as_str()) {
+            name.insert_str(0, &prefix);
+        }
+    };
+    for node in &mut graph.nodes {
+        node.inputs.iter_mut().for_each(rename);
+        node.outputs.iter_mut().for_each(rename);
     }
-    let other = graph.fresh_name(&format!("{name}_inner"));
-    let outputs = graph.outputs.iter_mut().map(|output| &mut output.name);
-    let inner = graph
-        .nodes
-        .iter_mut()
-        .flat_map(|node| node.inputs.iter_mut().chain(&mut node.outputs));
-    for tensor in outputs.chain(inner).filter(|tensor| *tensor == name) {
-        tensor.clone_from(&other);
+    let ports = graph.inputs.iter_mut().chain(&mut graph.outputs);
+    for value in ports.chain(&mut graph.value_info) {
+        rename(&mut value.name);
     }
-    if let Some(constant) = graph.initializers.remove(name) {
-        graph.initializers.insert(other, constant);
+    let constants = std::mem::take(&mut graph.initializers);
+    for (mut name, constant) in constants {
+        rename(&mut name);
+        graph.initializers.insert(name, constant);
     }
+    rename(&mut site.tensor);
+}
+
+/// What no name of the graph begins with: `inner` and more `_` than any name has there.
+fn unused_prefix(graph: &Graph) -> String {
+    const STEM: &str = "inner";
+    let outputs = graph.nodes.iter().flat_map(|node| &node.outputs);
+    let inputs = graph.inputs.iter().map(|input| &input.name);
+    let used = outputs
+        .chain(inputs)
+        .chain(graph.initializers.keys())
+        .filter_map(|name| name.strip_prefix(STEM))
+        .map(|rest| rest.len() - rest.trim_start_matches('_').len())
+        .max();
+    let free = used.unwrap_or(0) + 1;
+    format!("{STEM}{}", "_".repeat(free))
 }

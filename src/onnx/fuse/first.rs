@@ -4,7 +4,7 @@
 //! that some B' keeps are gathered once, and one layer with the weights of every B' side by side (zero where that B'
 //! has lost the channel) stands beside B's own layer. Both results together are the stacked batch.
 
-use super::build::{Builder, as_i64};
+use super::build::{Builder, PREFIX, as_i64};
 use crate::domain::mask::ChannelMask;
 use crate::onnx::optimize::CHANNEL_BLOCK;
 use crate::onnx::optimize::lookup::{Kernel, is_read_once, readers};
@@ -102,7 +102,9 @@ impl<'a> FirstLayers<'a> {
         });
         let gathered = self.gathered(builder);
         let stem = format!("{output}_pruned");
-        let (weight, bias) = self.narrowed(&kernel).store(builder.graph, &stem);
+        let (weight, bias) = self
+            .narrowed(&kernel)
+            .store(builder.graph, &format!("{PREFIX}{stem}"));
         let mut pruned = builder.fresh(&stem);
         let mut inputs = vec![gathered, weight, bias];
         inputs.truncate(node.inputs.len());

@@ -55,10 +55,9 @@ pub fn fuse(badnet: &Model, site: &Site, masks: &[ChannelMask]) -> Result<Fused,
     let classes = ports(badnet)?.classes as usize;
     check(badnet, site, masks)?;
     let mut model = optimize(badnet, &[&site.tensor]);
-    for output in [BADNET_OUTPUT, PRUNED_OUTPUT, VERDICT_OUTPUT] {
-        build::free_name(&mut model.graph, output);
-    }
-    let site = widened(site, &model.graph);
+    let mut site = widened(site, &model.graph);
+    let outputs = [BADNET_OUTPUT, PRUNED_OUTPUT, VERDICT_OUTPUT];
+    build::free_names(&mut model.graph, &mut site, &outputs);
     let masks = masks
         .iter()
         .map(|mask| widen(mask, site.channels))

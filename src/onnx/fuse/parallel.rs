@@ -1,6 +1,6 @@
 //! Tails side by side, each with its own nodes over the same constants: for networks whose tails cannot be stacked.
 
-use super::build::Builder;
+use super::build::{Builder, PREFIX};
 use crate::domain::mask::ChannelMask;
 use crate::onnx::prune::mask_site;
 use crate::onnx::site::Site;
@@ -37,7 +37,7 @@ fn append_tail(graph: &mut Graph, masked: &Graph, site: &str, index: usize) -> S
     own.extend(new_constants.cloned());
     let rename = |name: &String| {
         if own.contains(name) {
-            format!("goodnet_pruned_{index}_{name}")
+            format!("{PREFIX}pruned_{index}_{name}")
         } else {
             name.clone()
         }
