@@ -168,9 +168,16 @@ impl Planner<'_> {
                 *value += f64::from(bias);
             }
         }
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        if values.iter().any(|value| !value.is_finite()) {
+            let name = &node.name;
+            return Err(format!(
+                "what the removed channels leave at {name} is not finite"
+            ));
+        }
         self.edits.push(Edit::SetBias {
             node: index,
-            values: values.iter().map(|&value| value as f32).collect(),
+            values,
         });
         Ok(())
     }
