@@ -141,6 +141,9 @@ pub struct TimeoutArgs {
     /// Seconds from a request's headers to its answer; after that 504.
     #[arg(long, env = "GOODNET_REQUEST_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
     pub request_timeout: Duration,
+    /// Seconds for which a client may take nothing of its answer; after that the connection is closed.
+    #[arg(long, env = "GOODNET_WRITE_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub write_timeout: Duration,
     /// Seconds after SIGTERM in which requests are still answered while /readyz says no.
     #[arg(long, env = "GOODNET_DRAIN_DELAY", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     pub drain_delay: Duration,
@@ -296,6 +299,7 @@ impl TimeoutArgs {
             headers: self.header_timeout,
             body: self.body_timeout,
             request: self.request_timeout,
+            write: self.write_timeout,
             drain_delay: self.drain_delay,
             drain: self.drain_timeout,
         }

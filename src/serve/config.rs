@@ -79,6 +79,8 @@ pub struct Timeouts {
     pub body: Duration,
     /// From the headers to the answer.
     pub request: Duration,
+    /// While a client takes nothing of an answer.
+    pub write: Duration,
     /// From SIGTERM (not ready any more) until no new request is taken.
     pub drain_delay: Duration,
     /// From then until requests in flight are given up.
@@ -151,6 +153,7 @@ impl Default for Timeouts {
             headers: Duration::from_secs(30),
             body: Duration::from_secs(10),
             request: Duration::from_secs(30),
+            write: Duration::from_secs(30),
             drain_delay: Duration::from_secs(2),
             drain: Duration::from_secs(20),
         }
