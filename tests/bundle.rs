@@ -10,6 +10,7 @@ use goodnet::bundle::{BundleWriter, load};
 use goodnet::domain::sweep::{Sweep, Tally, assemble};
 use goodnet::input::InputSpec;
 use goodnet::input::spec::Layout;
+use goodnet::onnx::{Graph, Model};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -105,6 +106,31 @@ fn a_bundle_comes_back_as_it_was_written() {
         ["bundle"],
         "no temporary directory is left"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bundle_and_a_network_can_be_read_by_those_who_may_read_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("bundle");
+    write(&target, false).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "as the umask has it").unwrap();
+    let network = folder.path().join("net.onnx");
+    Model::new(Graph::default(), 17).save(&network).unwrap();
+    let files = [
+        BADNET_FILE,
+        "pruned_2.onnx",
+        "samples/one.png",
+        SWEEP_JSON,
+        MANIFEST_FILE,
+    ];
+    for path in files.map(|name| target.join(name)).iter().chain([&network]) {
+        assert_eq!(mode(path), mode(&plain), "{}", path.display());
+    }
+    assert_eq!(mode(&target), 0o755);
 }
 
 #[test]

@@ -182,6 +182,30 @@ fn sub_folders_are_classes_by_number_or_by_name() {
 }
 
 #[test]
+fn a_list_that_leads_out_of_its_folder_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("set");
+    fs::create_dir(&folder).unwrap();
+    RgbImage::new(5, 4).save(folder.join("good.png")).unwrap();
+    let outside = temporary.path().join("outside.png");
+    RgbImage::new(5, 4).save(&outside).unwrap();
+    for name in [
+        "../outside.png",
+        outside.to_str().unwrap(),
+        "./../outside.png",
+    ] {
+        fs::write(folder.join("labels.csv"), format!("good.png,1\n{name},0\n")).unwrap();
+        let error = open(&folder).unwrap_err();
+        assert!(
+            error.contains("labels.csv") && error.contains("line 2"),
+            "{error}"
+        );
+    }
+    fs::write(folder.join("labels.csv"), "./good.png,1\n").unwrap();
+    assert_eq!(open(&folder).unwrap().labels(), [1]);
+}
+
+#[test]
 fn an_unreadable_picture_is_named_or_skipped() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();

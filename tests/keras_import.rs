@@ -271,6 +271,23 @@ fn sequential(layers: &[serde_json::Value]) -> serde_json::Value {
 }
 
 #[test]
+fn weights_that_declare_more_than_their_file_can_hold_are_refused_before_they_take_memory() {
+    let hostile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras_hostile");
+    let expected = [
+        (
+            "declares_48_gib.h5",
+            "declares 12884901888 values in a file of 6144 bytes",
+        ),
+        ("declares_past_64_bits.h5", "values in a file of 6144 bytes"),
+        ("wide_elements.h5", "found elements of 4096 bytes"),
+    ];
+    for (name, reason) in expected {
+        let message = refusal(&hostile.join(name), None);
+        assert!(message.contains(reason), "{name}: {message}");
+    }
+}
+
+#[test]
 fn a_model_of_too_many_layers_is_refused_by_their_number() {
     let folder = tempfile::tempdir().unwrap();
     let layers = vec![serde_json::json!(0); 10_001];

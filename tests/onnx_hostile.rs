@@ -4,8 +4,14 @@
 
 mod common;
 
-use common::networks::Random;
-use goodnet::onnx::{Dim, Model, Node, OnnxError, prepare};
+use common::networks::{ALL, After, CHANNELS, Random, SIDE, network};
+use goodnet::domain::mask::ChannelMask;
+use goodnet::engine::{BackendChoice, Engine, SessionConfig};
+use goodnet::onnx::prune::{PruneMethod, prune};
+use goodnet::onnx::site::{default_site, find};
+use goodnet::onnx::{Dim, Model, Node, OnnxError, TensorData, fuse, prepare};
+use goodnet::tensor::Tensor;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 // Field numbers of onnx.proto.
@@ -112,6 +118,141 @@ fn names_that_are_given_twice_are_refused() {
         node("Relu", "image", "same", &[]),
     ];
     assert_refused(with(&twice.concat()), "made twice");
+}
+
+/// Every name that the graph gives to a tensor or a node, without its input.
+fn names(model: &Model) -> BTreeSet<String> {
+    let graph = &model.graph;
+    let made = graph.nodes.iter().flat_map(|node| &node.outputs);
+    let all = made
+        .chain(graph.initializers.keys())
+        .chain(graph.nodes.iter().map(|node| &node.name));
+    all.filter(|name| !name.is_empty()).cloned().collect()
+}
+
+fn renamed(model: &Model, names: &BTreeMap<String, String>) -> Model {
+    let rename = |name: &mut String| {
+        if let Some(new) = names.get(name) {
+            name.clone_from(new);
+        }
+    };
+    let mut model = model.clone();
+    let graph = &mut model.graph;
+    for node in &mut graph.nodes {
+        node.inputs
+            .iter_mut()
+            .chain(&mut node.outputs)
+            .for_each(rename);
+        rename(&mut node.name);
+    }
+    graph
+        .outputs
+        .iter_mut()
+        .for_each(|output| rename(&mut output.name));
+    let initializers = std::mem::take(&mut graph.initializers);
+    graph.initializers = initializers
+        .into_iter()
+        .map(|(mut name, tensor)| {
+            rename(&mut name);
+            (name, tensor)
+        })
+        .collect();
+    model
+}
+
+fn all_outputs(model: &Model) -> Vec<Vec<f32>> {
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    let mut session = engine
+        .load(&model.to_bytes(), &SessionConfig::default())
+        .unwrap();
+    let images = Tensor::new(
+        vec![2, 3, SIDE, SIDE],
+        Random(3).values(2 * 3 * SIDE * SIDE),
+    );
+    let outputs = session.run(&[images.view()]).unwrap();
+    outputs
+        .into_iter()
+        .filter_map(|output| output.into_float().ok())
+        .map(|tensor| tensor.data)
+        .collect()
+}
+
+#[test]
+fn a_network_that_uses_the_names_that_goodnet_gives_is_pruned_and_fused_as_any_other() {
+    let mut renamed_names = 0;
+    for (seed, after) in (0..).zip(ALL) {
+        let model = network(after, seed, true);
+        let mask = ChannelMask::removing(CHANNELS, &[0, 3]).unwrap();
+        let results = |model: &Model, site: &str| {
+            let site = find(model, site).unwrap();
+            [
+                prune(model, &site, &mask).model,
+                fuse(model, &site, std::slice::from_ref(&mask))
+                    .unwrap()
+                    .model,
+            ]
+        };
+        let honest = results(&model, "pool");
+        let given: BTreeSet<String> = honest.iter().flat_map(names).collect();
+        let given = given
+            .difference(&names(&model))
+            .cloned()
+            .collect::<Vec<_>>();
+        let (own, given_once) = (names(&model), given.len());
+        for turn in 0..3 {
+            let given = given.iter().cycle().skip(turn * given.len() / 3).cloned();
+            let map: BTreeMap<String, String> =
+                own.iter().cloned().zip(given.take(given_once)).collect();
+            renamed_names += map.len();
+            let hostile = renamed(&model, &map);
+            let site = map.get("pool").map_or("pool", String::as_str);
+            for (expected, found) in honest.iter().zip(results(&hostile, site)) {
+                let found = Model::from_bytes(&found.to_bytes())
+                    .unwrap_or_else(|error| panic!("{after:?}: {error}"));
+                assert_eq!(all_outputs(expected), all_outputs(&found), "{after:?}");
+            }
+        }
+    }
+    assert!(renamed_names > 100, "{renamed_names}");
+}
+
+#[test]
+fn a_network_of_names_that_are_all_alike_is_read_in_time() {
+    let mut model = Model::from_bytes(&honest()).unwrap();
+    let site = default_site(&model).unwrap();
+    let wish = format!("{}_masked", site.tensor);
+    for index in 0..50_000 {
+        let name = match index {
+            0 => wish.clone(),
+            _ => format!("{wish}_{index}"),
+        };
+        let node = Node::new("Relu", &[&site.tensor], &[&name]);
+        model.graph.nodes.push(node);
+    }
+    let started = std::time::Instant::now();
+    let mask = ChannelMask::removing(site.channels, &[0]).unwrap();
+    let masked = goodnet::onnx::prune::mask_site(&model, &site, &mask);
+    assert!(masked.graph.producer(&format!("{wish}_50000")).is_some());
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
+#[test]
+fn weights_whose_sum_is_beyond_all_numbers_are_never_written() {
+    let mut masked = 0;
+    for seed in 0..20 {
+        let mut model = network(After::Norm, seed, true);
+        for tensor in model.graph.initializers.values_mut() {
+            if let TensorData::F32(values) = &mut tensor.data {
+                values.iter_mut().for_each(|value| *value *= 2e38);
+            }
+        }
+        let site = find(&model, "pool").unwrap();
+        let mask = ChannelMask::removing(CHANNELS, &[0, 3]).unwrap();
+        let pruned = prune(&model, &site, &mask);
+        Model::from_bytes(&pruned.model.to_bytes()).unwrap();
+        masked += usize::from(pruned.method == PruneMethod::Masked);
+    }
+    assert!(masked > 0, "no sum was beyond all numbers");
 }
 
 #[test]

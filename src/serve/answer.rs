@@ -175,7 +175,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+pub(super) fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let malformed = |error: String| {
         Problem::new(
             Code::MalformedBody,

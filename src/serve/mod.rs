@@ -16,6 +16,8 @@ pub mod context;
 pub mod control;
 pub mod decode;
 pub mod dto;
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod info;
 mod layers;

@@ -15,8 +15,11 @@ use super::health::check_ready;
 use super::path::Path;
 use super::problem::{Code, Problem};
 use super::state::AppState;
+use crate::input::InputSpec;
+use crate::tensor::Tensor;
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use model::Served2;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -118,6 +121,17 @@ async fn model_ready_of_version(
 ) -> Result<Json<Value>, Problem> {
     check_version(&version)?;
     model_ready(state, Path(name)).await
+}
+
+/// What [`wire`] reads out of a body for the model `goodnet`: the images and the number of outputs.
+pub(super) fn read(
+    length: Option<&HeaderValue>,
+    body: &[u8],
+    spec: &InputSpec,
+    max_images: usize,
+) -> Result<(Tensor, usize), Problem> {
+    let request = wire::parse(length, body, Served2::Goodnet, spec, max_images)?;
+    Ok((request.images, request.outputs.len()))
 }
 
 fn check_version(version: &str) -> Result<(), Problem> {
