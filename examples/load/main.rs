@@ -41,6 +41,9 @@ enum Scenario {
         /// How long.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+        /// Least answers a second, as a share of those without overload.
+        #[arg(long, default_value_t = 0.9, value_name = "SHARE")]
+        goodput: f64,
     },
     /// Full load; memory, threads, descriptors and sockets are watched.
     Soak {
@@ -50,6 +53,9 @@ enum Scenario {
         /// How many requests, instead of a time.
         #[arg(long)]
         requests: Option<usize>,
+        /// Most memory at the end, as a multiple of that after 10,000 requests.
+        #[arg(long, default_value_t = 1.05, value_name = "RATIO")]
+        memory: f64,
     },
     /// Swap two bundles under full load.
     Reload {
@@ -64,11 +70,17 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let bundle = goodnet::bundle::load(&args.bundle)?;
     match args.scenario {
-        Scenario::Overload { seconds } => overload::run(&args, &bundle, seconds).await,
-        Scenario::Soak { seconds, requests } => {
+        Scenario::Overload { seconds, goodput } => {
+            overload::run(&args, &bundle, seconds, goodput).await
+        }
+        Scenario::Soak {
+            seconds,
+            requests,
+            memory,
+        } => {
             let time = Duration::from_secs(seconds);
             let end = requests.map_or(drive::End::After(time), drive::End::Requests);
-            soak::run(&args, &bundle, end).await
+            soak::run(&args, &bundle, end, memory).await
         }
         Scenario::Reload { swaps } => reload::run(&args, &bundle, swaps).await,
     }

@@ -6,6 +6,7 @@ use super::state::AppState;
 use crate::bundle::{self, Bundle};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
@@ -87,6 +88,7 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
     .await
     .map_err(ServeError::Task)?
     .map_err(ServeError::Bundle)?;
+    state.swap(Arc::clone(&served));
     tracing::info!(
         manifest_sha256 = served.bundle.manifest_sha256(),
         model_sha256 = served.manifest().source.sha256,
@@ -98,7 +100,6 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
         ms = started.elapsed().as_secs_f64() * 1e3,
         "a bundle is in service"
     );
-    state.swap(served);
     Ok(())
 }
 
