@@ -6,6 +6,7 @@
 
 mod goodnet;
 mod locate;
+mod outputs;
 mod pool;
 mod session;
 mod worker;
@@ -131,7 +132,9 @@ impl Engine {
     /// # Errors
     /// If the runtime refuses the model or a port is of a type that goodnet does not use.
     pub fn load(&self, model: &[u8], config: &SessionConfig) -> Result<Session, EngineError> {
-        Session::load(&self.environment, model, config)
+        // tract puts outputs of its own in the place of those that it is given.
+        let reuse = self.info.library.is_some();
+        Session::load(&self.environment, model, config, reuse)
     }
 }
 

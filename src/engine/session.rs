@@ -1,8 +1,9 @@
 //! One loaded network.
 
 use super::EngineError;
+use super::outputs::Outputs;
 use crate::tensor::{IntTensor, Tensor, TensorView};
-use ort::session::{SessionInputValue, builder::GraphOptimizationLevel};
+use ort::session::{SessionInputValue, SessionOutputs, builder::GraphOptimizationLevel};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 use std::borrow::Cow;
 
@@ -67,13 +68,16 @@ pub struct Session {
     inner: ort::session::Session,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
+    reused: Option<Outputs>,
 }
 
 impl Session {
+    /// Loads `model`; `reuse` says whether the runtime writes into outputs that are given to it.
     pub(super) fn load(
         environment: &ort::environment::Environment,
         model: &[u8],
         config: &SessionConfig,
+        reuse: bool,
     ) -> Result<Self, EngineError> {
         let inner = build(environment, model, config)
             .map_err(|error| EngineError::Load(one_line(&error)))?;
@@ -87,10 +91,12 @@ impl Session {
             .iter()
             .map(port)
             .collect::<Result<Vec<_>, _>>()?;
+        let reused = reuse.then(|| Outputs::of(&inner)).flatten();
         Ok(Self {
             inner,
             inputs,
             outputs,
+            reused,
         })
     }
 
@@ -117,25 +123,20 @@ impl Session {
                 &inputs.len().to_string(),
             ));
         }
-        let failed = |error: &ort::Error| EngineError::Run(one_line(error));
-        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
-            Vec::with_capacity(inputs.len());
-        for (port, view) in self.inputs.iter().zip(inputs) {
-            let value =
-                TensorRef::from_array_view((view.shape, view.data)).map_err(|e| failed(&e))?;
-            values.push((Cow::Borrowed(&port.name), value.into()));
+        let failed = |error: ort::Error| EngineError::Run(one_line(&error));
+        let rows = inputs.first().and_then(|view| view.shape.first()).copied();
+        if let (Some(reused), Some(rows)) = (&mut self.reused, rows) {
+            let options = reused.of_rows(rows).map_err(failed)?;
+            let values = bind(&self.inputs, inputs).map_err(failed)?;
+            if let Ok(outputs) = self.inner.run_with_options(values, options) {
+                return gather(&self.outputs, &outputs);
+            }
+            // An output of other extents than declared, or a run that fails in any case: the runtime's own outputs tell.
+            self.reused = None;
         }
-        let outputs = self.inner.run(values).map_err(|e| failed(&e))?;
-        // tract gives its outputs in graph order under the right names, so each is looked up by name.
-        self.outputs
-            .iter()
-            .map(|port| {
-                let value = outputs
-                    .get(&port.name)
-                    .ok_or_else(|| mismatch(&format!("an output {}", port.name), "none"))?;
-                extract(value)
-            })
-            .collect()
+        let values = bind(&self.inputs, inputs).map_err(failed)?;
+        let outputs = self.inner.run(values).map_err(failed)?;
+        gather(&self.outputs, &outputs)
     }
 
     /// Runs a network of one input and one f32 output.
@@ -162,6 +163,28 @@ fn build(
         .with_intra_threads(config.intra_threads)
         .or_else(|error| Ok::<_, ort::Error>(error.recover()))?
         .commit_from_memory(model)
+}
+
+/// tract gives its outputs in graph order under the right names, so each is looked up by name.
+fn gather(ports: &[Port], outputs: &SessionOutputs<'_>) -> Result<Vec<Output>, EngineError> {
+    let found = ports.iter().map(|port| {
+        let value = outputs
+            .get(&port.name)
+            .ok_or_else(|| mismatch(&format!("an output {}", port.name), "none"))?;
+        extract(value)
+    });
+    found.collect()
+}
+
+fn bind<'a>(
+    ports: &'a [Port],
+    views: &'a [TensorView<'a>],
+) -> ort::Result<Vec<(Cow<'a, str>, SessionInputValue<'a>)>> {
+    let bound = ports.iter().zip(views).map(|(port, view)| {
+        let value = TensorRef::from_array_view((view.shape, view.data))?;
+        Ok((Cow::Borrowed(port.name.as_str()), value.into()))
+    });
+    bound.collect()
 }
 
 fn port(outlet: &ort::value::Outlet) -> Result<Port, EngineError> {
