@@ -8,6 +8,7 @@ pub(super) fn is_whole(format: ImageFormat, bytes: &[u8]) -> bool {
     match format {
         ImageFormat::Jpeg => jpeg(bytes),
         ImageFormat::WebP => riff(bytes),
+        ImageFormat::Png => palette(bytes),
         _ => true,
     }
 }
@@ -38,6 +39,22 @@ fn riff_end(bytes: &[u8], at: usize) -> Option<usize> {
     (end <= bytes.len()).then_some(end)
 }
 
+/// Is the palette, where there is one, of whole colours? The decoder (png 0.18.1) panics where it is not.
+fn palette(bytes: &[u8]) -> bool {
+    let mut at = 8;
+    while let Some(&[a, b, c, d, ref kind @ ..]) =
+        bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+    {
+        let length = u32::from_be_bytes([a, b, c, d]);
+        if kind == b"PLTE" && length % 3 != 0 {
+            return false;
+        }
+        // Length, kind and checksum stand around the content.
+        at = at.saturating_add(12).saturating_add(length as usize);
+    }
+    true
+}
+
 /// Does the file reach its end-of-image marker?
 ///
 /// Markers and segments as in ITU-T T.81, B.1.1: marker segments are skipped by their length (a thumbnail inside one has
@@ -63,7 +80,7 @@ fn jpeg(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{jpeg, riff};
+    use super::{jpeg, palette, riff};
 
     #[test]
     fn only_the_end_of_the_picture_itself_counts() {
@@ -89,5 +106,21 @@ mod tests {
         let mut hostile = *chunks;
         hostile[31] = 0xFF;
         assert!(!riff(&hostile), "4 GiB of EXIF");
+    }
+
+    #[test]
+    fn a_palette_is_of_whole_colours() {
+        let file = |length: u8| {
+            let content = vec![7; usize::from(length)];
+            [
+                b"\x89PNG\r\n\x1a\n\0\0\0\0IHDRcrc_\0\0\0".as_slice(),
+                &[length],
+                b"PLTE",
+                &content,
+                b"crc_",
+            ]
+            .concat()
+        };
+        assert!(palette(&file(0)) && palette(&file(27)) && !palette(&file(28)));
     }
 }
