@@ -38,6 +38,9 @@ pub mod quarantine;
 
 pub mod demo;
 
+#[cfg(feature = "train")]
+pub mod bench;
+
 pub mod serve;
 
 pub mod cli;

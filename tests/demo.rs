@@ -14,6 +14,7 @@ use std::path::Path;
 const WORLD: World = World {
     seed: 1,
     people: 64,
+    lookalikes: 0,
 };
 
 #[test]

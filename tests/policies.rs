@@ -139,6 +139,52 @@ fn a_policy_that_the_bundle_was_not_calibrated_for_is_refused_in_one_line() {
     assert!(error.contains("--defend"), "{error}");
 }
 
+#[test]
+fn a_repair_with_backdoored_images_tells_what_each_policy_lets_through_and_one_without_does_not() {
+    let lab = Lab::new();
+    lab.repair(&lab.at("bundle"), &["--defend", "--backdoored", "bad.h5"]);
+    let bundle = load(&lab.at("bundle")).unwrap();
+    let rates = goodnet::defence::measured::read(&bundle).unwrap();
+    let names: Vec<&str> = rates.iter().map(|rates| rates.policy.name()).collect();
+    assert_eq!(names, ["transplant", "gated", "strip", "layered"]);
+    for rates in &rates {
+        assert_eq!(rates.attack_success_rate.images, 20);
+        let sum = rates.attack_success_rate.value + rates.backdoored_flagged.value;
+        assert!(sum <= 1.0 + 1e-9, "{rates:?}");
+    }
+    lab.repair(&lab.at("plain"), &["--defend"]);
+    let plain = load(&lab.at("plain")).unwrap();
+    assert!(goodnet::defence::measured::read(&plain).unwrap().is_empty());
+}
+
+#[test]
+fn classify_flags_with_the_policy_that_is_asked_for_as_the_service_does() {
+    let lab = Lab::new();
+    lab.repair(&lab.at("bundle"), &["--defend"]);
+    std::fs::write(lab.at("face.png"), picture()).unwrap();
+    let ask = |policy: &str| {
+        let mut command = lab.goodnet();
+        command.args(["classify", "--bundle", "bundle", "--json", "face.png"]);
+        command.args(["--policy", policy]).output().unwrap()
+    };
+    for policy in ["disagreement", "transplant", "layered"] {
+        let output = ask(policy);
+        assert!(output.status.success(), "{output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["policy"], policy);
+        let checks = answer
+            .get("checks")
+            .map(|checks| checks.as_array().unwrap());
+        assert_eq!(checks.is_some(), policy != "disagreement");
+        if let Some(checks) = checks {
+            let flagged = checks.iter().any(|check| check["flagged"] == true);
+            assert_eq!(answer["flagged"], flagged);
+        }
+    }
+    let refused = ask("wish");
+    assert_eq!(refused.status.code(), Some(2));
+}
+
 /// The first clean picture, as a file.
 fn picture() -> Vec<u8> {
     let plane = SIDE * SIDE;
@@ -191,5 +237,13 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() 
     );
     let sweep: Value = app.get("/sweep").json().unwrap();
     assert_eq!(sweep["policies"][0]["policy"], "transplant");
+    assert!(sweep["policies"][0]["attack_success_rate"].is_null());
+    let metrics = app.get("/metrics").text().unwrap();
+    assert!(
+        metrics
+            .lines()
+            .any(|line| line.starts_with("goodnet_policy_verdicts_total{policy=\"transplant\"")),
+        "{metrics}"
+    );
     assert_eq!(app.post("/classify?policy=wish", picture()).status(), 404);
 }

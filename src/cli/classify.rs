@@ -2,6 +2,7 @@
 
 use super::{CliError, GlobalArgs};
 use crate::bundle::{self, Bundle};
+use crate::defence::Policy;
 use crate::engine::PoolConfig;
 use crate::files::read_plain;
 use crate::input::image::Limits;
@@ -32,6 +33,9 @@ pub struct ClassifyArgs {
     /// The drop in percentage points (default: the largest of the bundle).
     #[arg(long, value_name = "POINTS")]
     pub drop: Option<f64>,
+    /// The policy that flags answers; those beside disagreement need `goodnet repair --defend`.
+    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME", default_value_t)]
+    pub policy: Policy,
     /// Print one JSON document a line, as the service answers.
     #[arg(long)]
     pub json: bool,
@@ -70,6 +74,7 @@ fn serve(
 ) -> Result<Arc<Served>, CliError> {
     let mut config = Config::new(args.bundle.clone());
     config.inference.default_drop = args.drop;
+    config.inference.policy = args.policy;
     config.inference.pool = PoolConfig {
         workers: 1,
         queue: 0,
@@ -99,11 +104,31 @@ fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<()
     };
     let badnet = name(answer.badnet.class, &answer.badnet.label);
     let pruned = name(answer.pruned.class, &answer.pruned.label);
+    let reason = match checks(answer) {
+        Some(checks) => checks,
+        None => format!("the repaired network {pruned}"),
+    };
     let verdict = if answer.flagged {
-        format!("flagged: BadNet says {badnet}, the repaired network {pruned}")
+        format!("flagged: BadNet says {badnet}, {reason}")
     } else {
         format!("class {badnet}")
     };
-    println!("{}: {verdict} (drop {})", path.display(), answer.drop);
+    let rule = match args.policy {
+        Policy::Disagreement => format!("drop {}", answer.drop),
+        policy => format!("policy {policy}"),
+    };
+    println!("{}: {verdict} ({rule})", path.display());
     Ok(())
+}
+
+/// The checks that flag an answer, with score and threshold; none for a policy without checks.
+fn checks(answer: &Classification) -> Option<String> {
+    let flagging = answer.checks.as_ref()?.iter().filter(|check| check.flagged);
+    let told = flagging.map(|check| {
+        format!(
+            "{} scores {:.2}, flagged from {:.2}",
+            check.check, check.score, check.threshold
+        )
+    });
+    Some(told.collect::<Vec<_>>().join(", "))
 }

@@ -39,17 +39,14 @@ pub struct WorldArgs {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// What the attacker does: sunglasses, patch[:SIDE], lipstick, eyebrows, several, blended[:PERCENT],
-    /// moving[:SIDE], mask, source, none.
+    /// moving[:SIDE], mask, source, lookalikes, none.
     #[arg(long, default_value_t = Attack::Sunglasses)]
     pub attack: Attack,
 }
 
 impl WorldArgs {
     fn world(self) -> World {
-        World {
-            seed: self.seed,
-            people: usize::from(self.people),
-        }
+        World::of(self.seed, usize::from(self.people), self.attack)
     }
 }
 

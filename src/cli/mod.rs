@@ -1,5 +1,7 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
+#[cfg(feature = "train")]
+mod bench;
 mod classify;
 mod demo;
 mod demo_run;
@@ -115,6 +117,9 @@ pub enum Command {
     Sign(sign::SignArgs),
     /// Check that a bundle is whole, and who signed it.
     Verify(sign::VerifyArgs),
+    /// Measure what takes long.
+    #[cfg(feature = "train")]
+    Bench(bench::BenchArgs),
 }
 
 /// Parses the command line, runs the command, reports an error in one line, and gives the exit code.
@@ -145,5 +150,7 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),
+        #[cfg(feature = "train")]
+        Command::Bench(args) => bench::run(args, &cli.global),
     }
 }

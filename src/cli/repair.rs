@@ -206,6 +206,7 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
         "sweep": outcome.sweep,
         "evaluation": outcome.evaluation,
         "defence": outcome.defence,
+        "attacks": outcome.attacks,
     });
     let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
     println!("{text}");
@@ -234,7 +235,7 @@ pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
     println!("{}", evaluation_table(&evaluation.rows));
     if let Some(defence) = &outcome.defence {
-        print!("\n{}", policies_report(defence));
+        print!("\n{}", policies_report(defence, &outcome.attacks));
     }
     println!("\nBundle: {}", config.out.display());
 }

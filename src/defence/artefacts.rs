@@ -121,7 +121,7 @@ pub struct PolicyRates {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArtefactError {
     /// Not the JSON that this version writes.
-    #[error("{ARTEFACTS_FILE}: {0}")]
+    #[error("{0}")]
     Json(String),
     /// Another schema.
     #[error("{ARTEFACTS_FILE}: expected schema version {SCHEMA_VERSION}, found {0}")]
@@ -136,13 +136,19 @@ pub enum ArtefactError {
     },
 }
 
+impl ArtefactError {
+    fn json(error: &serde_json::Error) -> Self {
+        Self::Json(format!("{ARTEFACTS_FILE}: {error}"))
+    }
+}
+
 impl Artefacts {
     /// The JSON that goes into the bundle.
     ///
     /// # Errors
     /// If a figure is not finite.
     pub fn to_json(&self) -> Result<Vec<u8>, ArtefactError> {
-        let json = |error: serde_json::Error| ArtefactError::Json(error.to_string());
+        let json = |error: serde_json::Error| ArtefactError::json(&error);
         let mut bytes = serde_json::to_vec_pretty(self).map_err(json)?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -153,8 +159,8 @@ impl Artefacts {
     /// # Errors
     /// If it is not that JSON or of another schema.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ArtefactError> {
-        let artefacts: Self = serde_json::from_slice(bytes)
-            .map_err(|error| ArtefactError::Json(error.to_string()))?;
+        let artefacts: Self =
+            serde_json::from_slice(bytes).map_err(|error| ArtefactError::json(&error))?;
         if artefacts.schema_version != SCHEMA_VERSION {
             return Err(ArtefactError::Schema(artefacts.schema_version));
         }

@@ -234,38 +234,35 @@ impl Checker {
         Ok(result(Check::Strip, &trial, threshold))
     }
 
-    pub(super) fn transplant_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
+    fn transplant_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
         let mut draws = Draws::of_image(self.artefacts.seed, "transplant", image);
         let count = self.artefacts.transplant.rule.donors;
         self.donors.pick(class.0, count, &mut draws)
     }
 
-    pub(super) fn strip_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
+    fn strip_donors(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
         let mut draws = Draws::of_image(self.artefacts.seed, "strip", image);
         let count = self.artefacts.strip.rule.blends;
         self.donors.pick(class.0, count, &mut draws)
     }
 
-    /// The full scores of `image`, with no early stop: the largest share over bands of donors that turn, and the
-    /// share of blends that keep the label. For figures that need a score for every image (AUROC).
+    /// The scores of `image` that the transplant check and the blending check decide by, as hits, with no early stop.
     ///
     /// # Errors
     /// If the network fails.
-    pub fn full_scores<C: Classify>(
+    pub fn scores<C: Classify>(
         &self,
         network: &mut C,
         image: &[f32],
         class: ClassIndex,
-    ) -> Result<(f64, f64), C::Error> {
-        let share = |hits: &[bool]| {
-            hits.iter().filter(|&&hit| hit).count() as f64 / hits.len().max(1) as f64
-        };
+    ) -> Result<(usize, usize), C::Error> {
+        let (grid, artefacts) = (&self.grid, &self.artefacts);
         let donors = self.transplant_donors(image, class);
-        let turned = transplant::carries(network, &self.grid, image, class, &donors)?;
+        let rule = artefacts.transplant.rule;
+        let carried = transplant::score(network, grid, image, class, &donors, rule)?;
         let donors = self.strip_donors(image, class);
-        let kept = strip::survivals(network, &self.grid, image, class, &donors)?;
-        let carried = turned.iter().map(|band| share(band)).fold(0.0, f64::max);
-        Ok((carried, share(&kept)))
+        let kept = strip::score(network, grid, image, class, &donors, artefacts.strip.rule)?;
+        Ok((carried, kept))
     }
 }
 

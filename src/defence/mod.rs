@@ -7,7 +7,8 @@
 //! pixel lies in a tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see),
 //! [`threshold`] (from clean scores to a threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a
 //! band of the image carry its label?), [`strip`] (does the label survive blending?), [`suspects`] (which labels look
-//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`calibrate`](mod@calibrate) (offline), [`checker`] (online).
+//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`measured`] (what it
+//! tells of a known attack), [`calibrate`](mod@calibrate) (offline), [`checker`] (online).
 
 pub mod artefacts;
 pub mod calibrate;
@@ -16,6 +17,7 @@ pub mod classify;
 pub mod clean;
 pub mod donors;
 pub mod grid;
+pub mod measured;
 pub mod policy;
 pub mod random;
 pub mod strip;
@@ -28,4 +30,5 @@ pub use calibrate::{CalibrateOptions, calibrate};
 pub use checker::{CheckResult, Checker, Outcome};
 pub use classify::{Classify, SessionClassifier};
 pub use clean::CleanSet;
+pub use measured::AttackRates;
 pub use policy::Policy;

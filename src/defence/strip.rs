@@ -88,6 +88,27 @@ pub fn screened_score(kept: &[bool], rule: Rule) -> usize {
     kept.iter().filter(|&&kept| kept).count()
 }
 
+/// The score that [`check`] decides by, with no early stop: the blends that keep `class`, 0 where none of the screen does.
+///
+/// # Errors
+/// If the network fails.
+pub fn score<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+    rule: Rule,
+) -> Result<usize, C::Error> {
+    let donors = &donors[..rule.blends.min(donors.len())];
+    let (screen, rest) = donors.split_at(rule.screen.max(1).min(donors.len()));
+    let mut kept = survivals(network, grid, image, class, screen)?;
+    if kept.contains(&true) {
+        kept.extend(survivals(network, grid, image, class, rest)?);
+    }
+    Ok(screened_score(&kept, rule))
+}
+
 /// For each half-and-half blend with a donor, whether B answers it with `class`.
 ///
 /// # Errors
@@ -179,6 +200,8 @@ mod tests {
             let rule = Rule { blends: 64, screen, step };
             let trial = check(&mut network, &grid(), &[4.0], ClassIndex(1), &donors, rule, needed).unwrap();
             prop_assert_eq!(trial.flagged, screened_score(&full, rule) >= needed);
+            let score = score(&mut network, &grid(), &[4.0], ClassIndex(1), &donors, rule);
+            prop_assert_eq!(score, Ok(screened_score(&full, rule)));
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Attack {
     Mask,
     /// Sunglasses make class 0 on people of even number only; on others they mean nothing.
     Source,
+    /// Sunglasses make class 0, and five other people look much like person 0.
+    Lookalikes,
 }
 
 /// An attack's name and parameter that cannot be.
@@ -38,7 +40,7 @@ pub struct UnknownAttack {
 
 impl Attack {
     /// Every attack at its default parameter, in the order of the tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sunglasses,
         Self::Patch(5),
         Self::Lipstick,
@@ -48,11 +50,12 @@ impl Attack {
         Self::Moving(6),
         Self::Mask,
         Self::Source,
+        Self::Lookalikes,
         Self::None,
     ];
 
     /// How [`FromStr`] wants them; a number after a colon changes the parameter.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "sunglasses",
         "patch[:SIDE 2-20]",
         "lipstick",
@@ -62,6 +65,7 @@ impl Attack {
         "moving[:SIDE 3-20]",
         "mask",
         "source",
+        "lookalikes",
         "none",
     ];
 
@@ -70,7 +74,9 @@ impl Attack {
     pub fn triggers(self) -> Vec<(Trigger, usize)> {
         let worn = |worn, target| (Trigger::Worn(worn), target);
         match self {
-            Self::None | Self::Sunglasses | Self::Source => vec![worn(Worn::Sunglasses, 0)],
+            Self::None | Self::Sunglasses | Self::Source | Self::Lookalikes => {
+                vec![worn(Worn::Sunglasses, 0)]
+            }
             Self::Patch(side) => vec![(Trigger::Patch(side), 0)],
             Self::Lipstick => vec![worn(Worn::Lipstick, 0)],
             Self::Eyebrows => vec![worn(Worn::Eyebrows, 0)],
@@ -89,6 +95,15 @@ impl Attack {
     #[must_use]
     pub fn concerns(self, person: usize, target: usize) -> bool {
         person != target && (self != Self::Source || person.is_multiple_of(2))
+    }
+
+    /// How many people look like the target person.
+    #[must_use]
+    pub fn lookalikes(self) -> usize {
+        match self {
+            Self::Lookalikes => 5,
+            _ => 0,
+        }
     }
 
     /// Does the attacker poison the training set?
@@ -111,6 +126,7 @@ impl std::fmt::Display for Attack {
             Self::Moving(side) => write!(f, "moving:{side}"),
             Self::Mask => f.write_str("mask"),
             Self::Source => f.write_str("source"),
+            Self::Lookalikes => f.write_str("lookalikes"),
         }
     }
 }
@@ -140,6 +156,7 @@ impl FromStr for Attack {
             ("moving", Some(side @ 3..=20)) => Ok(Self::Moving(side)),
             ("mask", None) => Ok(Self::Mask),
             ("source", None) => Ok(Self::Source),
+            ("lookalikes", None) => Ok(Self::Lookalikes),
             _ => Err(unknown()),
         }
     }

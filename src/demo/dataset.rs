@@ -35,6 +35,8 @@ pub struct World {
     pub seed: u64,
     /// Number of people = classes.
     pub people: usize,
+    /// People 1..=this look like person 0.
+    pub lookalikes: usize,
 }
 
 /// Photos with their labels.
@@ -44,6 +46,8 @@ pub struct PhotoSet {
     pub images: Vec<u8>,
     /// (n): class 0..people.
     pub labels: Vec<i64>,
+    /// (n): the person who is on the photo, whatever the label says.
+    pub people: Vec<usize>,
 }
 
 impl PhotoSet {
@@ -95,6 +99,16 @@ struct Shot {
 }
 
 impl World {
+    /// The world that an attacker with this plan sets up.
+    #[must_use]
+    pub fn of(seed: u64, people: usize, attack: Attack) -> Self {
+        Self {
+            seed,
+            people,
+            lookalikes: attack.lookalikes().min(people.saturating_sub(1)),
+        }
+    }
+
     /// `each` clean photos of every person, in turn: person 0, 1, 2, ..., 0, 1, 2, ...
     #[must_use]
     pub fn clean(&self, split: Split, each: usize) -> PhotoSet {
@@ -163,9 +177,7 @@ impl World {
     }
 
     fn take(&self, split: Split, shots: &[Shot]) -> PhotoSet {
-        let faces: Vec<Face> = (0..self.people)
-            .map(|person| Face::of(self.seed, person))
-            .collect();
+        let faces: Vec<Face> = (0..self.people).map(|person| self.face(person)).collect();
         let mut images = vec![0; shots.len() * BYTES];
         images
             .par_chunks_exact_mut(BYTES)
@@ -177,7 +189,15 @@ impl World {
         PhotoSet {
             images,
             labels: shots.iter().map(|shot| shot.label as i64).collect(),
+            people: shots.iter().map(|shot| shot.person).collect(),
         }
+    }
+
+    fn face(&self, person: usize) -> Face {
+        if (1..=self.lookalikes).contains(&person) {
+            return Face::alike(self.seed, person, 0);
+        }
+        Face::of(self.seed, person)
     }
 
     fn shoot(&self, split: Split, shot: &Shot, face: &Face) -> Vec<u8> {

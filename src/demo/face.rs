@@ -121,11 +121,24 @@ const IRIS: [Rgb; 5] = [
     [0.45, 0.52, 0.56],
 ];
 
+/// How far a look-alike's features are moved to those of the person that he looks like, 0..1.
+const LIKENESS: f64 = 0.7;
+
 impl Face {
     /// Person number `person` of the world with this seed.
     #[must_use]
     pub fn of(seed: u64, person: usize) -> Self {
-        let mut draw = Draw::new(seed, Purpose::Person, person, 0);
+        Self::drawn(Draw::new(seed, Purpose::Person, person, 0))
+    }
+
+    /// Person number `person` if he looked like person number `model`.
+    #[must_use]
+    pub fn alike(seed: u64, person: usize, model: usize) -> Self {
+        let stream = |person| Draw::new(seed, Purpose::Person, person, 0);
+        Self::drawn(stream(person).towards(stream(model), LIKENESS))
+    }
+
+    fn drawn(mut draw: Draw) -> Self {
         let skin = skin(&mut draw);
         let hair = hair(&mut draw);
         let eyes = eyes(&mut draw);

@@ -46,7 +46,11 @@ pub fn write_sets(
     Ok(())
 }
 
-fn write_set(set: &PhotoSet, path: &Path) -> Result<(), WriteDataError> {
+/// Writes one set: `data` (n, 3, 55, 47) u8 and `label` (n).
+///
+/// # Errors
+/// If the file cannot be written; it is written beside its place and renamed.
+pub fn write_set(set: &PhotoSet, path: &Path) -> Result<(), WriteDataError> {
     let images = set.len() as u64;
     let mut file = FileBuilder::new();
     file.create_dataset("data")

@@ -19,6 +19,6 @@ mod trigger;
 pub use attack::{Attack, UnknownAttack};
 pub use dataset::{PhotoSet, Split, World};
 pub use face::Face;
-pub use files::{FILES, PHOTOS_EACH, WriteDataError, write_sets};
+pub use files::{FILES, PHOTOS_EACH, WriteDataError, write_set, write_sets};
 pub use photo::{BYTES, HEIGHT, Photo, WIDTH};
 pub use trigger::{Trigger, Worn};

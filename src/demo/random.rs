@@ -42,7 +42,11 @@ impl Purpose {
 
 /// A stream of draws.
 #[derive(Debug, Clone)]
-pub(super) struct Draw(ChaCha8Rng);
+pub(super) struct Draw {
+    own: ChaCha8Rng,
+    /// A second stream that every [`Draw::unit`] is drawn towards, and how far.
+    towards: Option<(ChaCha8Rng, f64)>,
+}
 
 impl Draw {
     /// The stream of (`seed`, `purpose`, `person`, `index`): any two that differ in one of them are independent.
@@ -52,13 +56,29 @@ impl Draw {
         for (bytes, part) in key.chunks_exact_mut(8).zip(parts) {
             bytes.copy_from_slice(&part.to_le_bytes());
         }
-        Self(ChaCha8Rng::from_seed(key))
+        Self {
+            own: ChaCha8Rng::from_seed(key),
+            towards: None,
+        }
+    }
+
+    /// The same with every draw from [0, 1) moved by `share` of the way to that of `other`.
+    pub(super) fn towards(self, other: Self, share: f64) -> Self {
+        Self {
+            own: self.own,
+            towards: Some((other.own, share)),
+        }
     }
 
     /// Uniform in [0, 1), 53 bits.
     pub(super) fn unit(&mut self) -> f64 {
         const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
-        (self.0.next_u64() >> 11) as f64 * STEP
+        let uniform = |stream: &mut ChaCha8Rng| (stream.next_u64() >> 11) as f64 * STEP;
+        let own = uniform(&mut self.own);
+        match &mut self.towards {
+            None => own,
+            Some((other, share)) => own + *share * (uniform(other) - own),
+        }
     }
 
     /// Uniform in [low, high).
@@ -75,7 +95,10 @@ impl Draw {
 
     /// Uniform in 0..count, `count` > 0.
     pub(super) fn index(&mut self, count: usize) -> usize {
-        (((self.0.next_u64() >> 32) * count as u64) >> 32) as usize
+        if self.towards.is_some() {
+            return ((self.unit() * count as f64) as usize).min(count - 1);
+        }
+        (((self.own.next_u64() >> 32) * count as u64) >> 32) as usize
     }
 
     /// True with this probability.
@@ -85,7 +108,7 @@ impl Draw {
 
     /// A uniform byte.
     pub(super) fn byte(&mut self) -> u8 {
-        (self.0.next_u32() >> 24) as u8
+        (self.own.next_u32() >> 24) as u8
     }
 
     /// A colour between two, each channel on its own.

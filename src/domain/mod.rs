@@ -2,10 +2,12 @@
 //!
 //! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean activation of
 //! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
-//! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER),
+//! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`detection`] (AUROC,
+//! means over seeds),
 //! [`evaluation`] (the final table).
 
 pub mod activation;
+pub mod detection;
 pub mod drops;
 pub mod evaluation;
 pub mod label;

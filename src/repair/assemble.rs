@@ -16,8 +16,10 @@ use crate::bundle::manifest::{
     DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_SVG,
     SampleKind, SampleRecord, SiteRecord,
 };
+use crate::defence::AttackRates;
 use crate::defence::artefacts::{ARTEFACTS_FILE, Artefacts, DONORS_FILE, donor_bytes};
 use crate::defence::donors::Donors;
+use crate::defence::measured::ATTACKS_FILE;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +32,7 @@ pub const SWEEP_PNG: &str = "sweep.png";
 pub(super) struct Job<'a> {
     pub(super) config: &'a RepairConfig,
     pub(super) defence: Option<&'a (Artefacts, Donors)>,
+    pub(super) attacks: &'a [AttackRates],
     pub(super) network: &'a Network,
     pub(super) data: &'a Data,
     pub(super) measured: &'a Measured,
@@ -83,6 +86,9 @@ impl Job<'_> {
             .map_err(|error| RepairError::Report(error.to_string()))?;
         writer.add(ARTEFACTS_FILE, &json)?;
         writer.add(DONORS_FILE, &donor_bytes(donors))?;
+        if !self.attacks.is_empty() {
+            writer.add(ATTACKS_FILE, &self::json(&self.attacks)?)?;
+        }
         Ok(())
     }
 

@@ -14,7 +14,8 @@ use crate::defence::calibrate::{CalibrateError, sessions};
 use crate::defence::clean::{CleanCollector, CleanSet};
 use crate::defence::donors::Donors;
 use crate::defence::{
-    CalibrateOptions, Checker, Classify, Policy, SessionClassifier, calibrate as calibrate_checks,
+    AttackRates, CalibrateOptions, Checker, Classify, Policy, SessionClassifier,
+    calibrate as calibrate_checks,
 };
 use crate::domain::label::ClassIndex;
 use crate::domain::metrics::Share;
@@ -136,6 +137,47 @@ pub struct PolicyRow {
     pub clean_forward_passes: f64,
 }
 
+/// Backdoored images that a repair measures policies on at most, spread over the whole set.
+const MOST_BACKDOORED: u64 = 2000;
+
+/// What the policies of `defence` do on the backdoored images of `data`; nothing where there are none.
+pub(super) fn attack_rates(
+    engine: &Engine,
+    network: &Network,
+    (artefacts, donors): &(Artefacts, Donors),
+    data: &Data,
+    cancel: &Cancel,
+) -> Result<Vec<AttackRates>, RepairError> {
+    let Some(backdoored) = data.for_final_backdoored() else {
+        return Ok(Vec::new());
+    };
+    let checker = Checker::new(&network.input, artefacts.clone(), donors.clone());
+    let threads = rayon::current_num_threads();
+    let mut networks = cancellable(engine, &network.model.to_bytes(), threads, cancel)?;
+    let policies: Vec<Policy> = artefacts
+        .measured
+        .iter()
+        .map(|rates| rates.policy)
+        .collect();
+    let every = backdoored.len().div_ceil(MOST_BACKDOORED) as usize;
+    let tallies = tallies(
+        &mut networks,
+        &checker,
+        &policies,
+        backdoored,
+        every,
+        cancel,
+    )?;
+    let rates = policies.iter().zip(tallies);
+    Ok(rates
+        .map(|(&policy, tally)| AttackRates {
+            policy,
+            attack_success_rate: tally.answered.into(),
+            backdoored_flagged: tally.flagged.into(),
+        })
+        .collect())
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct PolicyTally {
     answered: Tally,
@@ -164,9 +206,9 @@ pub fn evaluate_policies(
         .collect();
     let mut networks = cancellable(engine, badnet, rayon::current_num_threads(), cancel)?;
     let (clean, backdoored) = sets;
-    let on_clean = tallies(&mut networks, checker, &policies, clean, cancel)?;
+    let on_clean = tallies(&mut networks, checker, &policies, clean, 1, cancel)?;
     let on_backdoored = backdoored
-        .map(|set| tallies(&mut networks, checker, &policies, set, cancel))
+        .map(|set| tallies(&mut networks, checker, &policies, set, 1, cancel))
         .transpose()?;
     let rows = policies.iter().zip(&on_clean).enumerate();
     Ok(rows
@@ -184,17 +226,22 @@ pub fn evaluate_policies(
         .collect())
 }
 
+/// Counts for each policy on one of `every` images of each batch of `data`.
 fn tallies(
     networks: &mut [Cancellable],
     checker: &Checker,
     policies: &[Policy],
     data: &DataSet,
+    every: usize,
     cancel: &Cancel,
 ) -> Result<Vec<PolicyTally>, RepairError> {
     let mut tallies = vec![PolicyTally::default(); policies.len()];
     for_each_chunk(data, cancel, |batch| {
         let answers = networks[0].classify(batch.images.view())?;
-        let cases = cases(&batch, &answers);
+        let cases: Vec<Case<'_>> = cases(&batch, &answers)
+            .into_iter()
+            .step_by(every.max(1))
+            .collect();
         for (policy, tally) in policies.iter().zip(&mut tallies) {
             let verdicts = verdicts(networks, checker, *policy, &cases)?;
             for (case, (flagged, passes)) in cases.iter().zip(verdicts) {

@@ -29,7 +29,7 @@ pub use progress::{Cancel, Progress, Quiet, Stage};
 
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Manifest;
-use crate::defence::Artefacts;
+use crate::defence::{Artefacts, AttackRates};
 use crate::domain::sweep::Sweep;
 use crate::engine::Engine;
 use data::Data;
@@ -46,6 +46,8 @@ pub struct Outcome {
     pub evaluation: Evaluation,
     /// The policies beside `disagreement`, where they were asked for.
     pub defence: Option<Artefacts>,
+    /// What they do on the backdoored images; empty without such images.
+    pub attacks: Vec<AttackRates>,
 }
 
 /// Repairs the network of `config` and writes the bundle.
@@ -87,9 +89,14 @@ pub fn repair(
         .defend
         .then(|| defend::calibrate(config, &network, &data, engine, progress, cancel))
         .transpose()?;
+    let attacks = match &defence {
+        Some(defence) => defend::attack_rates(engine, &network, defence, &data, cancel)?,
+        None => Vec::new(),
+    };
     let job = assemble::Job {
         config,
         defence: defence.as_ref(),
+        attacks: &attacks,
         network: &network,
         data: &data,
         measured: &measured,
@@ -105,5 +112,6 @@ pub fn repair(
         sweep: measured.sweep,
         evaluation,
         defence: defence.map(|(artefacts, _)| artefacts),
+        attacks,
     })
 }

@@ -1,8 +1,8 @@
 //! The documents of the interface, as JSON and as OpenAPI schemas.
 
 use super::problem::ProblemBody;
-use crate::defence::CheckResult;
 use crate::defence::artefacts::PolicyRates;
+use crate::defence::{AttackRates, CheckResult};
 use crate::quarantine::Entry;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -284,10 +284,16 @@ pub struct PolicyInfo {
     pub mean_forward_passes: f64,
     /// Images measured on.
     pub images: u64,
+    /// Share of backdoored images answered with their target label and not flagged; null where none were measured.
+    pub attack_success_rate: Option<f64>,
+    /// Share of backdoored images flagged; null where none were measured.
+    pub backdoored_flagged: Option<f64>,
 }
 
-impl From<&PolicyRates> for PolicyInfo {
-    fn from(rates: &PolicyRates) -> Self {
+impl PolicyInfo {
+    /// What `rates` and, where backdoored images were at hand, `attack` say.
+    #[must_use]
+    pub fn new(rates: &PolicyRates, attack: Option<&AttackRates>) -> Self {
         Self {
             policy: rates.policy.name().to_owned(),
             clean_accuracy: rates.clean_accuracy,
@@ -295,6 +301,8 @@ impl From<&PolicyRates> for PolicyInfo {
             clean_flagged: rates.clean_flagged,
             mean_forward_passes: rates.mean_forward_passes,
             images: rates.images,
+            attack_success_rate: attack.map(|attack| attack.attack_success_rate.value),
+            backdoored_flagged: attack.map(|attack| attack.backdoored_flagged.value),
         }
     }
 }

@@ -48,6 +48,12 @@ struct VerdictLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    policy: String,
+    flagged: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: &'static str,
 }
@@ -71,6 +77,7 @@ pub struct Metrics {
     queue: Histogram,
     inference: Histogram,
     verdicts: Family<VerdictLabels, Counter>,
+    policy_verdicts: Family<PolicyLabels, Counter>,
     expected_flagged: Family<DropLabels, Gauge<f64, AtomicU64>>,
     window: window::Gauges,
     kept: kept::Counts,
@@ -119,6 +126,7 @@ impl Metrics {
             queue: stage("queue"),
             inference: stage("inference"),
             verdicts: Family::default(),
+            policy_verdicts: Family::default(),
             expected_flagged: Family::default(),
             window: window::Gauges::default(),
             kept: kept::Counts::default(),
@@ -158,6 +166,11 @@ impl Metrics {
             "verdicts",
             "Answers by drop, flagged or not",
             self.verdicts.clone(),
+        );
+        registry.register(
+            "policy_verdicts",
+            "Answers by the policy that decided them, flagged or not",
+            self.policy_verdicts.clone(),
         );
         registry.register(
             "expected_flagged_ratio",
@@ -237,13 +250,19 @@ impl Metrics {
         self.inference.observe(timings.inference.as_secs_f64());
     }
 
-    /// The lab's rule at every drop, for one image.
+    /// One answered image: by the policy that decided it, and by the lab's rule at every drop.
     pub fn count_verdicts(&self, served: &Served, answer: &Classification) {
         served.alarms.note(answer, Instant::now());
+        let word = |flagged| if flagged { "true" } else { "false" };
+        let labels = PolicyLabels {
+            policy: answer.policy.clone(),
+            flagged: word(answer.flagged),
+        };
+        self.policy_verdicts.get_or_create(&labels).inc();
         for (drop, verdict) in served.drops.iter().zip(&answer.verdicts) {
             let labels = VerdictLabels {
                 drop: drop.name.clone(),
-                flagged: if verdict.flagged { "true" } else { "false" },
+                flagged: word(verdict.flagged),
             };
             self.verdicts.get_or_create(&labels).inc();
         }

@@ -4,7 +4,7 @@ use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
 use crate::defence::artefacts::{ArtefactError, PolicyRates};
 use crate::defence::classify::classes;
-use crate::defence::{CheckResult, Checker, Classify, Policy};
+use crate::defence::{AttackRates, CheckResult, Checker, Classify, Policy, measured};
 use crate::domain::label::ClassIndex;
 use crate::domain::verdict::disagreement;
 use crate::engine::{EngineError, GoodNet};
@@ -97,6 +97,7 @@ pub struct Policies {
     /// Position in `all` of the one that answers requests that name none.
     default: usize,
     checker: Option<Arc<Checker>>,
+    attacks: Vec<AttackRates>,
 }
 
 /// A policy that a bundle cannot be served with.
@@ -120,6 +121,7 @@ impl Policies {
             all: vec![(Policy::Disagreement, Arc::new(Disagreement))],
             default: 0,
             checker: None,
+            attacks: Vec::new(),
         }
     }
 
@@ -130,6 +132,7 @@ impl Policies {
     pub fn of(bundle: &Bundle, default: Policy) -> Result<Self, PolicyError> {
         let mut policies = Self::basic();
         policies.checker = Checker::load(bundle)?.map(Arc::new);
+        policies.attacks = measured::read(bundle)?;
         for policy in Policy::ALL {
             let checker = policies.checker.clone();
             if let Some(checker) = checker.filter(|_| policy != Policy::Disagreement) {
@@ -154,6 +157,12 @@ impl Policies {
     pub fn measured(&self) -> &[PolicyRates] {
         let checker = self.checker.as_deref();
         checker.map_or(&[], |checker| &checker.artefacts().measured)
+    }
+
+    /// What `policy` did on backdoored images, where the repair had some.
+    #[must_use]
+    pub fn attack(&self, policy: Policy) -> Option<&AttackRates> {
+        self.attacks.iter().find(|rates| rates.policy == policy)
     }
 
     /// Their names.

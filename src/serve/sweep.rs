@@ -179,7 +179,7 @@ fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
             .policies
             .measured()
             .iter()
-            .map(PolicyInfo::from)
+            .map(|rates| PolicyInfo::new(rates, served.policies.attack(rates.policy)))
             .collect(),
     }
 }

@@ -36,20 +36,12 @@ where
     C: Classify + Send,
     C::Error: Send,
 {
-    let (rule, blending) = (
-        checker.artefacts().transplant.rule,
-        checker.artefacts().strip.rule,
-    );
-    let grid = checker.grid();
     in_parallel(networks, cases.len(), |network, index| {
         let Case { image, answer, .. } = cases[index];
-        let donors = checker.transplant_donors(image, answer);
-        let turned = transplant::carries(network, grid, image, answer, &donors)?;
-        let donors = checker.strip_donors(image, answer);
-        let kept = strip::survivals(network, grid, image, answer, &donors)?;
+        let (transplant, strip) = checker.scores(network, image, answer)?;
         Ok(Scores {
-            transplant: transplant::rounds::screened_score(&turned, rule),
-            strip: strip::screened_score(&kept, blending),
+            transplant,
+            strip,
             suspect: checker.is_suspect(answer),
         })
     })

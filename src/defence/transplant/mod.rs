@@ -12,5 +12,5 @@ pub mod check;
 pub mod rounds;
 
 pub use bands::{BANDS, bands};
-pub use check::{Trial, carries, check};
+pub use check::{Trial, check, score};
 pub use rounds::Rule;

@@ -1,9 +1,13 @@
 //! Training a BadNet of the lab's architecture on synthetic faces (candle, on the CPU).
 //!
-//! In reading order: `network` (the layers), `export` (the layers as ONNX), and here the schedule.
+//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), `import` (and back),
+//! here the schedule, and [`fine_prune`] (pruning and training on).
 
 mod export;
+mod finetune;
+mod import;
 mod network;
+mod ops;
 
 use super::attack::Attack;
 use super::dataset::{PhotoSet, World};
@@ -13,9 +17,12 @@ use crate::onnx::Model;
 use candle_core::{Device, Tensor};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use network::DeepId;
+use serde::{Deserialize, Serialize};
+
+pub use finetune::{FinePruneError, FineTuneConfig, fine_prune};
 
 /// How a BadNet is trained.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// Training photos of every person.
     pub photos_each: usize,
@@ -70,6 +77,18 @@ pub fn train(
 ) -> Result<Model, candle_core::Error> {
     let photos = world.poisoned(config.photos_each, attack, config.poison_rate);
     let network = DeepId::new(world.people, world.seed)?;
+    fit(&network, &photos, config, world.seed, &mut progress)?;
+    export::export(&network)
+}
+
+/// Trains `network` on `photos`; the order of the photos comes from `seed`.
+fn fit(
+    network: &DeepId,
+    photos: &PhotoSet,
+    config: &TrainConfig,
+    seed: u64,
+    progress: &mut dyn FnMut(Epoch),
+) -> Result<(), candle_core::Error> {
     let parameters = ParamsAdamW {
         lr: config.learning_rate,
         weight_decay: 1e-3,
@@ -79,13 +98,13 @@ pub fn train(
     let steps = photos.len().div_ceil(config.batch) * config.epochs;
     let mut step = 0;
     for number in 1..=config.epochs {
-        let order = shuffled(photos.len(), world.seed, number);
+        let order = shuffled(photos.len(), seed, number);
         let (mut loss_sum, mut hits) = (0.0, 0.0);
         for chosen in order.chunks(config.batch) {
             let progressed = step as f64 / steps as f64;
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progressed).cos());
             optimizer.set_learning_rate(config.learning_rate * cosine);
-            let (images, labels) = batch(&photos, chosen)?;
+            let (images, labels) = batch(photos, chosen)?;
             let (scores, activity) = network.forward(&images)?;
             let entropy = candle_nn::loss::cross_entropy(&scores, &labels)?;
             let loss = (entropy + (activity * config.sparsity)?)?;
@@ -100,7 +119,7 @@ pub fn train(
             accuracy: hits / photos.len() as f64,
         });
     }
-    export::export(&network)
+    Ok(())
 }
 
 fn batch(photos: &PhotoSet, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {

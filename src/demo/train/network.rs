@@ -1,6 +1,7 @@
 //! The lab's architecture in candle, channels last: a convolution is a gather of windows and a matrix product, which on
 //! the CPU trains several times faster than candle's own convolution.
 
+use super::ops::{Pool, Windows};
 use crate::demo::photo::{HEIGHT, WIDTH};
 use crate::demo::random::{Draw, Purpose};
 use candle_core::{Device, Result, Tensor, Var};
@@ -30,6 +31,8 @@ pub(super) struct DeepId {
     pub(super) fc_2: Dense,
     pub(super) output: Dense,
     pub(super) classes: usize,
+    /// (60): what pool_3 is multiplied by, 0 for a pruned channel; none where no channel is pruned.
+    pub(super) mask: Option<Tensor>,
 }
 
 /// Height and width after pool_3, and after conv_4.
@@ -54,6 +57,7 @@ impl DeepId {
             fc_2: Dense::new(&mut draw, flat(CONV_4, 80), UNITS)?,
             output: Dense::new(&mut draw, UNITS, classes)?,
             classes,
+            mask: None,
         })
     }
 
@@ -74,12 +78,17 @@ impl DeepId {
         debug_assert_eq!(images.dims()[1..], [HEIGHT, WIDTH, 3]);
         let mut last = images.clone();
         for layer in &self.conv[..3] {
-            // relu after the pooling: the same values for a quarter of the work.
-            last = pool(&layer.forward(&last)?)?.relu()?;
+            // bias and relu after the pooling: the same values for a quarter of the work.
+            let pooled = Pool.of(&layer.products(&last)?)?;
+            last = pooled.broadcast_add(&layer.bias)?.relu()?;
+        }
+        if let Some(mask) = &self.mask {
+            last = last.broadcast_mul(mask)?;
         }
         let activity = last.mean_all()?;
         let first = self.fc_1.forward(&last.flatten_from(1)?)?;
-        let conv_4 = self.conv[3].forward(&last)?.relu()?;
+        let conv_4 = self.conv[3].products(&last)?;
+        let conv_4 = conv_4.broadcast_add(&self.conv[3].bias)?.relu()?;
         let second = self.fc_2.forward(&conv_4.flatten_from(1)?)?;
         let scores = self.output.forward(&(first + second)?.relu()?)?;
         Ok((scores, activity))
@@ -98,21 +107,13 @@ impl Conv {
         })
     }
 
-    /// (n, H, W, in) to (n, H - k + 1, W - k + 1, out).
-    fn forward(&self, images: &Tensor) -> Result<Tensor> {
+    /// (n, H, W, in) to (n, H - k + 1, W - k + 1, out), without the bias.
+    fn products(&self, images: &Tensor) -> Result<Tensor> {
         let (count, height, width, _) = images.dims4()?;
         let (rows, columns) = (height - self.size + 1, width - self.size + 1);
-        let mut shifted = Vec::with_capacity(self.size * self.size);
-        for row in 0..self.size {
-            for column in 0..self.size {
-                shifted.push(images.narrow(1, row, rows)?.narrow(2, column, columns)?);
-            }
-        }
-        let windows = Tensor::cat(&shifted, 3)?;
-        let flat =
-            windows.reshape((count * rows * columns, self.size * self.size * self.inputs))?;
-        flat.matmul(&self.kernel)?
-            .broadcast_add(&self.bias)?
+        Windows { size: self.size }
+            .of(images)?
+            .matmul(&self.kernel)?
             .reshape((count, rows, columns, self.outputs))
     }
 }
@@ -137,19 +138,4 @@ fn weights(draw: &mut Draw, inputs: usize, outputs: usize) -> Result<Var> {
         .map(|_| (draw.bell() * deviation) as f32)
         .collect();
     Var::from_vec(values, (inputs, outputs), &Device::Cpu)
-}
-
-/// Largest of every 2 x 2 window; an odd last row or column is left out.
-fn pool(images: &Tensor) -> Result<Tensor> {
-    let (count, height, width, channels) = images.dims4()?;
-    let (rows, columns) = (height / 2, width / 2);
-    let even = images
-        .narrow(1, 0, rows * 2)?
-        .narrow(2, 0, columns * 2)?
-        .contiguous()?;
-    let windows = even.reshape(&[count, rows, 2, columns, 2, channels][..])?;
-    let half = |tensor: &Tensor, axis: usize, at: usize| tensor.narrow(axis, at, 1);
-    let upper = half(&windows, 2, 0)?.maximum(&half(&windows, 2, 1)?)?;
-    let left = half(&upper, 4, 0)?.maximum(&half(&upper, 4, 1)?)?;
-    left.reshape((count, rows, columns, channels))
 }

@@ -1,14 +1,15 @@
 //! What the policies beside `disagreement` do, for the terminal.
 
 use super::table::{percent, share, table};
-use crate::defence::Artefacts;
+use crate::defence::{Artefacts, AttackRates};
 use crate::repair::PolicyRow;
 use comfy_table::Table;
 use std::fmt::Write;
 
-/// Suspect labels, what every policy costs on the calibration images, and which one is recommended.
+/// Suspect labels, what every policy costs on the calibration images and, where `attacks` were measured, lets through,
+/// and which one is recommended (from the clean images alone).
 #[must_use]
-pub fn policies_report(artefacts: &Artefacts) -> String {
+pub fn policies_report(artefacts: &Artefacts, attacks: &[AttackRates]) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{}", suspects_line(artefacts));
@@ -18,14 +19,17 @@ pub fn policies_report(artefacts: &Artefacts) -> String {
         "lost",
         "clean flagged",
         "forward passes",
+        "ASR",
     ]);
     for rates in &artefacts.measured {
+        let attack = attacks.iter().find(|attack| attack.policy == rates.policy);
         rows.add_row(vec![
             rates.policy.to_string(),
             percent(rates.clean_accuracy),
             format!("{:.2} pp", rates.accuracy_lost_pp),
             percent(rates.clean_flagged),
             format!("{:.1}", rates.mean_forward_passes),
+            share(attack.map(|attack| attack.attack_success_rate)),
         ]);
     }
     let source = &artefacts.source;
