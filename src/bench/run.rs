@@ -47,7 +47,7 @@ pub fn run(
     let writing = Mutex::new(());
     let work = || -> Result<(), BenchError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-        while let Some(case) = lock(&open).pop() {
+        while let Some(case) = next(&open) {
             if cancel.is_cancelled() {
                 return Err(RepairError::Cancelled.into());
             }
@@ -81,6 +81,11 @@ pub fn run(
         .filter_map(of_case)
         .cloned()
         .collect())
+}
+
+/// Takes a case; the lock is held no longer than that.
+fn next(open: &Mutex<Vec<Case>>) -> Option<Case> {
+    lock(open).pop()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
