@@ -775,9 +775,15 @@ fn the_bodies_of_all_requests_together_are_bounded() {
     let image = png(RED);
     assert!(image.len() < 900, "{} bytes", image.len());
     let mut slow = TcpStream::connect(app.address).unwrap();
-    let head = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n";
-    slow.write_all(head).unwrap();
-    slow.write_all(&vec![0; 1000 - image.len() / 2]).unwrap();
+    let mut sent =
+        b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".to_vec();
+    sent.resize(sent.len() + 1000 - image.len() / 2, 0);
+    slow.write_all(&sent).unwrap();
+    // The slow request must have its share before others ask; the one that reads the metrics is in flight, too.
+    app.wait_for("a second request in flight", || {
+        let metrics = app.get("/metrics").text().unwrap();
+        metrics.contains("goodnet_in_flight 2\n")
+    });
     let until = |status: u16| {
         let started = Instant::now();
         loop {

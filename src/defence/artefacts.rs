@@ -184,16 +184,16 @@ impl Artefacts {
                 "it checks every answer and costs at most half a point of clean accuracy",
             );
         }
-        if !self.transplant.threshold.is_open() && affordable(Policy::Transplant) {
-            return (
-                Policy::Transplant,
-                "it checks every answer; checking suspect labels more strictly costs too much here",
-            );
-        }
         if !self.suspects.suspects.is_empty() && affordable(Policy::Gated) {
             return (
                 Policy::Gated,
                 "checking every answer costs too much here, checking suspect labels does not",
+            );
+        }
+        if !self.transplant.threshold.is_open() && affordable(Policy::Transplant) {
+            return (
+                Policy::Transplant,
+                "it checks every answer, and no label is suspect enough to be checked more strictly",
             );
         }
         (

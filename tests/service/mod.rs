@@ -296,12 +296,18 @@ pub fn spawn_unready(write: impl FnOnce(&Path), change: impl FnOnce(&mut Config)
     App {
         url: format!("http://{address}"),
         address,
-        client: reqwest::blocking::Client::new(),
+        client: unpooled(),
         control,
         bundle: dir,
         _folder: folder,
         thread: Some(thread),
     }
+}
+
+/// A client that never asks on a connection which the service may be closing for being idle.
+fn unpooled() -> reqwest::blocking::Client {
+    let builder = reqwest::blocking::Client::builder();
+    builder.pool_max_idle_per_host(0).build().unwrap()
 }
 
 impl App {
