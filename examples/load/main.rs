@@ -44,6 +44,9 @@ enum Scenario {
         /// Least answers a second, as a share of those without overload.
         #[arg(long, default_value_t = 0.9, value_name = "SHARE")]
         goodput: f64,
+        /// Most memory at the end, as a multiple of that after a quarter of the time.
+        #[arg(long, default_value_t = 1.1, value_name = "RATIO")]
+        memory: f64,
     },
     /// Full load; memory, threads, descriptors and sockets are watched.
     Soak {
@@ -70,8 +73,18 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let bundle = goodnet::bundle::load(&args.bundle)?;
     match args.scenario {
-        Scenario::Overload { seconds, goodput } => {
-            overload::run(&args, &bundle, seconds, goodput).await
+        Scenario::Overload {
+            seconds,
+            goodput,
+            memory,
+        } => {
+            overload::run(
+                &args,
+                &bundle,
+                seconds,
+                overload::Bounds { goodput, memory },
+            )
+            .await
         }
         Scenario::Soak {
             seconds,

@@ -33,7 +33,16 @@ struct Seen {
     late: Usage,
 }
 
-pub(crate) async fn run(args: &Args, bundle: &Bundle, seconds: u64, goodput: f64) -> Result<()> {
+/// What the caller demands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Least answers a second, as a share of those without overload.
+    pub(crate) goodput: f64,
+    /// Most memory at the end, as a multiple of that after a quarter of the time.
+    pub(crate) memory: f64,
+}
+
+pub(crate) async fn run(args: &Args, bundle: &Bundle, seconds: u64, bounds: Bounds) -> Result<()> {
     let workers = args.workers.to_string();
     let queue = QUEUE.to_string();
     let options = ["--workers", &workers, "--queue", &queue];
@@ -43,7 +52,7 @@ pub(crate) async fn run(args: &Args, bundle: &Bundle, seconds: u64, goodput: f64
     let time = Duration::from_secs(seconds);
     let seen = measure(&service, &drive, args.workers, time).await?;
     println!("overload: {workers} workers, queue {QUEUE}, images of {SIDE} x {SIDE}, {seconds} s");
-    judge(seen, places, time, goodput)?;
+    judge(seen, places, time, bounds)?;
     service.stop()
 }
 
@@ -99,7 +108,7 @@ async fn usage_after(service: &Service, time: Duration) -> Result<Usage> {
     service.usage()
 }
 
-fn judge(mut seen: Seen, places: usize, time: Duration, least: f64) -> Result<()> {
+fn judge(mut seen: Seen, places: usize, time: Duration, bounds: Bounds) -> Result<()> {
     let most = f64::midpoint(seen.most[0], seen.most[1]);
     let (answers, refusals) = (seen.overload.accepted.len(), seen.overload.refused.len());
     let offered = (answers + refusals) as f64 / time.as_secs_f64();
@@ -128,8 +137,8 @@ fn judge(mut seen: Seen, places: usize, time: Duration, least: f64) -> Result<()
     bound(
         "goodput / maximum",
         goodput,
-        |x| x >= least,
-        &format!("at least {least}"),
+        |x| x >= bounds.goodput,
+        &format!("at least {}", bounds.goodput),
     )?;
     bound(
         "p99 of the answers / time of a full queue",
@@ -146,8 +155,8 @@ fn judge(mut seen: Seen, places: usize, time: Duration, least: f64) -> Result<()
     bound(
         "memory at the end / at a quarter",
         memory,
-        |x| x <= 1.1,
-        "at most 1.1",
+        |x| x <= bounds.memory,
+        &format!("at most {}", bounds.memory),
     )?;
     bound(
         "refused a second after",

@@ -1,7 +1,7 @@
 //! Flagged inputs, kept for study where somebody asked for it: image, answer and time, under a size and an age limit.
 //!
 //! In reading order: [`Entry`] and [`Limits`] (what is kept, and how much of it), [`store`] (the file that the service
-//! writes), [`read`] (looking into it, beside a running service too), [`export`] (an image folder to evaluate on).
+//! writes), [`read`](mod@read) (looking into it, beside a running service too), [`export`](mod@export) (an image folder to evaluate on).
 //!
 //! The store is one [redb](https://docs.rs/redb) file: a commit is whole or has not happened, so a killed process loses
 //! at most what was still waiting to be written.

@@ -140,7 +140,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with `detail` for the client, cut to [`MAX_DETAIL_LEN`].
+    /// A problem with `detail` for the client, cut to 512 bytes.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();

@@ -115,7 +115,7 @@ pub enum CalibrateError<E> {
     Network(#[from] E),
 }
 
-/// `threads` sessions of the ONNX file `badnet`, rewritten for speed ([`optimize`]: the same answers up to rounding).
+/// `threads` sessions of the ONNX file `badnet`, rewritten for speed ([`optimize`](mod@crate::onnx::optimize): the same answers up to rounding).
 ///
 /// # Errors
 /// If the runtime refuses the model.
