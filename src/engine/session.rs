@@ -131,11 +131,11 @@ impl Session {
             if let Ok(outputs) = self.inner.run_with_options(values, options) {
                 return gather(&self.outputs, &outputs);
             }
-            // An output of other extents than declared, or a run that fails in any case: the runtime's own outputs tell.
-            self.reused = None;
         }
         let values = bind(&self.inputs, inputs).map_err(failed)?;
         let outputs = self.inner.run(values).map_err(failed)?;
+        // Where only the runtime's own outputs do, some output has other extents than declared.
+        self.reused = None;
         gather(&self.outputs, &outputs)
     }
 
