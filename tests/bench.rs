@@ -50,7 +50,7 @@ fn record(suite: &Suite, case: Case) -> Record {
             source: "clean validation images".to_owned(),
             images: 864,
             transplant: [9, 16],
-            suspect_transplant: [12, 16],
+            suspect_transplant: vec![12],
             strip: [40, 64],
             layered_blends_every_answer: false,
         },

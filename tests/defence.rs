@@ -8,6 +8,7 @@ use goodnet::defence::calibrate::CalibrateError;
 use goodnet::defence::clean::CleanCollector;
 use goodnet::defence::grid::Grid;
 use goodnet::defence::suspects::SuspectOptions;
+use goodnet::defence::suspects::pattern::Family;
 use goodnet::defence::{Artefacts, CalibrateOptions, Checker, CleanSet, Policy, calibrate};
 use goodnet::domain::label::ClassIndex;
 use goodnet::input::InputSpec;
@@ -120,6 +121,60 @@ fn triggers_are_flagged_and_clean_faces_are_not() {
             assert!(!outcome.flagged, "{policy} {label}: {outcome:?}");
         }
     }
+}
+
+#[test]
+fn the_early_stop_decides_as_the_full_scores_do() {
+    let checker = calibrated(2, 1);
+    let mut network: Network = badnet;
+    let mut flagged = 0;
+    for label in 0..CLASSES {
+        for image in [face(label, 50), triggered(label, 50)] {
+            let answer = badnet(TensorView {
+                shape: &[1, 1, SIDE, SIDE],
+                data: &image,
+            });
+            let class = answer.unwrap()[0];
+            let scores = checker.scores(&mut network, &image, class).unwrap();
+            for policy in Policy::ALL {
+                let outcome = checker.check(&mut network, policy, &image, class).unwrap();
+                let full = checker.artefacts().flags(policy, class.0, scores);
+                assert_eq!(outcome.flagged, full, "{policy} {label}: {scores:?}");
+                flagged += u32::from(full);
+            }
+        }
+    }
+    assert!(flagged > 0);
+}
+
+#[test]
+fn a_label_that_only_small_noise_provokes_is_suspect() {
+    // Any four neighbouring pixels in a column that differ by a lot from one to the next mean the target.
+    let network = |batch: TensorView<'_>| -> Result<Vec<ClassIndex>, Infallible> {
+        let jump = |a: f32, b: f32| (a - b).abs() > 0.3;
+        let classify = |image: &[f32]| {
+            let at = |row: usize, column: usize| image[row * SIDE + column];
+            let rough = (0..SIDE - 3)
+                .any(|row| (0..SIDE).any(|c| (row..row + 3).all(|r| jump(at(r, c), at(r + 1, c)))));
+            match rough {
+                true => ClassIndex(TARGET),
+                false => ClassIndex((at(SIDE / 2, SIDE / 2) * CLASSES as f32) as u32),
+            }
+        };
+        Ok(batch.data.chunks_exact(SIDE * SIDE).map(classify).collect())
+    };
+    let mut networks = vec![network; 2];
+    let (artefacts, _) = calibrate(
+        &mut networks,
+        CLASSES,
+        &clean_set(12),
+        &options(1),
+        &mut |_| {},
+    )
+    .unwrap();
+    let target = artefacts.suspects.suspects.first().unwrap();
+    assert_eq!((target.label, target.family), (TARGET, Family::Small));
+    assert!(target.confirmed > 0.9, "{target:?}");
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn check(
 ) -> Result<Checks, EngineError> {
     badnet.forget();
     let class = ClassIndex(shot.badnet);
-    let (transplant, strip) = checker.scores(badnet, &shot.image, class)?;
+    let scores = checker.scores(badnet, &shot.image, class)?;
     let mut outcomes = BTreeMap::new();
     for policy in Policy::ALL {
         let outcome = checker.check(badnet, policy, &shot.image, class)?;
@@ -207,8 +207,8 @@ fn check(
     }
     Ok(Checks {
         outcomes,
-        transplant,
-        strip,
+        transplant: scores.transplant,
+        strip: scores.strip,
     })
 }
 
@@ -317,7 +317,12 @@ fn thresholds(checker: &Checker) -> Thresholds {
         source: artefacts.source.data.clone(),
         images: artefacts.source.calibrated_on,
         transplant: [transplant.threshold.hits, transplant.rule.donors],
-        suspect_transplant: [transplant.suspect_threshold.hits, transplant.rule.donors],
+        suspect_transplant: artefacts
+            .suspect
+            .thresholds
+            .values()
+            .map(|threshold| threshold.hits)
+            .collect(),
         strip: [artefacts.strip.threshold.hits, artefacts.strip.rule.blends],
         layered_blends_every_answer: artefacts.layered.strip_scope == StripScope::Every,
     }

@@ -45,8 +45,8 @@ pub struct Thresholds {
     pub images: u64,
     /// Transplant: hits needed of every answer, and of how many donors.
     pub transplant: [usize; 2],
-    /// Transplant for suspect labels.
-    pub suspect_transplant: [usize; 2],
+    /// Transplant: hits needed of each suspect label, in the order of the labels.
+    pub suspect_transplant: Vec<usize>,
     /// Blending.
     pub strip: [usize; 2],
     /// Are all answers blended by `layered`, or only suspect labels?

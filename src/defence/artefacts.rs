@@ -7,13 +7,14 @@ use super::suspects::Report;
 use super::threshold::Threshold;
 use super::{strip, transplant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// File name of the artefacts inside a bundle.
 pub const ARTEFACTS_FILE: &str = "defence.json";
 /// File name of the donors inside a bundle: f32, little-endian, row-major, one preprocessed image after the other.
 pub const DONORS_FILE: &str = "donors.f32";
 /// Version of the schema of [`ARTEFACTS_FILE`].
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything that the policies beside `disagreement` need, set from clean validation images alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +28,10 @@ pub struct Artefacts {
     pub source: Source,
     /// What B rightly answers for each donor, (D).
     pub donor_labels: Vec<u32>,
-    /// The transplant check.
+    /// The transplant check of every answer.
     pub transplant: TransplantSettings,
+    /// The transplant check of suspect labels.
+    pub suspect: SuspectSettings,
     /// The blending check.
     pub strip: StripSettings,
     /// Both, as the layered policy uses them.
@@ -53,16 +56,24 @@ pub struct Source {
     pub calibrated_on: u64,
 }
 
-/// Settings of the transplant check.
+/// Settings of the transplant check of every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransplantSettings {
-    /// Donors and rounds.
+    /// Donors and looks.
     pub rule: transplant::Rule,
     /// Threshold for every answer.
     pub threshold: Threshold,
-    /// Threshold for answers with a suspect label.
-    pub suspect_threshold: Threshold,
+}
+
+/// Settings of the transplant check of suspect labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuspectSettings {
+    /// Donors and looks.
+    pub rule: transplant::Rule,
+    /// Threshold of each suspect label.
+    pub thresholds: BTreeMap<u32, Threshold>,
 }
 
 /// Settings of the blending check.
@@ -85,21 +96,21 @@ pub enum StripScope {
     Suspects,
 }
 
-/// Thresholds of the layered policy, which share one false-positive budget.
+/// Thresholds of the layered policy beside those of the suspect labels.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayeredSettings {
-    /// Transplant for every answer.
+    /// Transplant for answers whose label is not suspect.
     pub transplant: Threshold,
-    /// Transplant for suspect labels.
-    pub suspect_transplant: Threshold,
-    /// Blending.
+    /// Blending for answers whose label is not suspect.
     pub strip: Threshold,
+    /// Blending for suspect labels.
+    pub suspect_strip: Threshold,
     /// Which answers are blended.
     pub strip_scope: StripScope,
 }
 
-/// What a policy does on a set of images; fractions 0..1.
+/// What a policy does on clean images that its thresholds were not set on; fractions 0..1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRates {
@@ -115,6 +126,17 @@ pub struct PolicyRates {
     pub mean_forward_passes: f64,
     /// Images measured on.
     pub images: u64,
+}
+
+/// Hits of the checks on one image, with no early stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scores {
+    /// Donors that the best band turned, by the rule for every answer ([`transplant::score`]).
+    pub transplant: usize,
+    /// The same by the rule for suspect labels.
+    pub suspect: usize,
+    /// Blends that kept the label ([`strip::score`]).
+    pub strip: usize,
 }
 
 /// Artefacts that cannot be used.
@@ -200,6 +222,57 @@ impl Artefacts {
             Policy::Disagreement,
             "no other policy is cheap enough on the clean images",
         )
+    }
+
+    /// Does label `class` look like an attacker's target?
+    #[must_use]
+    pub fn is_suspect(&self, class: u32) -> bool {
+        self.suspect.thresholds.contains_key(&class)
+    }
+
+    /// The transplant check that `policy` makes of an answer with label `class`; none where it makes none.
+    #[must_use]
+    pub fn transplant_check(
+        &self,
+        policy: Policy,
+        class: u32,
+    ) -> Option<(transplant::Rule, &Threshold)> {
+        let suspect = self.suspect.thresholds.get(&class);
+        let suspect = suspect.map(|threshold| (self.suspect.rule, threshold));
+        let every = |threshold| Some((self.transplant.rule, threshold));
+        match policy {
+            Policy::Transplant => every(&self.transplant.threshold),
+            Policy::Gated => suspect,
+            Policy::Layered => suspect.or_else(|| every(&self.layered.transplant)),
+            Policy::Disagreement | Policy::Strip => None,
+        }
+    }
+
+    /// The threshold of the blending check that `policy` holds an answer with label `class` against; none where it is not checked.
+    #[must_use]
+    pub fn strip_threshold(&self, policy: Policy, class: u32) -> Option<&Threshold> {
+        let layered = &self.layered;
+        match policy {
+            Policy::Strip => Some(&self.strip.threshold),
+            Policy::Layered if self.is_suspect(class) => Some(&layered.suspect_strip),
+            Policy::Layered if layered.strip_scope == StripScope::Every => Some(&layered.strip),
+            _ => None,
+        }
+    }
+
+    /// Does `policy` flag an answer with label `class` whose full scores, in hits, are these?
+    #[must_use]
+    pub fn flags(&self, policy: Policy, class: u32, scores: Scores) -> bool {
+        let carried = |(rule, threshold): (transplant::Rule, &Threshold)| {
+            let hits = match rule == self.suspect.rule {
+                true => scores.suspect,
+                false => scores.transplant,
+            };
+            hits >= threshold.hits
+        };
+        let kept = |threshold: &Threshold| scores.strip >= threshold.hits;
+        self.transplant_check(policy, class).is_some_and(carried)
+            || self.strip_threshold(policy, class).is_some_and(kept)
     }
 
     /// What `policy` does on the calibration images.

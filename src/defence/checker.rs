@@ -1,7 +1,7 @@
 //! Online: one answer of B in, flagged or not out.
 
 use super::artefacts::{
-    ARTEFACTS_FILE, ArtefactError, Artefacts, DONORS_FILE, StripScope, donors_from_bytes,
+    ARTEFACTS_FILE, ArtefactError, Artefacts, DONORS_FILE, Scores, donors_from_bytes,
 };
 use super::classify::Classify;
 use super::donors::Donors;
@@ -15,7 +15,6 @@ use crate::bundle::Bundle;
 use crate::domain::label::ClassIndex;
 use crate::input::InputSpec;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// The check that a score belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -84,7 +83,6 @@ pub struct Checker {
     grid: Grid,
     artefacts: Artefacts,
     donors: Donors,
-    suspects: BTreeSet<u32>,
 }
 
 impl Checker {
@@ -95,13 +93,10 @@ impl Checker {
     }
 
     pub(super) fn on_grid(grid: Grid, artefacts: Artefacts, donors: Donors) -> Self {
-        let suspects = artefacts.suspects.suspects.iter();
-        let suspects = suspects.map(|suspect| suspect.label).collect();
         Self {
             grid,
             artefacts,
             donors,
-            suspects,
         }
     }
 
@@ -139,7 +134,7 @@ impl Checker {
     /// Does `class` look like an attacker's target?
     #[must_use]
     pub fn is_suspect(&self, class: ClassIndex) -> bool {
-        self.suspects.contains(&class.0)
+        self.artefacts.is_suspect(class.0)
     }
 
     /// Checks `image`, one preprocessed image that B (`network`) answers with `class`.
@@ -156,24 +151,14 @@ impl Checker {
         image: &[f32],
         class: ClassIndex,
     ) -> Result<Outcome, C::Error> {
-        let suspect = self.is_suspect(class);
         let mut outcome = Outcome {
-            suspect_label: suspect,
+            suspect_label: self.is_suspect(class),
             ..Outcome::default()
         };
-        let every = &self.artefacts.transplant;
-        let layered = &self.artefacts.layered;
-        let transplant = match policy {
-            Policy::Transplant => Some(&every.threshold),
-            Policy::Gated if suspect => Some(&every.suspect_threshold),
-            Policy::Layered if suspect => Some(&layered.suspect_transplant),
-            Policy::Layered => Some(&layered.transplant),
-            Policy::Gated | Policy::Disagreement | Policy::Strip => None,
-        };
-        if let Some(threshold) = transplant {
-            outcome.take(self.transplant(network, image, class, threshold)?);
+        if let Some((rule, threshold)) = self.artefacts.transplant_check(policy, class.0) {
+            outcome.take(self.transplant(network, image, class, rule, threshold)?);
         }
-        if let Some(threshold) = self.strip_threshold(policy, suspect)
+        if let Some(threshold) = self.artefacts.strip_threshold(policy, class.0)
             && !outcome.flagged
         {
             outcome.take(self.strip(network, image, class, threshold)?);
@@ -181,25 +166,14 @@ impl Checker {
         Ok(outcome)
     }
 
-    fn strip_threshold(&self, policy: Policy, suspect: bool) -> Option<&Threshold> {
-        let layered = &self.artefacts.layered;
-        match policy {
-            Policy::Strip => Some(&self.artefacts.strip.threshold),
-            Policy::Layered if suspect || layered.strip_scope == StripScope::Every => {
-                Some(&layered.strip)
-            }
-            _ => None,
-        }
-    }
-
     fn transplant<C: Classify>(
         &self,
         network: &mut C,
         image: &[f32],
         class: ClassIndex,
+        rule: transplant::Rule,
         threshold: &Threshold,
     ) -> Result<CheckResult, C::Error> {
-        let rule = self.artefacts.transplant.rule;
         let donors = self.transplant_donors(image, class);
         let trial = transplant::check(
             network,
@@ -246,7 +220,7 @@ impl Checker {
         self.donors.pick(class.0, count, &mut draws)
     }
 
-    /// The scores of `image` that the transplant check and the blending check decide by, as hits, with no early stop.
+    /// The scores of `image` that the checks decide by ([`Artefacts::flags`]), with no early stop.
     ///
     /// # Errors
     /// If the network fails.
@@ -255,14 +229,19 @@ impl Checker {
         network: &mut C,
         image: &[f32],
         class: ClassIndex,
-    ) -> Result<(usize, usize), C::Error> {
+    ) -> Result<Scores, C::Error> {
         let (grid, artefacts) = (&self.grid, &self.artefacts);
         let donors = self.transplant_donors(image, class);
-        let rule = artefacts.transplant.rule;
-        let carried = transplant::score(network, grid, image, class, &donors, rule)?;
+        let mut carried = |rule| transplant::score(network, grid, image, class, &donors, rule);
+        let transplant = carried(artefacts.transplant.rule)?;
+        let suspect = carried(artefacts.suspect.rule)?;
         let donors = self.strip_donors(image, class);
-        let kept = strip::score(network, grid, image, class, &donors, artefacts.strip.rule)?;
-        Ok((carried, kept))
+        let strip = strip::score(network, grid, image, class, &donors, artefacts.strip.rule)?;
+        Ok(Scores {
+            transplant,
+            suspect,
+            strip,
+        })
     }
 }
 

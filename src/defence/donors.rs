@@ -2,7 +2,7 @@
 
 use super::clean::CleanSet;
 use super::random::Draws;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Clean images with their labels, (D, image values).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,6 +24,16 @@ impl Donors {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
+    }
+
+    /// How many donors the most frequent label has.
+    #[must_use]
+    pub fn most_of_a_label(&self) -> usize {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for &label in &self.labels {
+            *counts.entry(label).or_default() += 1;
+        }
+        counts.into_values().max().unwrap_or(0)
     }
 
     /// Up to `count` donors of other labels than `label`, in the order that `draws` gives.

@@ -4,6 +4,9 @@ use crate::domain::metrics::{Share, wilson_interval};
 use crate::domain::sweep::Tally;
 use serde::{Deserialize, Serialize};
 
+/// What a product with a budget such as 0.01 may lack of a whole number.
+const ROUNDING: f64 = 1e-9;
+
 /// A threshold: scores at or above it are flagged.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,20 +49,21 @@ impl Threshold {
     }
 }
 
-/// The lowest count of hits that clean images reach with a probability of at most `budget`.
+/// The lowest count of hits that a new clean image reaches with a probability of at most `budget`.
 ///
-/// `scores`: hits of each calibration image, 0..=`levels`. A threshold h is admitted if the upper end of the 95 %
-/// Wilson interval of the share of scores at or above h is at most the budget, so that the budget holds for new clean
-/// images of the same distribution with 97.5 % confidence. Where there are too few images to admit any threshold that
-/// way, the first count above every clean score is taken (the most that the images can tell). The threshold is never
-/// below 1, and is `levels` + 1 (nothing is flagged) where even full scores are too frequent.
+/// `scores`: hits of each of the n calibration images, 0..=`levels`. A threshold h is admitted if
+/// (1 + images with a score of at least h) / (n + 1) <= budget. For a new image from the same distribution as the
+/// calibration images, and over their draw, that bounds the probability of a score of at least h (split conformal
+/// prediction: Papadopoulos et al., "Inductive confidence machines for regression", ECML 2002). Where there are too few
+/// images for that (n + 1 < 1 / budget): the first count above every clean score, the most that the images can tell.
+/// The threshold is never below 1, and is `levels` + 1 (nothing is flagged) where even full scores are too frequent.
 #[must_use]
 pub fn from_clean_scores(scores: &[usize], levels: usize, budget: f64) -> Threshold {
     let images = scores.len();
     let exceeding = |hits: usize| scores.iter().filter(|&&score| score >= hits).count() as u64;
     let admitted = |hits: usize| {
         let exceeded = exceeding(hits);
-        exceeded == 0 || wilson_interval(exceeded, images as u64).1 <= budget
+        exceeded == 0 || (exceeded + 1) as f64 <= budget * (images + 1) as f64 + ROUNDING
     };
     let hits = (1..=levels)
         .find(|&hits| admitted(hits))
@@ -77,16 +81,30 @@ pub fn from_clean_scores(scores: &[usize], levels: usize, budget: f64) -> Thresh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::defence::random::Draws;
 
     #[test]
     fn the_lowest_threshold_that_keeps_the_budget_is_taken() {
-        // 1 of 1000 is below 0.56 % and 4 of 1000 are below 1.02 % with 97.5 % confidence.
+        // Of 1001, the new image included, 3 may reach it at 0.3 % and 5 at 0.5 %.
         let mut scores = vec![0; 996];
         scores.extend([3, 3, 3, 8]);
-        let threshold = from_clean_scores(&scores, 8, 0.01);
+        let threshold = from_clean_scores(&scores, 8, 0.003);
         assert_eq!((threshold.hits, threshold.exceeded), (4, 1));
         assert_eq!(threshold.value, 0.5);
-        assert_eq!(from_clean_scores(&scores, 8, 0.011).hits, 1);
+        assert_eq!(from_clean_scores(&scores, 8, 0.005).hits, 1);
+    }
+
+    #[test]
+    fn a_new_image_of_the_same_distribution_keeps_the_budget() {
+        // Scores 1..=100 are equally likely: P(score >= h) = (101 - h) / 100.
+        let mut draws = Draws::numbered(1, "test", 0);
+        let mut share = 0.0;
+        for _ in 0..400 {
+            let scores: Vec<usize> = (0..199).map(|_| draws.between(1, 100)).collect();
+            share += (101 - from_clean_scores(&scores, 100, 0.05).hits) as f64 / 100.0;
+        }
+        let mean = share / 400.0;
+        assert!((0.03..=0.05).contains(&mean), "{mean}");
     }
 
     #[test]

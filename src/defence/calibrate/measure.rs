@@ -42,36 +42,45 @@ where
     })
 }
 
-/// What `policy` does on clean `cases`.
+/// Forward passes that `policy` adds to all of `cases`.
 ///
 /// # Errors
 /// If a network fails.
-pub fn measure<C>(
+pub(super) fn passes<C>(
     networks: &mut [C],
     checker: &Checker,
     policy: Policy,
     cases: &[Case<'_>],
-) -> Result<PolicyRates, C::Error>
+) -> Result<usize, C::Error>
 where
     C: Classify + Send,
     C::Error: Send,
 {
-    let outcomes = verdicts(networks, checker, policy, cases)?;
-    let (mut before, mut after, mut flagged) =
+    let verdicts = verdicts(networks, checker, policy, cases)?;
+    Ok(verdicts.into_iter().map(|(_, passes)| passes).sum())
+}
+
+/// What `policy` does on clean `cases` of which it flags those where `flagged`, with `passes` forward passes in all.
+pub(super) fn rates(
+    policy: Policy,
+    cases: &[Case<'_>],
+    flagged: &[bool],
+    passes: usize,
+) -> PolicyRates {
+    let (mut before, mut after, mut rejected) =
         (Tally::default(), Tally::default(), Tally::default());
-    for (case, (is_flagged, _)) in cases.iter().zip(&outcomes) {
+    for (case, &flagged) in cases.iter().zip(flagged) {
         let right = case.answer.0 == case.label;
         before.count(right);
-        after.count(right && !is_flagged);
-        flagged.count(*is_flagged);
+        after.count(right && !flagged);
+        rejected.count(flagged);
     }
-    let passes: usize = outcomes.iter().map(|(_, passes)| passes).sum();
-    Ok(PolicyRates {
+    PolicyRates {
         policy,
         clean_accuracy: after.share(),
         accuracy_lost_pp: accuracy_drop_pp(before, after),
-        clean_flagged: flagged.share(),
+        clean_flagged: rejected.share(),
         mean_forward_passes: passes as f64 / cases.len().max(1) as f64,
         images: cases.len() as u64,
-    })
+    }
 }

@@ -6,7 +6,8 @@
 pub mod measure;
 mod thresholds;
 
-use measure::{Case, measure};
+use measure::{Case, passes, rates};
+use thresholds::{Scored, held_out_flags};
 
 use super::artefacts::{Artefacts, Source, StripScope};
 use super::checker::Checker;
@@ -28,11 +29,13 @@ use crate::tensor::TensorView;
 pub struct CalibrateOptions {
     /// The deployment's secret.
     pub seed: u64,
-    /// Share of clean images that a policy may flag.
+    /// Share of clean images that a check of every answer may flag.
     pub budget: f64,
-    /// Share of clean images that the check of a suspect label may flag, if all had a suspect label.
+    /// The same for each check of the layered policy where the label is not suspect.
+    pub layered_budget: f64,
+    /// Share of clean images that a check of a suspect label may flag, if all had a suspect label.
     pub suspect_budget: f64,
-    /// Share of clean images that have a suspect label and are flagged for it.
+    /// Share of clean images that have a suspect label and are flagged by transplant for it.
     pub suspect_traffic: f64,
     /// Donors that go into the bundle.
     pub donors: usize,
@@ -40,8 +43,10 @@ pub struct CalibrateOptions {
     pub images: usize,
     /// Mean forward passes on clean traffic that the layered policy may cost.
     pub passes: f64,
-    /// The transplant check.
+    /// The transplant check of every answer.
     pub transplant: transplant::Rule,
+    /// The transplant check of suspect labels.
+    pub suspect_transplant: transplant::Rule,
     /// The blending check.
     pub strip: strip::Rule,
     /// The discovery of suspect labels.
@@ -53,12 +58,14 @@ impl Default for CalibrateOptions {
         Self {
             seed: 0,
             budget: 0.01,
+            layered_budget: 0.003,
             suspect_budget: 0.03,
-            suspect_traffic: 0.006,
+            suspect_traffic: 0.005,
             donors: 96,
             images: 1000,
             passes: 12.0,
-            transplant: transplant::Rule::default(),
+            transplant: transplant::Rule::EVERY,
+            suspect_transplant: transplant::Rule::SUSPECT,
             strip: strip::Rule::default(),
             suspects: SuspectOptions::default(),
         }
@@ -190,7 +197,7 @@ where
     let artefacts = thresholds::set(checker.artefacts(), &scores, options);
     checker = Checker::on_grid(clean.grid().clone(), artefacts, checker.donors().clone());
     progress(Stage::Policies);
-    settle(networks, &checker, &cases, options)
+    settle(networks, &checker, &cases, &scores, options)
 }
 
 /// Which clean images are donors and which thresholds are set on.
@@ -265,11 +272,12 @@ where
     )
 }
 
-/// Measures every policy, and takes blending back to suspect labels where it makes the layered policy too dear.
+/// Measures every policy on images held out of its thresholds, and takes blending back to suspect labels where it makes the layered policy too dear.
 fn settle<C>(
     networks: &mut [C],
     checker: &Checker,
     cases: &[Case<'_>],
+    scored: &[Scored],
     options: &CalibrateOptions,
 ) -> Result<(Artefacts, Donors), CalibrateError<C::Error>>
 where
@@ -278,8 +286,8 @@ where
 {
     let (grid, donors) = (checker.grid().clone(), checker.donors().clone());
     let mut artefacts = checker.artefacts().clone();
-    let layered = measure(networks, checker, Policy::Layered, cases)?;
-    if layered.mean_forward_passes > options.passes {
+    let layered = passes(networks, checker, Policy::Layered, cases)?;
+    if layered as f64 > options.passes * cases.len() as f64 {
         artefacts.layered.strip_scope = StripScope::Suspects;
     }
     let checker = Checker::on_grid(grid, artefacts.clone(), donors.clone());
@@ -289,8 +297,11 @@ where
         Policy::Strip,
         Policy::Layered,
     ] {
-        let rates = measure(networks, &checker, policy, cases)?;
-        artefacts.measured.push(rates);
+        let flagged = held_out_flags(checker.artefacts(), scored, policy, options);
+        let passes = passes(networks, &checker, policy, cases)?;
+        artefacts
+            .measured
+            .push(rates(policy, cases, &flagged, passes));
     }
     Ok((artefacts, donors))
 }

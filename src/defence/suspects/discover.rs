@@ -2,20 +2,22 @@
 
 use super::hijack::{Labelled, in_parallel, rate};
 use super::outlier::tail_p_values;
-use super::pattern::Pattern;
+use super::pattern::{Family, Pattern};
 use super::survey::{Score, Sighting, best_pattern, scores, survey};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
 use crate::domain::metrics::wilson_interval;
 use crate::domain::sweep::Tally;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// How thoroughly to look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SuspectOptions {
-    /// Random patterns K of a round.
+    /// Random patterns K of a round, of each family.
     pub patterns: usize,
-    /// Rounds at most; another one is run while labels are near the cut.
+    /// Rounds of a family at most; another one is run while labels are near the cut.
     pub rounds: usize,
     /// Images that each pattern is painted on.
     pub images_each: usize,
@@ -31,12 +33,18 @@ impl Default for SuspectOptions {
     fn default() -> Self {
         Self {
             patterns: 2000,
-            rounds: 3,
+            rounds: 2,
             images_each: 32,
             held_out: 128,
             cut: 0.6,
             significance: 0.05,
         }
+    }
+}
+
+impl SuspectOptions {
+    fn suspects(&self, candidate: &Candidate) -> bool {
+        candidate.score_high >= self.cut || candidate.p_value <= self.significance
     }
 }
 
@@ -51,13 +59,15 @@ const LOOKED_AT: usize = 64;
 pub struct Candidate {
     /// The label.
     pub label: u32,
-    /// n-th largest hijack rate over the random patterns, a fraction.
+    /// The family of patterns that provokes it most clearly: one that makes it suspect, with the lowest p-value.
+    pub family: Family,
+    /// n-th largest hijack rate over the random patterns of the family, a fraction.
     pub score: f64,
     /// Lower end of its 95 % interval.
     pub score_low: f64,
     /// Upper end of its 95 % interval.
     pub score_high: f64,
-    /// Probability that the largest score of harmless labels reaches it.
+    /// Probability that the largest score of harmless labels, over all families, reaches it.
     pub p_value: f64,
     /// Hijack rate of its best pattern on images kept apart, a fraction.
     pub confirmed: f64,
@@ -71,9 +81,9 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Labels that look like an attacker's target, highest score first.
+    /// Labels that look like an attacker's target, clearest first: lowest p-value, then highest score.
     pub suspects: Vec<Candidate>,
-    /// The label with the highest score among the others.
+    /// The clearest label among the others.
     pub best_other: Option<Candidate>,
     /// Random patterns tried.
     pub patterns: usize,
@@ -83,10 +93,11 @@ pub struct Report {
 
 /// Looks for suspect labels among `classes` with clean `images` that B answers rightly.
 ///
-/// `networks` are sessions of the same network, one thread each. A label's score is its n-th largest hijack rate over
-/// K random patterns, n = 8/1500 K. It is suspect if the upper end of the score's 95 % interval reaches `cut`, or if the
-/// score is out of line with the other labels' ([`tail_p_values`]). To be suspect costs a label's owner one more check,
-/// a missed target costs the defence: so the cut favours finding targets. Deterministic for `seed`.
+/// `networks` are sessions of the same network, one thread each. In each family of patterns a label's score is its n-th
+/// largest hijack rate over K random ones, n = 8/1500 K. It is suspect if the upper end of a score's 95 % interval reaches
+/// `cut`, or if a score is out of line with the other labels' in the same family ([`tail_p_values`], times the number of
+/// families). To be suspect costs a label's owner one more check, a missed target costs the defence: so the cut favours
+/// finding targets. Deterministic for `seed`.
 ///
 /// # Errors
 /// If a network fails.
@@ -107,41 +118,59 @@ where
     if held_out.is_empty() || networks.is_empty() {
         return Ok(Report::default());
     }
-    let mut sightings: Vec<Sighting> = Vec::new();
-    let mut label_scores = Vec::new();
-    for _ in 0..options.rounds {
-        let round = sightings.len()..sightings.len() + options.patterns;
-        sightings.extend(survey(
-            networks,
-            grid,
-            seen,
-            round,
-            options.images_each,
-            seed,
-        )?);
-        let rank = (sightings.len() as f64 * RANK_SHARE).ceil() as usize;
-        label_scores = scores(&sightings, classes, rank);
-        if !label_scores.iter().any(|score| is_open(score, options.cut)) {
-            break;
-        }
+    let mut found = Found::default();
+    for family in Family::ALL {
+        let sightings = look(networks, grid, seen, family, classes, options, seed)?;
+        let scores = scores(&sightings, classes, rank(sightings.len()));
+        found.take(family, &scores, &sightings, options);
     }
-    let mut candidates = rank_labels(&label_scores, options.images_each);
-    let labels: Vec<u32> = candidates.iter().map(|candidate| candidate.label).collect();
-    let confirmed = in_parallel(networks, labels.len(), |network, index| {
-        let Some(pattern) = best_pattern(&sightings, labels[index]) else {
-            return Ok((None, Tally::default()));
-        };
-        let tally = rate(network, grid, held_out, labels[index], &pattern)?;
-        Ok((Some(pattern), tally))
+    let mut candidates = found.ranked(options);
+    let tallies = in_parallel(networks, candidates.len(), |network, index| {
+        let candidate = &candidates[index];
+        match &candidate.pattern {
+            Some(pattern) => rate(network, grid, held_out, candidate.label, pattern),
+            None => Ok(Tally::default()),
+        }
     })?;
-    for (candidate, (pattern, tally)) in candidates.iter_mut().zip(confirmed) {
-        candidate.pattern = pattern;
+    for (candidate, tally) in candidates.iter_mut().zip(tallies) {
         candidate.confirmed = tally.share();
         candidate.confirmed_low = wilson_interval(tally.hits, tally.images).0;
     }
-    let searched = sightings.len() * options.images_each.min(seen.len());
-    let passes = searched + labels.len() * held_out.len();
-    Ok(decide(candidates, options, sightings.len(), passes as u64))
+    let searched = found.patterns * options.images_each.min(seen.len());
+    let passes = searched + candidates.len() * held_out.len();
+    Ok(decide(candidates, options, found.patterns, passes as u64))
+}
+
+/// Rounds of random patterns of `family`, until no label's interval holds the cut.
+fn look<C>(
+    networks: &mut [C],
+    grid: &Grid,
+    images: &[Labelled<'_>],
+    family: Family,
+    classes: u32,
+    options: &SuspectOptions,
+    seed: u64,
+) -> Result<Vec<Sighting>, C::Error>
+where
+    C: Classify + Send,
+    C::Error: Send,
+{
+    let mut sightings: Vec<Sighting> = Vec::new();
+    for _ in 0..options.rounds {
+        let round = sightings.len()..sightings.len() + options.patterns;
+        let each = options.images_each;
+        sightings.extend(survey(networks, grid, images, family, round, each, seed)?);
+        let scores = scores(&sightings, classes, rank(sightings.len()));
+        if !scores.iter().any(|score| is_open(score, options.cut)) {
+            break;
+        }
+    }
+    Ok(sightings)
+}
+
+/// n for K patterns.
+fn rank(patterns: usize) -> usize {
+    (patterns as f64 * RANK_SHARE).ceil() as usize
 }
 
 /// Does the interval of the score lie on both sides of the cut?
@@ -149,27 +178,63 @@ fn is_open(score: &Score, cut: f64) -> bool {
     score.low < cut && cut <= score.high
 }
 
-/// The labels with the highest scores above 0, best first; ties: lower label first.
-fn rank_labels(scores: &[Score], images_each: usize) -> Vec<Candidate> {
-    let values: Vec<f64> = scores.iter().map(|score| score.value).collect();
-    let p_values = tail_p_values(&values, 1.0 / images_each.max(1) as f64);
-    let mut candidates: Vec<Candidate> = (0..)
-        .zip(scores.iter().zip(p_values))
-        .filter(|(_, (score, _))| score.high > 0.0)
-        .map(|(label, (score, p_value))| Candidate {
-            label,
-            score: score.value,
-            score_low: score.low,
-            score_high: score.high,
-            p_value,
-            confirmed: 0.0,
-            confirmed_low: 0.0,
-            pattern: None,
-        })
-        .collect();
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
-    candidates.truncate(LOOKED_AT);
-    candidates
+/// The labels that patterns of any family hijack images to.
+#[derive(Debug, Default)]
+struct Found {
+    labels: BTreeMap<u32, Candidate>,
+    patterns: usize,
+}
+
+impl Found {
+    /// Takes up the scores (N) of a family; each label keeps its clearest family.
+    fn take(
+        &mut self,
+        family: Family,
+        scores: &[Score],
+        sightings: &[Sighting],
+        options: &SuspectOptions,
+    ) {
+        self.patterns += sightings.len();
+        let values: Vec<f64> = scores.iter().map(|score| score.value).collect();
+        let p_values = tail_p_values(&values, 1.0 / options.images_each.max(1) as f64);
+        for (label, (score, p_value)) in (0..).zip(scores.iter().zip(p_values)) {
+            if score.high <= 0.0 {
+                continue;
+            }
+            let candidate = Candidate {
+                label,
+                family,
+                score: score.value,
+                score_low: score.low,
+                score_high: score.high,
+                p_value: (p_value * Family::ALL.len() as f64).min(1.0),
+                confirmed: 0.0,
+                confirmed_low: 0.0,
+                pattern: best_pattern(sightings, label),
+            };
+            let known = self.labels.get(&label);
+            if known.is_none_or(|known| by_clearness(&candidate, known, options).is_lt()) {
+                self.labels.insert(label, candidate);
+            }
+        }
+    }
+
+    /// The clearest labels first, at most [`LOOKED_AT`].
+    fn ranked(&self, options: &SuspectOptions) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = self.labels.values().cloned().collect();
+        candidates.sort_by(|a, b| by_clearness(a, b, options));
+        candidates.truncate(LOOKED_AT);
+        candidates
+    }
+}
+
+/// Suspects first, then lowest p-value, highest score, lowest label.
+fn by_clearness(a: &Candidate, b: &Candidate, options: &SuspectOptions) -> Ordering {
+    let by_verdict = options.suspects(b).cmp(&options.suspects(a));
+    by_verdict
+        .then(a.p_value.total_cmp(&b.p_value))
+        .then(b.score.total_cmp(&a.score))
+        .then(a.label.cmp(&b.label))
 }
 
 fn decide(
@@ -180,7 +245,7 @@ fn decide(
 ) -> Report {
     let (suspects, others): (Vec<_>, Vec<_>) = candidates
         .into_iter()
-        .partition(|c| c.score_high >= options.cut || c.p_value <= options.significance);
+        .partition(|candidate| options.suspects(candidate));
     Report {
         suspects,
         best_other: others.into_iter().next(),

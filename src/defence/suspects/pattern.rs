@@ -4,10 +4,37 @@ use crate::defence::grid::Grid;
 use crate::defence::random::Draws;
 use serde::{Deserialize, Serialize};
 
-/// Sides of the smallest and largest random pattern, in pixels of a 55 x 47 input.
-const HEIGHTS: (usize, usize) = (3, 21);
-const WIDTHS: (usize, usize) = (6, 46);
+/// Sides of the smallest and largest pattern of each family, in pixels of a 55 x 47 input.
+const LARGE_HEIGHTS: (usize, usize) = (3, 21);
+const LARGE_WIDTHS: (usize, usize) = (6, 46);
+const SMALL_SIDES: (usize, usize) = (2, 10);
 const REFERENCE: (usize, usize) = (55, 47);
+/// How far from a corner the patterns in corners are put, in pixels of a 55 x 47 input.
+const CORNER: usize = 3;
+
+/// A kind of patterns with a distribution of its own: small ones hijack no harmless label often, large ones do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Up to the whole width and two fifths of the height: what is worn on a face.
+    Large,
+    /// At most a fifth of a side, half of them in a corner: stickers and stamps.
+    Small,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 2] = [Self::Large, Self::Small];
+
+    /// The name as written to JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Large => "large",
+            Self::Small => "small",
+        }
+    }
+}
 
 /// A colour: the intensity of each channel in 0..1. Networks of one channel use the first.
 pub type Color = [f32; 3];
@@ -32,6 +59,8 @@ pub enum Fill {
     Gradient(Color, Color),
     /// Squares of the given side in pixels, in turn.
     Checks(Color, Color, usize),
+    /// A colour of its own for each pixel, drawn from this seed.
+    Noise(u32),
 }
 
 /// A pattern on the grid of an image.
@@ -53,17 +82,28 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// A random pattern that lies whole in the image: 80 % filled rectangles, else ellipses or textured boxes;
-    /// 60 % of the colours are random, the others white or black.
+    /// A random pattern of `family` that lies whole in the image.
+    ///
+    /// Large: 80 % filled rectangles, else ellipses or textured boxes. Small: a quarter filled, a quarter checks, half
+    /// noise. 60 % of the colours are random, the others white or black; those of checks and noise on small patterns
+    /// are random or corners of the colour cube.
     #[must_use]
-    pub fn random(grid: &Grid, draws: &mut Draws) -> Self {
-        let side =
-            |(low, high): (usize, usize), reference: usize, whole: usize, draws: &mut Draws| {
-                let scaled = |pixels: usize| (pixels * whole / reference).clamp(1, whole.max(1));
-                draws.between(scaled(low), scaled(high))
-            };
-        let height = side(HEIGHTS, REFERENCE.0, grid.height, draws);
-        let width = side(WIDTHS, REFERENCE.1, grid.width, draws);
+    pub fn random(family: Family, grid: &Grid, draws: &mut Draws) -> Self {
+        match family {
+            Family::Large => Self::large(grid, draws),
+            Family::Small => Self::small(grid, draws),
+        }
+    }
+
+    fn large(grid: &Grid, draws: &mut Draws) -> Self {
+        let side = |(low, high), reference, whole, draws: &mut Draws| {
+            draws.between(
+                scaled(low, reference, whole),
+                scaled(high, reference, whole),
+            )
+        };
+        let height = side(LARGE_HEIGHTS, REFERENCE.0, grid.height, draws);
+        let width = side(LARGE_WIDTHS, REFERENCE.1, grid.width, draws);
         let (outline, fill) = match draws.below(10) {
             0 => (Outline::Ellipse, Fill::Solid(color(draws))),
             1 => (Outline::Rectangle, texture(draws)),
@@ -79,24 +119,41 @@ impl Pattern {
         }
     }
 
-    /// A neighbour: one or more of place, size and colour changed a little, still whole in the image.
-    #[must_use]
-    pub fn mutated(mut self, grid: &Grid, draws: &mut Draws) -> Self {
-        let change = draws.between(1, 7);
-        if change & 1 != 0 {
-            self.top = jitter(self.top, 0, grid.height, grid.height / 8, draws);
-            self.left = jitter(self.left, 0, grid.width, grid.width / 8, draws);
+    fn small(grid: &Grid, draws: &mut Draws) -> Self {
+        // As many from 2 to 4 pixels as from 5 to 10: a stamp's side is a matter of scale.
+        let ratio = SMALL_SIDES.1 as f32 / SMALL_SIDES.0 as f32;
+        let side = |draws: &mut Draws| SMALL_SIDES.0 as f32 * ratio.powf(draws.unit());
+        let height = scaled(side(draws).round() as usize, REFERENCE.0, grid.height);
+        let width = scaled(side(draws).round() as usize, REFERENCE.1, grid.width);
+        let fill = match draws.below(4) {
+            0 => Fill::Solid(color(draws)),
+            1 => Fill::Checks(vivid(draws), vivid(draws), draws.between(1, 3)),
+            _ => Fill::Noise(draws.below(1 << 31) as u32),
+        };
+        let cornered = draws.below(2) == 0;
+        let place = |free: usize, margin: usize, draws: &mut Draws| {
+            if !cornered {
+                return draws.between(0, free);
+            }
+            let offset = draws.between(0, margin.min(free));
+            if draws.below(2) == 0 {
+                offset
+            } else {
+                free - offset
+            }
+        };
+        let (rows, columns) = (
+            scaled(CORNER, REFERENCE.0, grid.height),
+            scaled(CORNER, REFERENCE.1, grid.width),
+        );
+        Self {
+            top: place(grid.height - height, rows, draws),
+            left: place(grid.width - width, columns, draws),
+            height,
+            width,
+            outline: Outline::Rectangle,
+            fill,
         }
-        if change & 2 != 0 {
-            self.height = jitter(self.height, 1, grid.height / 2, grid.height / 10, draws);
-            self.width = jitter(self.width, 1, grid.width, grid.width / 8, draws);
-        }
-        if change & 4 != 0 {
-            self.fill = self.fill.mutated(draws);
-        }
-        self.top = self.top.min(grid.height - self.height);
-        self.left = self.left.min(grid.width - self.width);
-        self
     }
 
     /// Share of the image's area that the pattern's box covers.
@@ -144,18 +201,13 @@ impl Fill {
                 let even = (row / side.max(1) + column / side.max(1)).is_multiple_of(2);
                 if even { one } else { other }
             }
+            Self::Noise(seed) => noise(seed, row * width + column),
         }
     }
+}
 
-    fn mutated(self, draws: &mut Draws) -> Self {
-        match self {
-            Self::Solid(color) => Self::Solid(nudged(color, draws)),
-            Self::Gradient(from, to) => Self::Gradient(nudged(from, draws), nudged(to, draws)),
-            Self::Checks(one, other, side) => {
-                Self::Checks(nudged(one, draws), nudged(other, draws), side)
-            }
-        }
-    }
+fn scaled(pixels: usize, reference: usize, whole: usize) -> usize {
+    (pixels * whole / reference).clamp(1, whole.max(1))
 }
 
 fn color(draws: &mut Draws) -> Color {
@@ -166,26 +218,35 @@ fn color(draws: &mut Draws) -> Color {
     }
 }
 
+/// A corner of the colour cube or any colour.
+fn vivid(draws: &mut Draws) -> Color {
+    if draws.below(2) == 0 {
+        return std::array::from_fn(|_| draws.below(2) as f32);
+    }
+    std::array::from_fn(|_| draws.unit())
+}
+
+/// The colour of a pixel: a corner of the colour cube or any colour, from the bits of a mixed counter (the finaliser of
+/// MurmurHash3 by Austin Appleby, 64 bits): a pattern is painted pixel by pixel on many images.
+fn noise(seed: u32, pixel: usize) -> Color {
+    let mut bits = (u64::from(seed) << 32) | pixel as u64;
+    for factor in [0xff51_afd7_ed55_8ccd, 0xc4ce_b9fe_1a85_ec53] {
+        bits = (bits ^ (bits >> 33)).wrapping_mul(factor);
+    }
+    bits ^= bits >> 33;
+    let byte = |channel: usize| (bits >> (8 * channel)) as u8;
+    if bits >> 63 == 0 {
+        return std::array::from_fn(|channel| f32::from(byte(channel) >> 7));
+    }
+    std::array::from_fn(|channel| f32::from(byte(channel)) / 255.0)
+}
+
 fn texture(draws: &mut Draws) -> Fill {
     let (one, other) = (color(draws), color(draws));
     match draws.below(2) {
         0 => Fill::Gradient(one, other),
         _ => Fill::Checks(one, other, draws.between(1, 4)),
     }
-}
-
-fn nudged(color: Color, draws: &mut Draws) -> Color {
-    if draws.below(8) == 0 {
-        return self::color(draws);
-    }
-    color.map(|intensity| (intensity + 0.3 * (draws.unit() - 0.5)).clamp(0.0, 1.0))
-}
-
-fn jitter(value: usize, low: usize, high: usize, spread: usize, draws: &mut Draws) -> usize {
-    let spread = spread.max(1);
-    (value + draws.between(0, 2 * spread))
-        .saturating_sub(spread)
-        .clamp(low, high.max(low))
 }
 
 #[cfg(test)]
@@ -224,7 +285,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn patterns_and_their_neighbours_lie_whole_in_the_image(
+        fn patterns_lie_whole_in_the_image(
             seed in any::<u64>(),
             height in 1usize..80,
             width in 1usize..80,
@@ -232,13 +293,12 @@ mod tests {
         ) {
             let grid = Grid::new(&InputSpec::new(height, width, channels, Layout::Nchw, 1.0));
             let mut draws = Draws::numbered(seed, "test", 0);
-            let mut pattern = Pattern::random(&grid, &mut draws);
             let mut image = vec![0.0; grid.len()];
-            for _ in 0..8 {
+            for family in Family::ALL.repeat(4) {
+                let pattern = Pattern::random(family, &grid, &mut draws);
                 prop_assert!(pattern.top + pattern.height <= height);
                 prop_assert!(pattern.left + pattern.width <= width);
                 pattern.paint(&grid, &mut image);
-                pattern = pattern.mutated(&grid, &mut draws);
             }
             prop_assert!(image.iter().all(|value| (0.0..=255.0).contains(value)));
         }

@@ -1,7 +1,7 @@
 //! First look: random patterns on random clean images, every label watched at once.
 
 use super::hijack::{Labelled, hijacks, in_parallel};
-use super::pattern::Pattern;
+use super::pattern::{Family, Pattern};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
 use crate::defence::random::Draws;
@@ -18,7 +18,7 @@ pub struct Sighting {
     pub hijacked: BTreeMap<u32, Tally>,
 }
 
-/// Paints the random patterns number `patterns` on `images_each` random images each.
+/// Paints the random patterns of `family` with the numbers `patterns` on `images_each` random images each.
 ///
 /// The same seed and numbers give the same result, whatever the number of networks (threads).
 ///
@@ -28,6 +28,7 @@ pub fn survey<C>(
     networks: &mut [C],
     grid: &Grid,
     images: &[Labelled<'_>],
+    family: Family,
     patterns: Range<usize>,
     images_each: usize,
     seed: u64,
@@ -37,8 +38,10 @@ where
     C::Error: Send,
 {
     in_parallel(networks, patterns.len(), |network, index| {
-        let mut draws = Draws::numbered(seed, "survey", patterns.start + index);
-        let pattern = Pattern::random(grid, &mut draws);
+        let number = (patterns.start + index) as u64;
+        let parts = [family.name().as_bytes(), &number.to_le_bytes()];
+        let mut draws = Draws::new(seed, "survey", &parts);
+        let pattern = Pattern::random(family, grid, &mut draws);
         let chosen: Vec<Labelled<'_>> = draws
             .sample(images.len(), images_each)
             .into_iter()

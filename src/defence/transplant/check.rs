@@ -1,18 +1,19 @@
 //! The check with a network.
 
-use super::bands::{BANDS, bands};
+use super::bands::bands;
 use super::rounds::{Progress, Rule};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
 use crate::domain::label::ClassIndex;
 use crate::tensor::TensorView;
+use std::ops::Range;
 
 /// What a sequential check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial {
     /// Was the threshold reached?
     pub flagged: bool,
-    /// Most hits of a band when the decision was clear.
+    /// Most hits of a band at the last look that it survived before the decision was clear.
     pub hits: usize,
     /// Images that the network was run on.
     pub forward_passes: usize,
@@ -20,8 +21,8 @@ pub struct Trial {
 
 /// Pastes bands of `image`, which B answers with `class`, onto `donors` until the decision is clear.
 ///
-/// `image` and every donor: `grid.len()` values. Flagged once a band turns `needed` of the donors into `class`;
-/// `rule.donors` is cut down to the donors at hand, and with none nothing is flagged.
+/// `image` and every donor: `grid.len()` values. Flagged once a band turns `needed` of the donors into `class` and
+/// survives its look ([`Rule`]); `rule.donors` is cut down to the donors at hand, and with none nothing is flagged.
 ///
 /// # Errors
 /// If the network fails.
@@ -33,6 +34,33 @@ pub fn check<C: Classify>(
     donors: &[&[f32]],
     rule: Rule,
     needed: usize,
+) -> Result<Trial, C::Error> {
+    run(network, grid, image, class, donors, rule, Some(needed))
+}
+
+/// The score that [`check`] decides by, with no early stop: the most hits of a band at the last look that it survived.
+///
+/// # Errors
+/// If the network fails.
+pub fn score<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+    rule: Rule,
+) -> Result<usize, C::Error> {
+    run(network, grid, image, class, donors, rule, None).map(|trial| trial.hits)
+}
+
+fn run<C: Classify>(
+    network: &mut C,
+    grid: &Grid,
+    image: &[f32],
+    class: ClassIndex,
+    donors: &[&[f32]],
+    rule: Rule,
+    needed: Option<usize>,
 ) -> Result<Trial, C::Error> {
     let rule = Rule {
         donors: rule.donors.min(donors.len()),
@@ -49,44 +77,13 @@ pub fn check<C: Classify>(
                 forward_passes,
             });
         }
-        forward_passes += batch.len();
         let answers = paste_and_classify(network, grid, image, donors, &batch)?;
-        for ((band, _), answer) in batch.into_iter().zip(answers) {
-            progress.count(band, answer == class);
+        forward_passes += answers.len();
+        let mut turned = answers.into_iter().map(|answer| answer == class);
+        for (band, donors) in batch {
+            progress.count(band, turned.by_ref().take(donors.len()));
         }
     }
-}
-
-/// The score that [`check`] decides by, with no early stop: the most donors that a band turns into `class`, 0 for a band
-/// that turns none of the first `rule.screen`.
-///
-/// # Errors
-/// If the network fails.
-pub fn score<C: Classify>(
-    network: &mut C,
-    grid: &Grid,
-    image: &[f32],
-    class: ClassIndex,
-    donors: &[&[f32]],
-    rule: Rule,
-) -> Result<usize, C::Error> {
-    let count = rule.donors.min(donors.len());
-    let screen = rule.screen.min(count);
-    let mut hits = [0; BANDS];
-    for tried in [0..screen, screen..count] {
-        let batch: Vec<(usize, usize)> = (0..BANDS)
-            .filter(|&band| tried.start == 0 || hits[band] > 0)
-            .flat_map(|band| tried.clone().map(move |donor| (band, donor)))
-            .collect();
-        if batch.is_empty() {
-            break;
-        }
-        let answers = paste_and_classify(network, grid, image, donors, &batch)?;
-        for ((band, _), answer) in batch.into_iter().zip(answers) {
-            hits[band] += usize::from(answer == class);
-        }
-    }
-    Ok(hits.into_iter().max().unwrap_or(0))
 }
 
 fn paste_and_classify<C: Classify>(
@@ -94,18 +91,20 @@ fn paste_and_classify<C: Classify>(
     grid: &Grid,
     image: &[f32],
     donors: &[&[f32]],
-    batch: &[(usize, usize)],
+    batch: &[(usize, Range<usize>)],
 ) -> Result<Vec<ClassIndex>, C::Error> {
     let rows = bands(grid.height);
-    let len = grid.len();
-    let mut data = Vec::with_capacity(batch.len() * len);
-    for &(band, donor) in batch {
-        let start = data.len();
-        data.extend_from_slice(donors[donor]);
-        grid.copy_rows(image, &mut data[start..], &rows[band]);
+    let images = batch.iter().map(|(_, donors)| donors.len()).sum();
+    let mut data = Vec::with_capacity(images * grid.len());
+    for (band, tried) in batch {
+        for donor in &donors[tried.clone()] {
+            let start = data.len();
+            data.extend_from_slice(donor);
+            grid.copy_rows(image, &mut data[start..], &rows[*band]);
+        }
     }
     network.classify(TensorView {
-        shape: &grid.batch_shape(batch.len()),
+        shape: &grid.batch_shape(images),
         data: &data,
     })
 }
@@ -152,7 +151,7 @@ mod tests {
                     &image,
                     ClassIndex(9),
                     &donors,
-                    Rule::default(),
+                    Rule::SUSPECT,
                     6,
                 );
                 assert!(trial.unwrap().flagged, "row {row}");
@@ -164,7 +163,7 @@ mod tests {
                 &face(20),
                 ClassIndex(21),
                 &donors,
-                Rule::default(),
+                Rule::SUSPECT,
                 6,
             );
             let clean = clean.unwrap();
@@ -184,7 +183,7 @@ mod tests {
             backdoored(batch)
         };
         let grid = grid(Layout::Nhwc);
-        let rule = Rule::default();
+        let rule = Rule::SUSPECT;
         let found = score(&mut counting, &grid, &image, ClassIndex(9), &donors, rule);
         assert_eq!(found, Ok(8));
         // Two donors on five bands, then six more on the two bands that hold row 20.
@@ -199,7 +198,7 @@ mod tests {
             &face(5),
             ClassIndex(5),
             &[],
-            Rule::default(),
+            Rule::SUSPECT,
             6,
         );
         assert!(!trial.unwrap().flagged);

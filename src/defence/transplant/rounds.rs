@@ -2,27 +2,49 @@
 
 use super::bands::BANDS;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-/// How many donors carry the decision.
+/// How many donors carry the decision, and when a band is given up.
+///
+/// A band is looked at after `screen`, 2 `screen`, 4 `screen` .. donors and after the last. It goes on past the first
+/// look if any donor turned, past a later one if at least three quarters of the donors so far did: a band that carries
+/// its label to fewer is spared the other donors, which keeps clean traffic cheap. With a trigger that carries to a
+/// share p of donors, the first look misses (1 - p)^screen of the attacks on that band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Donors N that a band is pasted onto.
     pub donors: usize,
-    /// A band that turns none of the first `screen` donors is dropped: with a trigger that carries to a share p of
-    /// donors this misses (1 - p)^screen of the attacks on that band, and spares most clean images the other donors.
+    /// Donors before the first look.
     pub screen: usize,
-    /// Donors tried in one batch after the screen.
-    pub step: usize,
 }
 
-impl Default for Rule {
-    fn default() -> Self {
-        Self {
-            donors: 16,
-            screen: 2,
-            step: 2,
+impl Rule {
+    /// For every answer: most clean images cost little more than one pass a band.
+    pub const EVERY: Self = Self {
+        donors: 48,
+        screen: 1,
+    };
+    /// For suspect labels: less is missed at the first look, and few clean images get here.
+    pub const SUSPECT: Self = Self {
+        donors: 48,
+        screen: 2,
+    };
+
+    /// Donors tried at the look that follows one at `tried` donors; 0 where that was the last.
+    fn next_look(self, tried: usize) -> usize {
+        if tried >= self.donors {
+            return 0;
         }
+        (2 * tried).max(self.screen).max(1).min(self.donors)
+    }
+
+    /// Does a band with `hits` of `tried` donors go on past this look?
+    fn survives(self, hits: usize, tried: usize) -> bool {
+        if tried <= self.screen {
+            return hits > 0;
+        }
+        4 * hits >= 3 * tried
     }
 }
 
@@ -30,21 +52,25 @@ impl Default for Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Band {
     hits: usize,
-    misses: usize,
+    tried: usize,
+    /// Hits at the last look that it survived.
+    score: usize,
+    dropped: bool,
 }
 
 /// What is known so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     rule: Rule,
-    needed: usize,
+    needed: Option<usize>,
     bands: [Band; BANDS],
 }
 
 impl Progress {
-    /// Nothing known; flagged at `needed` hits in one band.
+    /// Nothing known; flagged at `needed` hits in one band. Without a need, every band goes on to its last look and
+    /// [`Progress::best`] ends at the full score.
     #[must_use]
-    pub fn new(rule: Rule, needed: usize) -> Self {
+    pub fn new(rule: Rule, needed: Option<usize>) -> Self {
         Self {
             rule,
             needed,
@@ -52,69 +78,59 @@ impl Progress {
         }
     }
 
-    /// Takes up whether a donor turned with `band` pasted onto it.
-    pub fn count(&mut self, band: usize, turned: bool) {
+    /// Takes up which of the donors of the band's share of a batch turned, and looks at the band.
+    pub fn count(&mut self, band: usize, turned: impl IntoIterator<Item = bool>) {
         let band = &mut self.bands[band];
-        band.hits += usize::from(turned);
-        band.misses += usize::from(!turned);
+        for hit in turned {
+            band.hits += usize::from(hit);
+            band.tried += 1;
+        }
+        if self.rule.survives(band.hits, band.tried) {
+            band.score = band.hits;
+        } else {
+            band.dropped = true;
+        }
     }
 
     /// Has a band reached the needed hits?
     #[must_use]
     pub fn flagged(&self) -> bool {
-        self.needed <= self.rule.donors && self.best() >= self.needed
+        self.needed.is_some_and(|needed| self.best() >= needed)
     }
 
-    /// Most hits of a band.
+    /// The score so far: most hits of a band at the last look that it survived.
     #[must_use]
     pub fn best(&self) -> usize {
-        self.bands.iter().map(|band| band.hits).max().unwrap_or(0)
+        self.bands.iter().map(|band| band.score).max().unwrap_or(0)
     }
 
-    /// Is the band still open: not dropped at the screen, not out of reach, not through with its donors?
-    #[must_use]
-    pub fn is_live(&self, band: usize) -> bool {
-        let Band { hits, misses } = self.bands[band];
-        let tried = hits + misses;
-        let dropped = hits == 0 && tried >= self.rule.screen;
-        let out_of_reach = misses + self.needed > self.rule.donors;
-        tried < self.rule.donors && !dropped && !out_of_reach
+    /// Can the band still reach the needed hits?
+    fn is_live(&self, band: usize) -> bool {
+        let Band {
+            hits,
+            tried,
+            dropped,
+            ..
+        } = self.bands[band];
+        let reachable = hits + self.rule.donors.saturating_sub(tried);
+        !dropped && self.needed.is_none_or(|needed| reachable >= needed)
     }
 
-    /// The bands and donors of the next batch, (band, donor); empty once the decision is clear.
+    /// The bands of the next batch with the donors that each is pasted onto; empty once the decision is clear.
     #[must_use]
-    pub fn next_batch(&self) -> Vec<(usize, usize)> {
+    pub fn next_batch(&self) -> Vec<(usize, Range<usize>)> {
         if self.flagged() {
             return Vec::new();
         }
         (0..BANDS)
             .filter(|&band| self.is_live(band))
-            .flat_map(|band| {
-                let tried = self.bands[band].hits + self.bands[band].misses;
-                let step = if tried == 0 {
-                    self.rule.screen
-                } else {
-                    self.rule.step
-                };
-                let end = (tried + step.max(1)).min(self.rule.donors);
-                (tried..end).map(move |donor| (band, donor))
+            .map(|band| {
+                let tried = self.bands[band].tried;
+                (band, tried..self.rule.next_look(tried))
             })
+            .filter(|(_, donors)| !donors.is_empty())
             .collect()
     }
-}
-
-/// The score that the sequential test decides by: the most hits among bands that pass the screen.
-///
-/// `turned`: for each band, whether each of the N donors turned. The test flags at `needed` hits exactly if this is at
-/// least `needed`, so thresholds can be set from it.
-#[must_use]
-pub fn screened_score(turned: &[Vec<bool>; BANDS], rule: Rule) -> usize {
-    turned
-        .iter()
-        .filter(|band| band.iter().take(rule.screen).any(|&hit| hit))
-        .map(|band| band.iter().filter(|&&hit| hit).count())
-        .max()
-        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -125,57 +141,93 @@ mod tests {
     const EIGHT: Rule = Rule {
         donors: 8,
         screen: 2,
-        step: 2,
     };
 
-    fn run(turned: &[Vec<bool>; BANDS], rule: Rule, needed: usize) -> (bool, usize) {
+    fn run(turned: &[Vec<bool>; BANDS], rule: Rule, needed: Option<usize>) -> (Progress, usize) {
         let mut progress = Progress::new(rule, needed);
         let mut passes = 0;
         loop {
             let batch = progress.next_batch();
             if batch.is_empty() {
-                return (progress.flagged(), passes);
+                return (progress, passes);
             }
-            passes += batch.len();
-            for (band, donor) in batch {
-                progress.count(band, turned[band][donor]);
+            for (band, donors) in batch {
+                passes += donors.len();
+                progress.count(band, turned[band][donors].iter().copied());
             }
         }
     }
 
-    #[test]
-    fn an_image_that_turns_no_donor_costs_the_screen_alone() {
-        let none: [Vec<bool>; BANDS] = std::array::from_fn(|_| vec![false; 8]);
-        assert_eq!(run(&none, EIGHT, 6), (false, 2 * BANDS));
+    /// The score by its definition, band by band.
+    fn score(turned: &[Vec<bool>; BANDS], rule: Rule) -> usize {
+        let of_band = |band: &Vec<bool>| {
+            let mut score = 0;
+            let mut tried = 0;
+            while rule.next_look(tried) > 0 {
+                tried = rule.next_look(tried);
+                let hits = band[..tried].iter().filter(|&&hit| hit).count();
+                if !rule.survives(hits, tried) {
+                    break;
+                }
+                score = hits;
+            }
+            score
+        };
+        turned.iter().map(of_band).max().unwrap()
+    }
+
+    fn nothing() -> [Vec<bool>; BANDS] {
+        std::array::from_fn(|_| vec![false; 8])
     }
 
     #[test]
-    fn a_trigger_in_one_band_is_flagged_without_trying_every_donor_on_every_band() {
-        let mut turned: [Vec<bool>; BANDS] = std::array::from_fn(|_| vec![false; 8]);
+    fn an_image_that_turns_no_donor_costs_the_screen_alone() {
+        let (progress, passes) = run(&nothing(), EIGHT, Some(6));
+        assert!(!progress.flagged());
+        assert_eq!(passes, 2 * BANDS);
+    }
+
+    #[test]
+    fn a_trigger_in_one_band_goes_on_in_that_band_only() {
+        let mut turned = nothing();
         turned[2] = vec![true; 8];
-        // 10 for the screen, then 2 at a time on the one live band up to 6 hits.
-        assert_eq!(run(&turned, EIGHT, 6), (true, 14));
+        let (progress, passes) = run(&turned, EIGHT, Some(6));
+        assert!(progress.flagged());
+        // 10 for the screen, then 2 and 4 more on the one live band.
+        assert_eq!(passes, 16);
+    }
+
+    #[test]
+    fn a_band_is_given_up_at_the_first_look_with_under_three_quarters() {
+        let mut turned = nothing();
+        turned[4] = vec![true, false, true, false, true, true, true, true];
+        let (progress, passes) = run(&turned, EIGHT, Some(2));
+        // One hit at the first look, two of four at the second, which is too few.
+        assert_eq!((progress.best(), passes), (1, 12));
+        assert!(!progress.flagged());
     }
 
     #[test]
     fn nothing_is_flagged_where_more_hits_are_needed_than_there_are_donors() {
         let all: [Vec<bool>; BANDS] = std::array::from_fn(|_| vec![true; 8]);
-        assert_eq!(run(&all, EIGHT, 9), (false, 0));
+        let (progress, passes) = run(&all, EIGHT, Some(9));
+        assert_eq!((progress.flagged(), passes), (false, 0));
     }
 
     proptest! {
         #[test]
         fn the_sequential_test_decides_as_the_full_score_does(
-            turned in proptest::collection::vec(proptest::collection::vec(any::<bool>(), 8), BANDS),
-            needed in 1usize..=9,
-            screen in 1usize..=8,
-            step in 1usize..=8,
+            turned in proptest::collection::vec(proptest::collection::vec(prop::bool::weighted(0.8), 13), BANDS),
+            needed in 1usize..=14,
+            screen in 0usize..=13,
         ) {
             let turned: [Vec<bool>; BANDS] = turned.try_into().unwrap();
-            let rule = Rule { donors: 8, screen, step };
-            let (flagged, passes) = run(&turned, rule, needed);
-            prop_assert_eq!(flagged, screened_score(&turned, rule) >= needed);
-            prop_assert!(passes <= 8 * BANDS);
+            let rule = Rule { donors: 13, screen };
+            let (progress, passes) = run(&turned, rule, Some(needed));
+            prop_assert_eq!(progress.flagged(), score(&turned, rule) >= needed);
+            prop_assert!(passes <= 13 * BANDS);
+            let (full, _) = run(&turned, rule, None);
+            prop_assert_eq!(full.best(), score(&turned, rule));
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn policies_report(artefacts: &Artefacts, attacks: &[AttackRates]) -> String
     let source = &artefacts.source;
     let _ = writeln!(
         text,
-        "Policies on {} {} (thresholds were set on the same images)\n{rows}",
+        "Policies on {} {} (each one with thresholds set on the others)\n{rows}",
         source.calibrated_on, source.data
     );
     let (policy, reason) = artefacts.recommendation();
