@@ -614,6 +614,74 @@ fn a_full_queue_refuses_at_once_and_probes_still_answer() {
 }
 
 #[test]
+fn requests_that_wait_together_are_each_answered_as_if_alone() {
+    let app = spawn_app(|config| {
+        config.inference.pool.workers = 1;
+        config.inference.pool.queue = 64;
+    });
+    let path = |drop: u32, k: u32| format!("/classify?drop={drop}&top_k={k}");
+    let asks: Vec<([u8; 3], u32, u32)> = [RED, [0, 200, 0], BLUE, [0; 3]]
+        .into_iter()
+        .flat_map(|colour| [2, 10].map(|drop| (colour, drop)))
+        .flat_map(|(colour, drop)| [0, 1, 3].map(|k| (colour, drop, k)))
+        .collect();
+    let answer = |response: Response| {
+        assert_eq!(response.status(), 200);
+        let mut answer: Value = response.json().unwrap();
+        answer.as_object_mut().unwrap().remove("request_id");
+        answer
+    };
+    let alone: Vec<Value> = asks
+        .iter()
+        .map(|&(colour, drop, k)| answer(app.post(&path(drop, k), png(colour))))
+        .collect();
+    // The only thread is busy with it while the others come in.
+    let large = encode(RED, 3000, 3000, ImageFormat::Png);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| app.post("/classify", large.clone()).status());
+        std::thread::sleep(Duration::from_millis(20));
+        let damaged: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| app.post("/classify", &b"\x89PNG\r\n\x1a\n no image"[..]).status()))
+            .collect();
+        let together: Vec<_> = asks
+            .iter()
+            .map(|&(colour, drop, k)| {
+                let (app, path) = (&app, &path);
+                scope.spawn(move || app.post(&path(drop, k), png(colour)))
+            })
+            .collect();
+        for (thread, alone) in together.into_iter().zip(&alone) {
+            assert_close(&answer(thread.join().unwrap()), alone);
+        }
+        for thread in damaged {
+            assert_eq!(thread.join().unwrap(), 422);
+        }
+        assert_eq!(first.join().unwrap(), 200);
+    });
+    let metrics = app.get("/metrics").text().unwrap();
+    assert!(metrics.contains("goodnet_queue_depth 0"), "{metrics}");
+}
+
+/// The same JSON, numbers up to rounding.
+fn assert_close(found: &Value, expected: &Value) {
+    match (found, expected) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            assert!((a - b).abs() < 1e-5, "{a} and {b}");
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len());
+            a.iter().zip(b).for_each(|(a, b)| assert_close(a, b));
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{found} and {expected}");
+            a.values().zip(b.values()).for_each(|(a, b)| assert_close(a, b));
+        }
+        _ => assert_eq!(found, expected),
+    }
+}
+
+#[test]
 fn a_request_that_takes_too_long_gets_504_and_a_body_that_does_408() {
     let app = spawn_app(|config| {
         config.timeouts.request = Duration::from_millis(20);

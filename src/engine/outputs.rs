@@ -6,18 +6,23 @@
 use ort::memory::Allocator;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, ValueType};
+use std::collections::BTreeMap;
+
+/// Outputs for up to so many images are kept for the next run with as many.
+const FEW: usize = 8;
 
 /// The outputs of a network whose extents are all known but for the first, the number of images.
 pub(super) struct Outputs {
     outlets: Vec<(String, TensorElementType, Vec<usize>)>,
-    ready: Option<(usize, RunOptions<HasSelectedOutputs>)>,
+    /// By number of images.
+    ready: BTreeMap<usize, RunOptions<HasSelectedOutputs>>,
 }
 
 impl std::fmt::Debug for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outputs")
             .field("outlets", &self.outlets)
-            .field("ready", &self.ready.as_ref().map(|(rows, _)| rows))
+            .field("ready", &self.ready.keys().collect::<Vec<_>>())
             .finish()
     }
 }
@@ -28,18 +33,19 @@ impl Outputs {
         let outlets: Option<Vec<_>> = session.outputs().iter().map(rest).collect();
         Some(Self {
             outlets: outlets?,
-            ready: None,
+            ready: BTreeMap::new(),
         })
     }
 
-    /// The outputs for `rows` images, as of the last run if that had as many.
+    /// The outputs for `rows` images, as of the last run that had as many. Those for few images are kept, of larger ones
+    /// the last.
     pub(super) fn of_rows(&mut self, rows: usize) -> ort::Result<&RunOptions<HasSelectedOutputs>> {
-        let options = match self.ready.take() {
-            Some((ready, options)) if ready == rows => options,
-            _ => self.allocate(rows)?,
-        };
-        let (_, options) = self.ready.insert((rows, options));
-        Ok(options)
+        if !self.ready.contains_key(&rows) {
+            let fresh = self.allocate(rows)?;
+            self.ready.retain(|&ready, _| ready <= FEW);
+            self.ready.insert(rows, fresh);
+        }
+        Ok(&self.ready[&rows])
     }
 
     fn allocate(&self, rows: usize) -> ort::Result<RunOptions<HasSelectedOutputs>> {

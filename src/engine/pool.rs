@@ -72,6 +72,27 @@ pub struct Admission {
     permit: OwnedSemaphorePermit,
 }
 
+/// Networks that nobody else needs at the moment.
+#[derive(Debug)]
+pub struct Idle<'a> {
+    shared: &'a Shared,
+    networks: GoodNet,
+}
+
+impl Idle<'_> {
+    /// Runs `job` on this thread and gives the networks back.
+    ///
+    /// # Errors
+    /// [`PoolError::Panicked`] if the job panicked.
+    pub fn run<T>(self, job: impl FnOnce(&mut GoodNet) -> T) -> Result<T, PoolError> {
+        let mut result = None;
+        self.shared.run(self.networks, |networks| {
+            result = Some(job(networks));
+        });
+        result.ok_or(PoolError::Panicked)
+    }
+}
+
 impl Pool {
     /// Starts the threads and waits until all have loaded their networks.
     ///
@@ -136,6 +157,14 @@ impl Pool {
         })
     }
 
+    /// Has an inference thread run `job`, which takes no place in the queue: whoever it works for holds theirs.
+    ///
+    /// # Errors
+    /// [`PoolError::Panicked`] if there are no networks left to run it.
+    pub fn call(&self, job: impl FnOnce(&mut GoodNet) + Send + 'static) -> Result<(), PoolError> {
+        self.open.0.push(Box::new(job))
+    }
+
     /// Jobs that wait for networks.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -172,29 +201,17 @@ impl Admission {
         self.queue(job)?.await.map_err(|_| PoolError::Panicked)
     }
 
-    /// As [`Admission::run`], but a lone job that is likely to be short runs on the thread that asks for it: two changes of
-    /// threads less. At most one thread of the async runtime is ever busy with that, and only where it has others.
-    ///
-    /// # Errors
-    /// As [`Admission::run`].
-    pub async fn run_short<T, F>(self, job: F) -> Result<T, PoolError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
-    {
+    /// Networks for a lone job that is likely to be short, to run on the thread that asks for it: two changes of threads
+    /// less. At most one thread of the async runtime is ever busy with that, and only where it has others.
+    #[must_use]
+    pub fn idle(&self) -> Option<Idle<'_>> {
         let shared = &self.open.0;
         let has_others = Handle::current().metrics().num_workers() > 1;
         if !has_others || shared.usual() > SHORT {
-            return self.run(job).await;
+            return None;
         }
-        let Some(networks) = shared.take_if_all_idle() else {
-            return self.run(job).await;
-        };
-        let mut result = None;
-        shared.run(networks, |networks| {
-            result = Some(job(networks, Duration::ZERO));
-        });
-        result.ok_or(PoolError::Panicked)
+        let networks = shared.take_if_all_idle()?;
+        Some(Idle { shared, networks })
     }
 
     /// As [`Admission::run`], for callers outside an async runtime.

@@ -156,8 +156,10 @@ impl Shared {
     fn give_up(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.jobs.clear();
+        let jobs = std::mem::take(&mut state.jobs);
         drop(state);
+        // Outside the lock: what a job holds may be the last to hold the pool.
+        drop(jobs);
         self.changed.notify_all();
     }
 

@@ -133,16 +133,29 @@ pub fn answer(
         .iter()
         .map(|payload| decode(served, payload, &mut pixels))
         .collect();
-    let images = decoded.iter().filter(|result| result.is_ok()).count();
     let decode = started.elapsed();
-    let batch = Tensor::new(served.manifest().input.batch_shape(images), pixels);
-    let judged = judge_batch(served, networks, &batch, ask);
+    let answers = conclude(served, networks, decoded, pixels, |_| ask);
     let timings = Timings {
         queue,
         decode,
         inference: started.elapsed() - decode,
     };
-    (in_order(decoded, judged), timings)
+    (answers, timings)
+}
+
+/// The answers of a batch, in order: `pixels` holds those images of `decoded` that could be decoded, and `ask(row)` is
+/// what is asked about image `row` of these.
+pub(super) fn conclude<'a>(
+    served: &Served,
+    networks: &mut GoodNet,
+    decoded: Vec<Result<(), Problem>>,
+    pixels: Vec<f32>,
+    ask: impl Fn(usize) -> &'a Ask,
+) -> Vec<Result<Classification, Problem>> {
+    let images = decoded.iter().filter(|result| result.is_ok()).count();
+    let batch = Tensor::new(served.manifest().input.batch_shape(images), pixels);
+    let judged = judge_batch(served, networks, &batch, ask);
+    in_order(decoded, judged)
 }
 
 /// Puts the answers of the images that could be decoded back among those that could not.
@@ -165,7 +178,15 @@ fn in_order(
         .collect()
 }
 
-fn decode(served: &Served, payload: &Payload, pixels: &mut Vec<f32>) -> Result<(), Problem> {
+/// Appends the image's values to `pixels`.
+///
+/// # Errors
+/// What is wrong with the image; `pixels` is as it was.
+pub(super) fn decode(
+    served: &Served,
+    payload: &Payload,
+    pixels: &mut Vec<f32>,
+) -> Result<(), Problem> {
     served.decoder.decode(&payload.image()?, pixels)
 }
 
@@ -189,11 +210,11 @@ pub(super) fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
         .map_err(|error| malformed(error.to_string()))
 }
 
-fn judge_batch(
+fn judge_batch<'a>(
     served: &Served,
     networks: &mut GoodNet,
     batch: &Tensor,
-    ask: &Ask,
+    ask: impl Fn(usize) -> &'a Ask,
 ) -> Result<Vec<Classification>, EngineError> {
     let images = batch.rows();
     if images == 0 {
@@ -207,7 +228,7 @@ fn judge_batch(
                 shape: &shape,
                 data: batch.row(row),
             };
-            classify_row(served, networks, image, &answers, row, ask)
+            classify_row(served, networks, image, &answers, row, ask(row))
         })
         .collect()
 }

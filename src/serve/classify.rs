@@ -3,6 +3,7 @@
 use super::answer::{Ask, Payload, Timings, answer};
 use super::context::RequestId;
 use super::dto::{Classification, ImageBytes, ImageForm, ImageJson};
+use super::lobby::Lobby;
 use super::observe::Observed;
 use super::payload;
 use super::problem::{Code, Problem};
@@ -16,6 +17,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, Request, State};
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::IntoParams;
 
 /// What may be asked in the query string.
@@ -130,16 +132,9 @@ pub(super) async fn run(
     payloads: Vec<Payload>,
     ask: Ask,
 ) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
-    let shared = Arc::clone(served);
-    let short = is_short(&payloads, &ask);
     let keeper = state.quarantine();
     let kept = keeper.map(|_| payloads.clone());
-    let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
-    let outcome = if short {
-        admission.run_short(job).await
-    } else {
-        admission.run(job).await
-    };
+    let outcome = dispatch(served, admission, payloads, ask).await;
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
@@ -148,6 +143,28 @@ pub(super) async fn run(
         keeper.offer(&kept, &answers);
     }
     Ok((answers, timings))
+}
+
+type Answered = (Vec<Result<Classification, Problem>>, Timings);
+
+/// On this thread where nobody else is served, with others where several wait, else as a job of its own.
+async fn dispatch(
+    served: &Arc<Served>,
+    admission: Admission,
+    mut payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<Answered, PoolError> {
+    let short = is_short(&payloads, &ask);
+    if short && let Some(idle) = admission.idle() {
+        return idle.run(|networks| answer(served, networks, &payloads, &ask, Duration::ZERO));
+    }
+    if short && let Some(payload) = payloads.pop() {
+        let (answer, timings) = Lobby::answer(served, admission, payload, ask).await?;
+        return Ok((vec![answer], timings));
+    }
+    let shared = Arc::clone(served);
+    let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
+    admission.run(job).await
 }
 
 /// One small image and one run of the networks: larger files may decode to millions of pixels.

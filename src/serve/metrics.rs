@@ -313,7 +313,7 @@ impl Metrics {
     ) -> Result<String, std::fmt::Error> {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queue_depth
-            .set(served.map_or(0, |served| count(served.pool.waiting())));
+            .set(served.map_or(0, |served| count(served.waiting())));
         self.workers
             .set(served.map_or(0, |served| count(served.pool.alive())));
         if let Some(served) = served {

@@ -22,6 +22,7 @@ mod health;
 mod info;
 mod layers;
 mod linger;
+mod lobby;
 pub mod metrics;
 mod negotiate;
 mod observe;

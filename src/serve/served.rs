@@ -5,6 +5,7 @@ use super::answer::{Ask, Payload, answer};
 use super::config::{Config, Inference};
 use super::decode::Decoder;
 use super::dto::Classification;
+use super::lobby::Lobby;
 use super::policy::{Policies, PolicyError};
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
@@ -30,6 +31,8 @@ pub struct Served {
     pub policies: Policies,
     /// Does one fused graph answer, or a network at a time?
     pub fused: bool,
+    /// Small requests that wait for the pool.
+    pub(super) lobby: Lobby,
     /// What its last answers have in common.
     pub(super) alarms: Alarms,
 }
@@ -105,6 +108,7 @@ impl Served {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
             policies: Policies::of(&bundle, config.inference.policy)?,
             alarms: Alarms::new(drops.len()),
+            lobby: Lobby::default(),
             bundle,
             pool,
             drops,
@@ -153,6 +157,13 @@ impl Served {
                 format!("expected one of the drops {known}, found {text}"),
             )
         })
+    }
+
+    /// Requests that wait for an inference thread.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        // Each job that is on its way to the lobby works for requests that are counted there.
+        self.lobby.waiting() + self.pool.waiting().saturating_sub(self.lobby.called())
     }
 
     /// The names of the drops: `2, 4, 10`.
