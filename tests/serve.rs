@@ -641,7 +641,12 @@ fn requests_that_wait_together_are_each_answered_as_if_alone() {
         let first = scope.spawn(|| app.post("/classify", large.clone()).status());
         std::thread::sleep(Duration::from_millis(20));
         let damaged: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| app.post("/classify", &b"\x89PNG\r\n\x1a\n no image"[..]).status()))
+            .map(|_| {
+                scope.spawn(|| {
+                    app.post("/classify", &b"\x89PNG\r\n\x1a\n no image"[..])
+                        .status()
+                })
+            })
             .collect();
         let together: Vec<_> = asks
             .iter()
@@ -675,7 +680,9 @@ fn assert_close(found: &Value, expected: &Value) {
         }
         (Value::Object(a), Value::Object(b)) => {
             assert!(a.keys().eq(b.keys()), "{found} and {expected}");
-            a.values().zip(b.values()).for_each(|(a, b)| assert_close(a, b));
+            a.values()
+                .zip(b.values())
+                .for_each(|(a, b)| assert_close(a, b));
         }
         _ => assert_eq!(found, expected),
     }

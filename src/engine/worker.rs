@@ -136,15 +136,11 @@ impl Shared {
             self.note(started.elapsed());
             return Some(networks);
         }
-        self.alive.fetch_sub(1, Ordering::Relaxed);
         match (self.make)() {
-            Ok(networks) => {
-                self.alive.fetch_add(1, Ordering::Relaxed);
-                Some(networks)
-            }
+            Ok(networks) => Some(networks),
             Err(error) => {
                 tracing::error!(%error, "networks cannot be loaded again after a panic");
-                if self.alive() == 0 {
+                if self.alive.fetch_sub(1, Ordering::Relaxed) == 1 {
                     self.give_up();
                 }
                 None
