@@ -178,6 +178,20 @@ fn a_label_that_only_small_noise_provokes_is_suspect() {
 }
 
 #[test]
+fn the_cheapest_policy_that_holds_is_recommended() {
+    let found = calibrated(2, 1).artefacts().clone();
+    assert_eq!(found.recommendation().0, Policy::Gated);
+    let mut unsuspicious = found.clone();
+    unsuspicious.suspect.thresholds.clear();
+    assert_eq!(unsuspicious.recommendation().0, Policy::Layered);
+    let mut dear = found;
+    for rates in &mut dear.measured {
+        rates.accuracy_lost_pp = 1.1;
+    }
+    assert_eq!(dear.recommendation().0, Policy::Disagreement);
+}
+
+#[test]
 fn gated_asks_the_network_nothing_about_labels_that_are_not_suspect() {
     let checker = calibrated(1, 1);
     let mut network = |_: TensorView<'_>| -> Result<Vec<ClassIndex>, &'static str> { Err("asked") };
