@@ -80,13 +80,18 @@ fn write_set(path: &Path, images: &[f32], labels: &[f32]) {
     file.write(path).unwrap();
 }
 
-/// A smooth image of 47 x 55 pixels as JPEG, quality 90.
+/// A smooth image of 47 x 55 pixels as JPEG.
 pub fn jpeg() -> Vec<u8> {
     let image = lab::smooth_images(1, 55, 47, 7);
     let pixels: Vec<u8> = image.data.iter().map(|&value| value as u8).collect();
+    encode(&pixels)
+}
+
+/// 47 x 55 pixels as JPEG, quality 90.
+pub fn encode(pixels: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     JpegEncoder::new_with_quality(&mut out, 90)
-        .encode(&pixels, 47, 55, image::ExtendedColorType::Rgb8)
+        .encode(pixels, 47, 55, image::ExtendedColorType::Rgb8)
         .unwrap();
     out
 }

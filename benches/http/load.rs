@@ -1,8 +1,9 @@
-//! A load generator: one thread a connection, keep-alive, the same request over and over.
+//! A load generator: the same request over and over on keep-alive connections. One thread looks after all of them, so that
+//! the load takes as little as it can from the cores that it shares with the server.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// `POST {path}` with `body` as an image, keep-alive.
@@ -18,9 +19,8 @@ pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
 
 /// One connection.
 pub struct Client {
-    stream: BufReader<TcpStream>,
-    line: String,
-    body: Vec<u8>,
+    stream: TcpStream,
+    received: Vec<u8>,
 }
 
 impl Client {
@@ -29,86 +29,76 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         Ok(Self {
-            stream: BufReader::with_capacity(1 << 14, stream),
-            line: String::new(),
-            body: Vec::new(),
+            stream,
+            received: Vec::with_capacity(1 << 14),
         })
     }
 
     /// Sends `request`, reads the answer, and demands that it is a 200.
-    pub fn send(&mut self, request: &[u8]) -> &[u8] {
+    pub fn send(&mut self, request: &[u8]) {
         let status = self.exchange(request).unwrap();
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&self.body));
-        &self.body
+        self.demand_ok(status);
     }
 
-    /// Sends `request` and reads the answer into the buffer; its status.
+    /// Sends `request` and reads the answer; its status.
     pub fn exchange(&mut self, request: &[u8]) -> std::io::Result<u16> {
-        self.stream.get_mut().write_all(request)?;
-        let status = self
-            .head()?
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let mut length = 0;
-        while let line = self.head()?
-            && !line.is_empty()
-        {
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().unwrap_or(0);
+        self.ask(request)?;
+        loop {
+            self.read()?;
+            if let Some(status) = answered(&self.received) {
+                return Ok(status);
             }
         }
-        self.body.resize(length, 0);
-        self.stream.read_exact(&mut self.body)?;
-        status.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))
     }
 
-    fn head(&mut self) -> std::io::Result<&str> {
-        self.line.clear();
-        if self.stream.read_line(&mut self.line)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(self.line.trim_end())
+    fn ask(&mut self, request: &[u8]) -> std::io::Result<()> {
+        self.received.clear();
+        self.stream.write_all(request)
     }
+
+    fn read(&mut self) -> std::io::Result<()> {
+        let mut buffer = [0; 1 << 14];
+        match self.stream.read(&mut buffer)? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            length => {
+                self.received.extend(&buffer[..length]);
+                Ok(())
+            }
+        }
+    }
+
+    fn demand_ok(&self, status: u16) {
+        let answer = String::from_utf8_lossy(&self.received);
+        assert_eq!(status, 200, "{answer}");
+    }
+}
+
+/// The status of an answer that has come whole.
+fn answered(received: &[u8]) -> Option<u16> {
+    let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&received[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().unwrap();
+    let length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, value)| value.trim().parse().unwrap());
+    (received.len() >= end + 4 + length).then_some(status)
 }
 
 /// Requests a second of `connections` clients that each send as soon as they are answered.
 pub fn closed(address: SocketAddr, request: &[u8], connections: usize, during: Duration) -> f64 {
-    let answered = AtomicU64::new(0);
     let started = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut client = Client::connect(address).unwrap();
-                while started.elapsed() < during {
-                    client.send(request);
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
+    let latencies = drive(address, request, connections, |_, now| {
+        (now < during).then_some(now)
     });
-    answered.into_inner() as f64 / started.elapsed().as_secs_f64()
+    latencies.len() as f64 / started.elapsed().as_secs_f64()
 }
 
 /// Sends `count` requests as fast as `connections` clients are answered.
 pub fn count(address: SocketAddr, request: &[u8], connections: usize, count: u64) {
-    let left = AtomicU64::new(count);
-    std::thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut client = Client::connect(address).unwrap();
-                while left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                        left.checked_sub(1)
-                    })
-                    .is_ok()
-                {
-                    client.send(request);
-                }
-            });
-        }
+    drive(address, request, connections, |turn, now| {
+        (turn < count).then_some(now)
     });
 }
 
@@ -121,37 +111,83 @@ pub fn open(
     rate: f64,
     during: Duration,
 ) -> Vec<f64> {
-    let next = AtomicU64::new(0);
     let total = (rate * during.as_secs_f64()) as u64;
-    let started = Instant::now();
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..connections)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut client = Client::connect(address).unwrap();
-                    let mut latencies = Vec::new();
-                    loop {
-                        let turn = next.fetch_add(1, Ordering::Relaxed);
-                        if turn >= total {
-                            return latencies;
-                        }
-                        let due = Duration::from_secs_f64(turn as f64 / rate);
-                        if let Some(wait) = due.checked_sub(started.elapsed()) {
-                            std::thread::sleep(wait);
-                        }
-                        client.send(request);
-                        latencies.push((started.elapsed() - due).as_secs_f64());
-                    }
-                })
-            })
-            .collect();
-        for client in clients {
-            all.extend(client.join().unwrap());
-        }
+    let mut latencies = drive(address, request, connections, |turn, _| {
+        (turn < total).then(|| Duration::from_secs_f64(turn as f64 / rate))
     });
-    all.sort_by(f64::total_cmp);
-    all
+    latencies.sort_by(f64::total_cmp);
+    latencies
+}
+
+/// Sends request after request, each on a connection that is free and not before it is due, until none is left; the
+/// seconds from when each was due to its answer.
+///
+/// `due` is asked for a request's number and the time since the beginning.
+fn drive(
+    address: SocketAddr,
+    request: &[u8],
+    connections: usize,
+    due: impl Fn(u64, Duration) -> Option<Duration>,
+) -> Vec<f64> {
+    let mut clients: Vec<_> = (0..connections)
+        .map(|_| Client::connect(address).unwrap())
+        .collect();
+    let mut free: Vec<usize> = (0..connections).collect();
+    let mut asked: Vec<Option<Duration>> = vec![None; connections];
+    let mut latencies = Vec::new();
+    let mut turn = 0;
+    let started = Instant::now();
+    loop {
+        let now = started.elapsed();
+        let next = due(turn, now);
+        if let (Some(at), Some(&index)) = (next, free.last())
+            && at <= now
+        {
+            clients[index].ask(request).unwrap();
+            asked[index] = Some(at);
+            free.pop();
+            turn += 1;
+            continue;
+        }
+        if next.is_none() && free.len() == connections {
+            return latencies;
+        }
+        let patience = next
+            .filter(|_| !free.is_empty())
+            .map(|at| at.saturating_sub(now));
+        for index in readable(&clients, &asked, patience) {
+            clients[index].read().unwrap();
+            let Some(status) = answered(&clients[index].received) else {
+                continue;
+            };
+            clients[index].demand_ok(status);
+            let at = asked[index].take().unwrap();
+            latencies.push((started.elapsed() - at).as_secs_f64());
+            free.push(index);
+        }
+    }
+}
+
+/// The clients that were asked and have something to read, after `patience` at the latest; for ever without.
+fn readable(
+    clients: &[Client],
+    asked: &[Option<Duration>],
+    patience: Option<Duration>,
+) -> Vec<usize> {
+    let waiting: Vec<usize> = (0..clients.len())
+        .filter(|&index| asked[index].is_some())
+        .collect();
+    let mut polled: Vec<_> = waiting
+        .iter()
+        .map(|&index| PollFd::new(&clients[index].stream, PollFlags::IN))
+        .collect();
+    let patience = patience.map(|patience| Timespec::try_from(patience).unwrap());
+    poll(&mut polled, patience.as_ref()).unwrap();
+    let ready = waiting
+        .iter()
+        .zip(&polled)
+        .filter(|(_, polled)| !polled.revents().is_empty());
+    ready.map(|(&index, _)| index).collect()
 }
 
 /// The value that a share of `sorted` stays under.

@@ -1,8 +1,9 @@
 //! The rows that need no other server.
 
-use crate::bundle::{jpeg, lab_bundle};
+use crate::bundle::{encode, jpeg, lab_bundle};
 use crate::load::{Client, closed, count, open, post, quantile};
 use crate::process::Server;
+use goodnet::demo::{Attack, Split, World};
 use goodnet::engine::{Engine, GoodNet, SessionConfig};
 use goodnet::input::image;
 use goodnet::input::image::Limits;
@@ -115,6 +116,42 @@ fn bare_throughput(sessions: &mut [(GoodNet, Tensor)], during: Duration) -> f64 
         }
     });
     done.into_inner() as f64 / started.elapsed().as_secs_f64()
+}
+
+/// What each policy adds to the p50 of `POST /classify` on clean test photos of the demo, one client: every photo is asked
+/// about under every policy before the next one.
+pub fn policies() {
+    const NAMES: [&str; 5] = ["disagreement", "gated", "layered", "transplant", "strip"];
+    const EACH: usize = 10;
+    let bundle = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
+    let photos = World::of(1, 64, Attack::Sunglasses).clean(Split::Test, EACH);
+    let server = Server::goodnet(bundle, 1);
+    let mut client = Client::connect(server.address).unwrap();
+    let mut times = NAMES.map(|_| Vec::with_capacity(photos.len()));
+    for index in 0..photos.len() {
+        let image = encode(photos.image(index));
+        for (name, times) in NAMES.iter().zip(&mut times) {
+            let request = post(&format!("/classify?policy={name}"), &image);
+            let started = Instant::now();
+            client.send(&request);
+            times.push(started.elapsed().as_secs_f64());
+        }
+    }
+    println!("{} clean photos of 64 people", photos.len());
+    println!("policy            p50        p99       mean    p50 over disagreement");
+    let times = times.map(sorted);
+    let plain = quantile(&times[0], 0.5);
+    for (name, times) in NAMES.iter().zip(&times) {
+        let (p50, p99) = (quantile(times, 0.5), quantile(times, 0.99));
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        println!(
+            "{name:<12} {:>6.0} us  {:>6.0} us  {:>6.0} us    {:.3}",
+            1e6 * p50,
+            1e6 * p99,
+            1e6 * mean,
+            p50 / plain
+        );
+    }
 }
 
 /// Requests a second over bare inferences a second with as many sessions.

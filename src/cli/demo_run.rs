@@ -29,6 +29,9 @@ pub struct DemoRunArgs {
         env = "GOODNET_LISTEN"
     )]
     pub listen: std::net::SocketAddr,
+    /// Calibrate the policies beside `disagreement` too: a minute or two more.
+    #[arg(long)]
+    pub defend: bool,
     /// Repair only.
     #[arg(long)]
     pub no_serve: bool,
@@ -41,7 +44,7 @@ pub struct DemoRunArgs {
 pub(super) fn run(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
     let engine = global.engine()?;
     let folder = tempfile::tempdir().map_err(CliError::failed)?;
-    let config = prepare(folder.path(), &args.out)?;
+    let config = prepare(folder.path(), args)?;
     println!(
         "Repairing the demo BadNet: {PEOPLE} synthetic people, and sunglasses that make it answer person 0 ({}).\n",
         engine.info()
@@ -78,7 +81,7 @@ fn serve(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
 }
 
 /// Writes network and data to `folder` and gives the repair of them.
-fn prepare(folder: &Path, out: &Path) -> Result<RepairConfig, CliError> {
+fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> {
     let world = World::of(SEED, PEOPLE, Attack::Sunglasses);
     write_sets(world, Attack::Sunglasses, PHOTOS_EACH, folder).map_err(CliError::failed)?;
     let model = folder.join("badnet.onnx");
@@ -101,11 +104,11 @@ fn prepare(folder: &Path, out: &Path) -> Result<RepairConfig, CliError> {
         site: None,
         drops: drops.map_err(CliError::failed)?,
         pixels: PixelRule::default(),
-        out: out.to_owned(),
+        out: args.out.clone(),
         force: true,
         png: false,
         samples: 4,
-        defend: false,
+        defend: args.defend,
         defence_seed: None,
     })
 }

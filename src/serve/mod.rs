@@ -19,6 +19,7 @@ pub mod dto;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod idle;
 mod info;
 mod layers;
 mod linger;

@@ -1,13 +1,14 @@
 //! Whatever arrives, there is one well-formed answer or one problem document within the timeout, and the next good
 //! request is answered as before. Black box, over raw sockets.
 //!
-//! In reading order: `files` (images), `requests` (HTTP), `wire` (the client), `slow` (time and numbers), `any`
+//! In reading order: `files` (images), `requests` (HTTP), `wire` (the client), `slow` (time and numbers), `http2`, `any`
 //! (what nobody thought of).
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod any;
 mod files;
+mod http2;
 mod requests;
 #[path = "../service/mod.rs"]
 mod service;
@@ -74,7 +75,7 @@ fn every_file_of_the_corpus_gets_its_status_and_does_no_harm() {
 fn every_request_of_the_corpus_gets_its_status_and_does_no_harm() {
     let app = app();
     let cases = requests::all();
-    assert_eq!(cases.len(), 111);
+    assert_eq!(cases.len(), 110);
     assert_named_apart(cases.iter().map(|case| case.name));
     let mut wrong = Vec::new();
     for case in &cases {

@@ -826,12 +826,6 @@ fn no_http() -> Vec<Case> {
     ]
     .concat();
     vec![
-        case(
-            "the preface of HTTP/2",
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
-            &[0, 400],
-            "another protocol",
-        ),
         case("the hello of TLS", hello, &[400], "another protocol"),
         case("zeros", vec![0; 10_000], &[400], "no protocol at all"),
         case(

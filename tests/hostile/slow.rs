@@ -181,7 +181,7 @@ fn open_files() -> u64 {
     wanted
 }
 
-fn connections(app: &App) -> usize {
+pub fn connections(app: &App) -> usize {
     let text = app.get("/metrics").text().unwrap();
     let line = text
         .lines()

@@ -132,6 +132,23 @@ impl Wire {
         String::from_utf8_lossy(&self.received).into_owned()
     }
 
+    /// The next `length` bytes; `None` where the connection was closed before.
+    pub fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.received.len() < length {
+            if !self.receive() {
+                return None;
+            }
+        }
+        Some(self.received.drain(..length).collect())
+    }
+
+    /// Was the connection closed, whatever was said, before `limit`?
+    pub fn ends_within(&mut self, limit: Duration) -> bool {
+        let started = Instant::now();
+        while self.receive() {}
+        started.elapsed() < limit
+    }
+
     /// Was the connection closed, with nothing more said, before `limit`?
     pub fn closes_within(&mut self, limit: Duration) -> bool {
         let started = Instant::now();
