@@ -11,9 +11,11 @@ use common::networks::{After, CLASSES, SIDE, network};
 use goodnet::bundle::load;
 use goodnet::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE};
 use goodnet::defence::{Checker, Policy};
+use goodnet::demo::{Attack, HEIGHT, PhotoSet, Split, WIDTH, World};
 use goodnet::onnx::Model;
 use image::{ImageFormat, RgbImage};
 use serde_json::Value;
+use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -246,4 +248,89 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() 
         "{metrics}"
     );
     assert_eq!(app.post("/classify?policy=wish", picture()).status(), 404);
+}
+
+/// The default bundle, asked by `gated` where a request does not say otherwise.
+fn shipped() -> service::App {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let copy = |dir: &Path| {
+        for from in [&models, &models.join("samples")] {
+            let to = dir.join(from.strip_prefix(&models).unwrap());
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_file() {
+                    fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+                }
+            }
+        }
+    };
+    let app = service::spawn_unready(copy, |config| config.inference.policy = Policy::Gated);
+    app.wait_until_ready();
+    app
+}
+
+fn photos(set: &PhotoSet) -> Vec<Vec<u8>> {
+    let encode = |index| {
+        let pixels = set.image(index).to_vec();
+        let image = RgbImage::from_raw(WIDTH as u32, HEIGHT as u32, pixels).unwrap();
+        let mut file = Cursor::new(Vec::new());
+        image.write_to(&mut file, ImageFormat::Png).unwrap();
+        file.into_inner()
+    };
+    (0..set.len()).map(encode).collect()
+}
+
+fn classify(app: &service::App, photo: &[u8]) -> Value {
+    let mut answer: Value = app.post("/classify", photo).json().unwrap();
+    answer.as_object_mut().unwrap().remove("request_id");
+    answer
+}
+
+fn world() -> World {
+    World::of(1, 64, Attack::Sunglasses)
+}
+
+#[test]
+fn the_shipped_bundle_flags_sunglasses_and_lets_people_in() {
+    let app = shipped();
+    let flagged = |set: &PhotoSet| {
+        let answers = photos(set).into_iter().map(|photo| classify(&app, &photo));
+        answers.filter(|answer| answer["flagged"] == true).count()
+    };
+    let clean = world().clean(Split::Test, 1);
+    let triggered = world().backdoored(Split::Test, 1, Attack::Sunglasses);
+    assert_eq!((clean.len(), triggered.len()), (64, 63));
+    // `repair` measured 0.6 % and 100 % on other photos.
+    assert!(flagged(&clean) <= 3);
+    assert!(flagged(&triggered) >= 61);
+}
+
+/// Unchecked answers may be given by any thread and in company, those with checks are not.
+#[test]
+fn gated_answers_are_the_same_alone_and_among_others() {
+    let app = shipped();
+    let photos = photos(&world().clean(Split::Test, 1));
+    let alone: Vec<Value> = photos.iter().map(|photo| classify(&app, photo)).collect();
+    let checks = |answer: &Value| answer["checks"].as_array().unwrap().len();
+    let with_checks = alone.iter().filter(|answer| checks(answer) > 0).count();
+    assert!(
+        (1..32).contains(&with_checks),
+        "{with_checks} of 64 checked"
+    );
+    let among_others: Vec<Value> = std::thread::scope(|scope| {
+        let app = &app;
+        let threads: Vec<_> = photos
+            .iter()
+            .map(|photo| scope.spawn(move || classify(app, photo)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for (alone, among) in alone.iter().zip(&among_others) {
+        for key in ["class", "flagged", "checks"] {
+            assert_eq!(alone[key], among[key], "{key}: {alone}");
+        }
+    }
 }

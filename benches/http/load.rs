@@ -2,6 +2,7 @@
 //! the load takes as little as it can from the cores that it shares with the server.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::borrow::Cow;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -34,10 +35,11 @@ impl Client {
         })
     }
 
-    /// Sends `request`, reads the answer, and demands that it is a 200.
-    pub fn send(&mut self, request: &[u8]) {
+    /// Sends `request` and reads the answer, head and body, which must be a 200.
+    pub fn send(&mut self, request: &[u8]) -> Cow<'_, str> {
         let status = self.exchange(request).unwrap();
         self.demand_ok(status);
+        String::from_utf8_lossy(&self.received)
     }
 
     /// Sends `request` and reads the answer; its status.

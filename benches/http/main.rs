@@ -17,12 +17,13 @@ mod rows;
 
 use clap::{Parser, Subcommand};
 use goodnet::engine::{BackendChoice, Engine};
+use goodnet::serve::config::default_workers;
 
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
     row: Option<Row>,
-    /// Inference threads of the service and of the bare side (default: cores)
+    /// Inference threads of the service and of the bare side (default: the service's own default)
     #[arg(long, global = true)]
     workers: Option<usize>,
     /// Given by cargo
@@ -65,7 +66,7 @@ fn main() {
     let args = Args::parse();
     let engine = Engine::start(&BackendChoice::Auto).unwrap();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = args.workers.unwrap_or(cores);
+    let workers = args.workers.unwrap_or_else(default_workers);
     println!(
         "{}, {cores} cores, {workers} inference threads",
         engine.info()
@@ -78,6 +79,6 @@ fn main() {
         Some(Row::Start) => rows::start(),
         Some(Row::Memory { requests }) => rows::memory(&engine, workers, requests),
         Some(Row::Metrics) => rows::metrics(&engine),
-        Some(Row::Peer { name }) => peer::compare(&engine, workers, &name),
+        Some(Row::Peer { name }) => peer::compare(&engine, workers, cores, &name),
     }
 }

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// The server that `benches/peers/run NAME BUNDLE PORT WORKERS` starts, which answers `POST /classify`.
-pub fn compare(engine: &Engine, workers: usize, name: &str) {
+/// The server that `benches/peers/run NAME BUNDLE PORT CORES` starts, which answers `POST /classify`, and the service with
+/// `workers` inference threads.
+pub fn compare(engine: &Engine, workers: usize, cores: usize, name: &str) {
     const ROUNDS: usize = 5;
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
     let known = peers.join(name).join("app.py");
@@ -27,10 +28,10 @@ pub fn compare(engine: &Engine, workers: usize, name: &str) {
         .arg(name)
         .arg(&bundle)
         .arg(address.port().to_string())
-        .arg(workers.to_string());
+        .arg(cores.to_string());
     let during = Duration::from_secs(3);
     let other = Server::start(command, address, &request);
-    let ours = Server::goodnet(&bundle, workers);
+    let ours = Server::goodnet(&bundle, Some(workers));
     println!("connections  goodnet/s  {name}/s  ratio");
     for connections in [1, 32] {
         let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)

@@ -13,19 +13,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// `goodnet serve` with `workers` inference threads, ready.
-    pub fn goodnet(bundle: &Path, workers: usize) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_goodnet"));
-        command.args([
-            "serve",
-            "--log",
-            "warn",
-            "--workers",
-            &workers.to_string(),
-            "--bundle",
-        ]);
+    /// `goodnet serve` with `workers` inference threads (else its default), ready.
+    pub fn goodnet(bundle: &Path, workers: Option<usize>) -> Self {
         let address = free();
-        command.arg(bundle).args(["--listen", &address.to_string()]);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_goodnet"));
+        command.args(["serve", "--log", "warn", "--listen", &address.to_string()]);
+        command.arg("--bundle").arg(bundle);
+        if let Some(workers) = workers {
+            command.args(["--workers", &workers.to_string()]);
+        }
         Self::start(
             command,
             address,

@@ -8,7 +8,7 @@ use crate::quarantine;
 use crate::serve::ServeError;
 use crate::serve::auth::Keys;
 use crate::serve::config::{
-    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, available_cpus,
+    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
 };
 use crate::serve::control;
 use crate::telemetry::{self, LogFormat};
@@ -61,7 +61,8 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Inference")]
 pub struct InferenceArgs {
-    /// Inference threads (default: the CPUs that this process may use, its container's limit included).
+    /// Inference threads (default: the CPUs that this process may use, its container's limit included; from four on, less
+    /// one of eight for HTTP).
     #[arg(long, env = "GOODNET_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub workers: Option<u16>,
     /// Threads inside one run of a network.
@@ -266,7 +267,7 @@ impl InferenceArgs {
     fn validated(&self) -> Inference {
         Inference {
             pool: PoolConfig {
-                workers: self.workers.map_or_else(available_cpus, usize::from),
+                workers: self.workers.map_or_else(default_workers, usize::from),
                 queue: usize::from(self.queue),
             },
             session: SessionConfig {

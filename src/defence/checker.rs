@@ -137,6 +137,14 @@ impl Checker {
         self.artefacts.is_suspect(class.0)
     }
 
+    /// Does `policy` let an answer with `class` pass without a check?
+    #[must_use]
+    pub fn asks_nothing(&self, policy: Policy, class: ClassIndex) -> bool {
+        let transplant = self.artefacts.transplant_check(policy, class.0);
+        let strip = self.artefacts.strip_threshold(policy, class.0);
+        transplant.is_none() && strip.is_none()
+    }
+
     /// Checks `image`, one preprocessed image that B (`network`) answers with `class`.
     ///
     /// The same image gives the same outcome: its donors are drawn from the secret seed and its values.

@@ -87,7 +87,7 @@ impl Idle<'_> {
     pub fn run<T>(self, job: impl FnOnce(&mut GoodNet) -> T) -> Result<T, PoolError> {
         let mut result = None;
         self.shared.run(self.networks, |networks| {
-            result = Some(job(networks));
+            result = Some(self.shared.timed(|| job(networks)));
         });
         result.ok_or(PoolError::Panicked)
     }
@@ -157,11 +157,14 @@ impl Pool {
         })
     }
 
-    /// Has an inference thread run `job`, which takes no place in the queue: whoever it works for holds theirs.
+    /// Has an inference thread run `job`, which takes no place in the queue: whoever it works for holds theirs. Its time
+    /// says whether a lone job may run elsewhere ([`Admission::idle`]).
     ///
     /// # Errors
     /// [`PoolError::Panicked`] if there are no networks left to run it.
     pub fn call(&self, job: impl FnOnce(&mut GoodNet) + Send + 'static) -> Result<(), PoolError> {
+        let shared = Arc::clone(&self.open.0);
+        let job = move |networks: &mut GoodNet| shared.timed(|| job(networks));
         self.open.0.push(Box::new(job))
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Shared {
     changed: Condvar,
     make: Arc<Maker>,
     alive: AtomicUsize,
-    /// Nanoseconds; 0 before the first job.
+    /// Nanoseconds of a job that may be short; 0 before the first.
     usual: AtomicU64,
 }
 
@@ -69,12 +69,20 @@ impl Shared {
         self.alive.load(Ordering::Relaxed)
     }
 
-    /// Moving mean of the time of a job, the last one with a weight of 1/8; [`Duration::MAX`] before the first.
+    /// Moving mean of the times noted, the last one with a weight of 1/8; [`Duration::MAX`] before the first.
     pub(super) fn usual(&self) -> Duration {
         match self.usual.load(Ordering::Relaxed) {
             0 => Duration::MAX,
             nanoseconds => Duration::from_nanos(nanoseconds),
         }
+    }
+
+    /// Runs `job` and notes how long it took.
+    pub(super) fn timed<T>(&self, job: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = job();
+        self.note(started.elapsed());
+        result
     }
 
     fn note(&self, time: Duration) {
@@ -130,10 +138,8 @@ impl Shared {
 
     /// The networks after `job`; after a panic they may be in any state, so they are made anew.
     fn attempt(&self, mut networks: GoodNet, job: impl FnOnce(&mut GoodNet)) -> Option<GoodNet> {
-        let started = Instant::now();
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut networks)));
         if outcome.is_ok() {
-            self.note(started.elapsed());
             return Some(networks);
         }
         match (self.make)() {

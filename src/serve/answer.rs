@@ -3,7 +3,7 @@
 use super::dto::{
     CheckScore, ClassScore, Classification, DropVerdict, ImageJson, MeasuredRates, TopK,
 };
-use super::policy::{Case, Judge};
+use super::policy::{Case, Judge, Judgement};
 use super::problem::{Code, Problem};
 use super::served::{Served, ServedDrop};
 use crate::defence::Policy;
@@ -17,6 +17,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,18 @@ impl Timings {
     }
 }
 
+impl Add for Timings {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            queue: self.queue + other.queue,
+            decode: self.decode + other.decode,
+            inference: self.inference + other.inference,
+        }
+    }
+}
+
 /// Answers `payloads`, in order, as one batch.
 pub fn answer(
     served: &Served,
@@ -127,42 +140,87 @@ pub fn answer(
     ask: &Ask,
     queue: Duration,
 ) -> (Vec<Result<Classification, Problem>>, Timings) {
-    let started = Instant::now();
-    let mut pixels = Vec::with_capacity(payloads.len() * served.manifest().input.image_len());
-    let decoded: Vec<Result<(), Problem>> = payloads
-        .iter()
-        .map(|payload| decode(served, payload, &mut pixels))
-        .collect();
-    let decode = started.elapsed();
-    let answers = conclude(served, networks, decoded, pixels, |_| ask);
-    let timings = Timings {
-        queue,
-        decode,
-        inference: started.elapsed() - decode,
-    };
-    (answers, timings)
+    timed(served, payloads, queue, |decoded, pixels| {
+        conclude(served, networks, decoded, pixels, |networks, seen| {
+            let judgement = ask.judge.judge(&seen.case(ask), networks)?;
+            Ok(seen.report(ask, judgement))
+        })
+    })
 }
 
-/// The answers of a batch, in order: `pixels` holds those images of `decoded` that could be decoded, and `ask(row)` is
-/// what is asked about image `row` of these.
-pub(super) fn conclude<'a>(
+/// Answers `payload` if that takes no more than one run of the networks; none where the policy has checks to run.
+pub(super) fn glance(
+    served: &Served,
+    networks: &mut GoodNet,
+    payload: &Payload,
+    ask: &Ask,
+) -> (Result<Option<Classification>, Problem>, Timings) {
+    let payloads = std::slice::from_ref(payload);
+    let (mut glanced, timings) = timed(served, payloads, Duration::ZERO, |decoded, pixels| {
+        glance_all(served, networks, decoded, pixels, |_| ask)
+    });
+    let only = glanced.pop();
+    (only.unwrap_or(Ok(None)), timings)
+}
+
+/// As [`glance`], for a batch: `pixels` holds those images of `decoded` that could be decoded, and `ask(row)` is what is
+/// asked about image `row` of these.
+pub(super) fn glance_all<'a>(
     served: &Served,
     networks: &mut GoodNet,
     decoded: Vec<Result<(), Problem>>,
     pixels: Vec<f32>,
     ask: impl Fn(usize) -> &'a Ask,
-) -> Vec<Result<Classification, Problem>> {
+) -> Vec<Result<Option<Classification>, Problem>> {
+    conclude(served, networks, decoded, pixels, |_, seen| {
+        let ask = ask(seen.row);
+        let judgement = ask.judge.at_once(&seen.case(ask));
+        Ok(judgement.map(|judgement| seen.report(ask, judgement)))
+    })
+}
+
+/// Decodes `payloads` and hands what came of it to `run`.
+fn timed<T>(
+    served: &Served,
+    payloads: &[Payload],
+    queue: Duration,
+    run: impl FnOnce(Vec<Result<(), Problem>>, Vec<f32>) -> T,
+) -> (T, Timings) {
+    let started = Instant::now();
+    let mut pixels = Vec::with_capacity(payloads.len() * served.manifest().input.image_len());
+    let decoded = payloads
+        .iter()
+        .map(|payload| decode(served, payload, &mut pixels))
+        .collect();
+    let decode = started.elapsed();
+    let result = run(decoded, pixels);
+    let timings = Timings {
+        queue,
+        decode,
+        inference: started.elapsed() - decode,
+    };
+    (result, timings)
+}
+
+/// Runs the networks on the images that could be decoded, and `classify` on what they say of each; in order.
+fn conclude<T>(
+    served: &Served,
+    networks: &mut GoodNet,
+    decoded: Vec<Result<(), Problem>>,
+    pixels: Vec<f32>,
+    classify: impl FnMut(&mut GoodNet, Seen<'_>) -> Result<T, EngineError>,
+) -> Vec<Result<T, Problem>> {
     let images = decoded.iter().filter(|result| result.is_ok()).count();
     let batch = Tensor::new(served.manifest().input.batch_shape(images), pixels);
-    let judged = judge_batch(served, networks, &batch, ask);
+    let judged = judge_batch(served, networks, &batch, classify);
     in_order(decoded, judged)
 }
 
 /// Puts the answers of the images that could be decoded back among those that could not.
-fn in_order(
+fn in_order<T>(
     decoded: Vec<Result<(), Problem>>,
-    judged: Result<Vec<Classification>, EngineError>,
-) -> Vec<Result<Classification, Problem>> {
+    judged: Result<Vec<T>, EngineError>,
+) -> Vec<Result<T, Problem>> {
     let failure = judged.as_ref().err().map(Problem::internal);
     let mut answers = judged.unwrap_or_default().into_iter();
     decoded
@@ -210,12 +268,12 @@ pub(super) fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
         .map_err(|error| malformed(error.to_string()))
 }
 
-fn judge_batch<'a>(
+fn judge_batch<T>(
     served: &Served,
     networks: &mut GoodNet,
     batch: &Tensor,
-    ask: impl Fn(usize) -> &'a Ask,
-) -> Result<Vec<Classification>, EngineError> {
+    mut classify: impl FnMut(&mut GoodNet, Seen<'_>) -> Result<T, EngineError>,
+) -> Result<Vec<T>, EngineError> {
     let images = batch.rows();
     if images == 0 {
         return Ok(Vec::new());
@@ -228,57 +286,81 @@ fn judge_batch<'a>(
                 shape: &shape,
                 data: batch.row(row),
             };
-            classify_row(served, networks, image, &answers, row, ask(row))
+            classify(networks, Seen::new(served, image, &answers, row))
         })
         .collect()
 }
 
-fn classify_row(
-    served: &Served,
-    networks: &mut GoodNet,
-    image: TensorView<'_>,
-    answers: &Answers,
+/// What the networks say of one image of a batch.
+struct Seen<'a> {
+    served: &'a Served,
+    image: TensorView<'a>,
+    answers: &'a Answers,
     row: usize,
-    ask: &Ask,
-) -> Result<Classification, EngineError> {
-    let classes = served.manifest().classes;
-    let badnet = best(served, answers.badnet(row));
-    let verdicts = verdicts(served, answers, row, badnet.class);
-    let chosen = &verdicts[ask.drop];
-    let case = Case {
-        image,
-        badnet: ClassIndex(badnet.class),
-        pruned: ClassIndex(chosen.pruned.class),
-        classes,
-    };
-    let judgement = ask.judge.judge(&case, networks)?;
-    let class = judgement.class.0;
-    let drop = &served.drops[ask.drop];
-    let rates = &drop.record.goodnet;
-    Ok(Classification {
-        class,
-        label: served.label(class).map(str::to_owned),
-        flagged: class == classes,
-        drop: drop.points,
-        policy: ask.policy.name().to_owned(),
-        badnet,
-        pruned: chosen.pruned.clone(),
-        top_k: (ask.top_k > 0).then(|| TopK {
-            badnet: best_k(served, answers.badnet(row), ask.top_k),
-            pruned: best_k(served, answers.pruned(row, ask.drop), ask.top_k),
-        }),
-        verdicts,
-        checks: judgement
-            .checks
-            .map(|checks| checks.into_iter().map(CheckScore::from).collect()),
-        measured: MeasuredRates {
-            clean_accuracy: rates.clean_accuracy,
-            clean_flagged: rates.clean_flagged,
-            attack_success_rate: rates.attack_success_rate,
-        },
-        model_sha256: served.manifest().source.sha256.clone(),
-        request_id: ask.request_id.clone(),
-    })
+    badnet: ClassScore,
+    verdicts: Vec<DropVerdict>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(served: &'a Served, image: TensorView<'a>, answers: &'a Answers, row: usize) -> Self {
+        let badnet = best(served, answers.badnet(row));
+        let verdicts = verdicts(served, answers, row, badnet.class);
+        Self {
+            served,
+            image,
+            answers,
+            row,
+            badnet,
+            verdicts,
+        }
+    }
+
+    /// What `ask`'s policy decides on.
+    fn case(&self, ask: &Ask) -> Case<'a> {
+        Case {
+            image: self.image,
+            badnet: ClassIndex(self.badnet.class),
+            pruned: ClassIndex(self.verdicts[ask.drop].pruned.class),
+            classes: self.served.manifest().classes,
+        }
+    }
+
+    /// The answer to `ask`, whose policy decided `judgement`.
+    fn report(self, ask: &Ask, judgement: Judgement) -> Classification {
+        let (served, class) = (self.served, judgement.class.0);
+        let top_k = (ask.top_k > 0).then(|| self.top_k(ask));
+        let drop = &served.drops[ask.drop];
+        let rates = &drop.record.goodnet;
+        Classification {
+            class,
+            label: served.label(class).map(str::to_owned),
+            flagged: class == served.manifest().classes,
+            drop: drop.points,
+            policy: ask.policy.name().to_owned(),
+            badnet: self.badnet,
+            pruned: self.verdicts[ask.drop].pruned.clone(),
+            top_k,
+            verdicts: self.verdicts,
+            checks: judgement
+                .checks
+                .map(|checks| checks.into_iter().map(CheckScore::from).collect()),
+            measured: MeasuredRates {
+                clean_accuracy: rates.clean_accuracy,
+                clean_flagged: rates.clean_flagged,
+                attack_success_rate: rates.attack_success_rate,
+            },
+            model_sha256: served.manifest().source.sha256.clone(),
+            request_id: ask.request_id.clone(),
+        }
+    }
+
+    fn top_k(&self, ask: &Ask) -> TopK {
+        let (served, answers) = (self.served, self.answers);
+        TopK {
+            badnet: best_k(served, answers.badnet(self.row), ask.top_k),
+            pruned: best_k(served, answers.pruned(self.row, ask.drop), ask.top_k),
+        }
+    }
 }
 
 fn verdicts(served: &Served, answers: &Answers, row: usize, badnet: u32) -> Vec<DropVerdict> {

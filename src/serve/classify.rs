@@ -1,9 +1,9 @@
 //! `POST /classify`: one image, GoodNet's answer.
 
-use super::answer::{Ask, Payload, Timings, answer};
+use super::answer::{self, Ask, Payload, Timings, answer};
 use super::context::RequestId;
 use super::dto::{Classification, ImageBytes, ImageForm, ImageJson};
-use super::lobby::Lobby;
+use super::lobby::{Lobby, Reply};
 use super::observe::Observed;
 use super::payload;
 use super::problem::{Code, Problem};
@@ -17,7 +17,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, Request, State};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::IntoParams;
 
 /// What may be asked in the query string.
@@ -151,24 +150,60 @@ type Answered = (Vec<Result<Classification, Problem>>, Timings);
 async fn dispatch(
     served: &Arc<Served>,
     admission: Admission,
-    mut payloads: Vec<Payload>,
+    payloads: Vec<Payload>,
     ask: Ask,
 ) -> Result<Answered, PoolError> {
-    let short = is_short(&payloads, &ask);
-    if short && let Some(idle) = admission.idle() {
-        return idle.run(|networks| answer(served, networks, &payloads, &ask, Duration::ZERO));
+    let [payload] = payloads.as_slice() else {
+        return queue(served, admission, payloads, ask).await;
+    };
+    if !is_short(payload, &ask) {
+        return queue(served, admission, payloads, ask).await;
     }
-    if short && let Some(payload) = payloads.pop() {
-        let (answer, timings) = Lobby::answer(served, admission, payload, ask).await?;
-        return Ok((vec![answer], timings));
+    let Reply {
+        answer,
+        admission,
+        timings,
+    } = glance(served, admission, payload, &ask).await?;
+    if let Some(admission) = admission {
+        let (answers, checking) = queue(served, admission, payloads, ask).await?;
+        return Ok((answers, timings + checking));
     }
+    Ok((answer.transpose().into_iter().collect(), timings))
+}
+
+async fn queue(
+    served: &Arc<Served>,
+    admission: Admission,
+    payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<Answered, PoolError> {
     let shared = Arc::clone(served);
     let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
     admission.run(job).await
 }
 
-/// One small image and one run of the networks: larger files may decode to millions of pixels.
-fn is_short(payloads: &[Payload], ask: &Ask) -> bool {
+/// One run of the networks, and the answer if that is all it takes.
+async fn glance(
+    served: &Arc<Served>,
+    admission: Admission,
+    payload: &Payload,
+    ask: &Ask,
+) -> Result<Reply, PoolError> {
+    let Some(idle) = admission.idle() else {
+        return Lobby::answer(served, admission, payload.clone(), ask.clone()).await;
+    };
+    let (answer, timings) = idle.run(|networks| answer::glance(served, networks, payload, ask))?;
+    let admission = matches!(answer, Ok(None)).then_some(admission);
+    Ok(Reply {
+        answer,
+        admission,
+        timings,
+    })
+}
+
+/// A small image, and a policy that seldom asks for more than one run of the networks: larger files may decode to millions
+/// of pixels.
+fn is_short(payload: &Payload, ask: &Ask) -> bool {
     const SMALL: usize = 64 << 10;
-    matches!(payloads, [payload] if payload.len() <= SMALL) && ask.policy == Policy::Disagreement
+    payload.len() <= SMALL && matches!(ask.policy, Policy::Disagreement | Policy::Gated)
 }

@@ -106,7 +106,7 @@ pub struct Quarantine {
 }
 
 impl Config {
-    /// The defaults for the bundle in `dir`: one worker a CPU that this process may use.
+    /// The defaults for the bundle in `dir`.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Config {
             },
             inference: Inference {
                 pool: PoolConfig {
-                    workers: available_cpus(),
+                    workers: default_workers(),
                     queue: 256,
                 },
                 session: SessionConfig::default(),
@@ -160,8 +160,28 @@ impl Default for Timeouts {
     }
 }
 
-/// CPUs that this process may use: its affinity and its cgroup's quota, at least 1.
+/// Inference threads for the CPUs that this process may use (its affinity and its cgroup's quota).
 #[must_use]
-pub fn available_cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+pub fn default_workers() -> usize {
+    workers_for(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// From four CPUs on, HTTP keeps one of eight: with an inference thread on every CPU fewer requests are answered, and later
+/// (docs/BENCHMARKS.md).
+fn workers_for(cpus: usize) -> usize {
+    if cpus < 4 {
+        return cpus;
+    }
+    cpus - cpus.div_ceil(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::workers_for;
+
+    #[test]
+    fn http_keeps_a_cpu_of_eight_where_there_are_four() {
+        let found = [1, 2, 3, 4, 8, 9, 16, 64].map(workers_for);
+        assert_eq!(found, [1, 2, 3, 3, 7, 7, 14, 56]);
+    }
 }

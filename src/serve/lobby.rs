@@ -3,7 +3,7 @@
 //! One batch costs less than its images one by one, so the service is fastest when it is fullest. Nothing ever waits for
 //! a batch to fill up: a thread that becomes free takes its fair share of what waits at that moment.
 
-use super::answer::{Ask, Payload, Timings, conclude, decode};
+use super::answer::{Ask, Payload, Timings, decode, glance_all};
 use super::dto::Classification;
 use super::problem::Problem;
 use super::served::Served;
@@ -17,7 +17,15 @@ use tokio::sync::oneshot;
 /// Most images of a batch: beyond it an image gains nothing more (docs/BENCHMARKS.md).
 const MOST: usize = 4;
 
-type Reply = (Result<Classification, Problem>, Timings);
+/// What comes back for a request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// Its answer; none where the policy has checks to run.
+    pub(super) answer: Result<Option<Classification>, Problem>,
+    /// Its place in the queue, for the checks.
+    pub(super) admission: Option<Admission>,
+    pub(super) timings: Timings,
+}
 
 /// Where requests wait.
 #[derive(Debug, Default)]
@@ -158,17 +166,21 @@ fn answer_together(served: &Served, networks: &mut GoodNet, taken: Vec<Waiting>)
     let decode = started.elapsed();
     let readable = requests.iter().zip(&decoded).filter(|(_, d)| d.is_ok());
     let asks: Vec<&Ask> = readable.map(|(waiting, _)| &waiting.ask).collect();
-    let answers = conclude(served, networks, decoded, pixels, |row| asks[row]);
+    let answers = glance_all(served, networks, decoded, pixels, |row| asks[row]);
     let inference = started.elapsed() - decode;
     for (waiting, answer) in requests.into_iter().zip(answers) {
         // Given back before the answer goes out: a client's next request finds its place free.
-        drop(waiting.admission);
+        let admission = matches!(answer, Ok(None)).then_some(waiting.admission);
         let timings = Timings {
             queue: started.saturating_duration_since(waiting.since),
             decode,
             inference,
         };
         // The caller may have gone away meanwhile; then nobody wants the answer.
-        let _ = waiting.reply.send((answer, timings));
+        let _ = waiting.reply.send(Reply {
+            answer,
+            admission,
+            timings,
+        });
     }
 }

@@ -31,6 +31,9 @@ pub trait Judge: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// If a network fails.
     fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError>;
+
+    /// What [`Judge::judge`] says of the case, where that takes no run of a network; else none.
+    fn at_once(&self, case: &Case<'_>) -> Option<Judgement>;
 }
 
 /// What a policy decided.
@@ -48,10 +51,18 @@ struct Disagreement;
 
 impl Judge for Disagreement {
     fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<Judgement, EngineError> {
-        Ok(Judgement {
-            class: disagreement(case.badnet, case.pruned, case.classes),
-            checks: None,
-        })
+        Ok(lab_rule(case))
+    }
+
+    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+        Some(lab_rule(case))
+    }
+}
+
+fn lab_rule(case: &Case<'_>) -> Judgement {
+    Judgement {
+        class: disagreement(case.badnet, case.pruned, case.classes),
+        checks: None,
     }
 }
 
@@ -74,6 +85,14 @@ impl Judge for Checked {
                 case.badnet
             },
             checks: Some(outcome.checks),
+        })
+    }
+
+    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+        let passes = self.checker.asks_nothing(self.policy, case.badnet);
+        passes.then(|| Judgement {
+            class: case.badnet,
+            checks: Some(Vec::new()),
         })
     }
 }
