@@ -83,6 +83,7 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         png: false,
         samples: 4,
         defend: false,
+        second: None,
         defence_seed: None,
     }
 }

@@ -30,7 +30,7 @@ fn main() {
     let model = read_model(&real, Some(Architecture::Deepid)).expect("the lab's network");
     let threads = rayon::current_num_threads();
     let bytes = model.model.to_bytes();
-    let mut networks = sessions(&engine, &bytes, threads).expect("sessions");
+    let mut networks = sessions(&engine, &bytes, None, threads).expect("sessions");
     let grid = Grid::new(&InputSpec::new(55, 47, 3, Layout::Nhwc, 1.0));
     let images = faces();
     let labels = labels(&mut networks[0], &grid, &images).expect("answers");

@@ -334,3 +334,122 @@ fn gated_answers_are_the_same_alone_and_among_others() {
         }
     }
 }
+
+/// What `evaluate` says of `policies` on the clean set of `lab`.
+fn evaluated(lab: &Lab, bundle: &str, policies: &str) -> Vec<Value> {
+    let mut command = lab.goodnet();
+    command.args(["evaluate", "--bundle", bundle, "--clean", "clean.h5"]);
+    let output = command.args(["--json", "--policy", policies]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table: Value = serde_json::from_slice(&output.stdout).unwrap();
+    table["policies"].as_array().unwrap().clone()
+}
+
+/// A network that contradicts that of `lab` on half of the clean images at least.
+fn contradicting(lab: &Lab) -> Model {
+    let clean = pixels(IMAGES, 1);
+    let first = answers(&Model::load(&lab.at("net.onnx")).unwrap(), &clean, SCALE);
+    let differs = |model: &Model| {
+        let second = answers(model, &clean, SCALE);
+        let same = first.iter().zip(&second).filter(|(a, b)| a == b).count();
+        same <= IMAGES / 2
+    };
+    let candidates = (0..1000).map(|seed| network(After::Flatten, seed, true));
+    candidates.into_iter().find(differs).unwrap()
+}
+
+#[test]
+fn a_suspect_label_is_confirmed_by_the_second_network_or_flagged() {
+    let lab = Lab::new();
+    contradicting(&lab).save(&lab.at("other.onnx")).unwrap();
+    // The network itself confirms everything.
+    lab.repair(&lab.at("itself"), &["--defend", "--second", "net.onnx"]);
+    lab.repair(&lab.at("other"), &["--defend", "--second", "other.onnx"]);
+    let flagged = |bundle: &str| {
+        let rows = evaluated(&lab, bundle, "gated,confirmed,layered");
+        [0, 1, 2].map(|row| rows[row]["clean_flagged"]["value"].as_f64().unwrap())
+    };
+    let [gated, confirmed, agreeing] = flagged("itself");
+    assert_eq!(gated, confirmed);
+    let [gated, confirmed, layered] = flagged("other");
+    assert!(confirmed > gated + 0.3, "{gated} {confirmed}");
+    assert!(layered > agreeing, "{layered} {agreeing}");
+    assert!(layered >= confirmed, "{layered} {confirmed}");
+    let recorded = load(&lab.at("other")).unwrap();
+    let recorded = Checker::load(&recorded).unwrap().unwrap();
+    let rates = recorded.artefacts().rates(Policy::Confirmed).unwrap();
+    assert!(rates.clean_flagged > 0.3, "{rates:?}");
+}
+
+#[test]
+fn the_service_tells_that_the_second_network_flagged() {
+    let lab = Lab::new();
+    contradicting(&lab).save(&lab.at("other.onnx")).unwrap();
+    let app = service::spawn_unready(
+        |dir| lab.repair(dir, &["--defend", "--second", "other.onnx"]),
+        |config| config.inference.policy = Policy::Confirmed,
+    );
+    app.wait_until_ready();
+    let checks = |answer: &Value| answer["checks"].as_array().unwrap().clone();
+    let plain: Value = app
+        .post("/classify?policy=gated", picture())
+        .json()
+        .unwrap();
+    assert_eq!(plain["flagged"], false, "{plain}");
+    let answer: Value = app.post("/classify", picture()).json().unwrap();
+    assert_eq!(answer["policy"], "confirmed");
+    let last = checks(&answer).pop().unwrap();
+    assert_eq!(last["check"], "second_network");
+    assert_eq!(last["flagged"], answer["flagged"]);
+    let score = f64::from(u8::from(answer["flagged"] == true));
+    assert_eq!(
+        (&last["score"], &last["threshold"]),
+        (&score.into(), &1.0.into())
+    );
+    assert_eq!(checks(&answer).len(), checks(&plain).len() + 1);
+}
+
+#[test]
+fn a_second_network_of_another_shape_or_without_defend_is_refused() {
+    let lab = Lab::new();
+    let bundle = lab.at("bundle");
+    let repair = || {
+        let mut command = lab.goodnet();
+        command.args(["repair", "--model", "net.onnx", "--clean", "clean.h5"]);
+        command.args(["--scale", "1/255", "--out"]).arg(&bundle);
+        command
+    };
+    let badnet = concat!(env!("CARGO_MANIFEST_DIR"), "/models/badnet.onnx");
+    let refused = repair()
+        .args(["--defend", "--second", badnet])
+        .assert()
+        .failure()
+        .code(3);
+    let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(
+        stderr.contains("badnet.onnx: expected images (3, ") && stderr.contains("64 classes"),
+        "{stderr}"
+    );
+    assert!(!bundle.exists());
+    let alone = repair().args(["--second", "net.onnx"]).assert();
+    alone.failure().code(2);
+}
+
+#[test]
+fn confirmed_needs_a_bundle_with_a_second_network() {
+    let lab = Lab::new();
+    lab.repair(&lab.at("bundle"), &["--defend"]);
+    let mut evaluate = lab.goodnet();
+    evaluate.args(["evaluate", "--bundle", "bundle", "--clean", "clean.h5"]);
+    let refused = evaluate.args(["--policy", "confirmed"]).assert().failure();
+    let stderr = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    assert!(stderr.contains("confirmed needs"), "{stderr}");
+    let mut serve = lab.goodnet();
+    serve.args(["serve", "--bundle", "bundle", "--policy", "confirmed"]);
+    let refused = serve.args(["--listen", "127.0.0.1:0"]).assert().failure();
+    let output = refused.get_output();
+    let told = [output.stdout.clone(), output.stderr.clone()].concat();
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("--defend --second"), "{told}");
+}

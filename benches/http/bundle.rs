@@ -49,6 +49,7 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
         png: false,
         samples: 4,
         defend: false,
+        second: None,
         defence_seed: None,
     };
     repair(&config, engine, &Quiet, &Cancel::default()).unwrap();

@@ -1,6 +1,7 @@
 //! Why a benchmark stopped.
 
 use crate::bundle::BundleError;
+use crate::defence::clean::CleanError;
 use crate::demo::WriteDataError;
 use crate::demo::train::FinePruneError;
 use crate::engine::EngineError;
@@ -14,6 +15,9 @@ pub enum BenchError {
     /// Training or fine-pruning failed.
     #[error("training: {0}")]
     Train(#[from] FinePruneError),
+    /// Photos could not be taken as clean images.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
     /// The repair of a trained network failed.
     #[error(transparent)]
     Repair(#[from] RepairError),

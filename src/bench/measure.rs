@@ -72,7 +72,7 @@ pub fn measure(
     let clean = shots.len();
     let triggered = world.backdoored(Split::Test, suite.triggered_each, case.attack);
     shots.extend(networks.ask(&triggered, true)?);
-    let quick = sessions(engine, networks.badnet, 1)?.pop();
+    let quick = sessions(engine, networks.badnet, None, 1)?.pop();
     let quick = quick.ok_or_else(|| EngineError::Load("expected a session".to_owned()))?;
     let mut badnet = Remembering::new(quick);
     let checks = shots
@@ -201,7 +201,7 @@ fn check(
     let class = ClassIndex(shot.badnet);
     let scores = checker.scores(badnet, &shot.image, class)?;
     let mut outcomes = BTreeMap::new();
-    for policy in Policy::ALL {
+    for policy in checker.artefacts().policies() {
         let outcome = checker.check(badnet, policy, &shot.image, class)?;
         outcomes.insert(policy, (outcome.flagged, outcome.forward_passes()));
     }
@@ -214,15 +214,18 @@ fn check(
 
 impl Rule {
     fn judge(self, checker: &Checker, shot: &Shot, checks: &Checks) -> Verdict {
-        let (gated, gated_passes) = checks.outcomes[&Policy::Gated];
         let suspect = checker.is_suspect(ClassIndex(shot.badnet));
         let badnet = |flagged: bool, passes: usize| Verdict {
             class: shot.badnet,
             flagged,
             passes,
         };
-        let agreeing =
-            |other: u32| badnet(gated || (suspect && other != shot.badnet), gated_passes);
+        let confirmed = |policy: Policy, second: u32| {
+            let (flagged, passes) = checks.outcomes[&policy];
+            let asked = suspect && !flagged;
+            let otherwise = asked && second != shot.badnet;
+            badnet(flagged || otherwise, passes + usize::from(asked))
+        };
         match self {
             Self::Badnet => badnet(false, 0),
             Self::Disagreement(drop) => {
@@ -239,8 +242,9 @@ impl Rule {
                 let (flagged, passes) = checks.outcomes[&policy];
                 badnet(flagged, passes)
             }
-            Self::GatedDeep => agreeing(shot.deep),
-            Self::GatedFinePruned => agreeing(shot.fine_pruned),
+            Self::GatedDeep => confirmed(Policy::Gated, shot.deep),
+            Self::GatedFinePruned => confirmed(Policy::Gated, shot.fine_pruned),
+            Self::LayeredFinePruned => confirmed(Policy::Layered, shot.fine_pruned),
         }
     }
 }
@@ -387,7 +391,8 @@ fn times(
             taken.entry(what).or_default().push(micros);
         };
         note("badnet", started);
-        for policy in Policy::ALL {
+        let policies = checker.artefacts().policies();
+        for policy in std::iter::once(Policy::Disagreement).chain(policies) {
             let started = Instant::now();
             checker.check(badnet, policy, &shot.image, ClassIndex(shot.badnet))?;
             note(policy.name(), started);

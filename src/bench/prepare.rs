@@ -2,16 +2,21 @@
 
 use super::error::BenchError;
 use super::suite::{Case, Suite};
+use crate::bundle::manifest::DataRole;
 use crate::bundle::{Bundle, load};
+use crate::defence::CleanSet;
+use crate::defence::clean::CleanCollector;
 use crate::demo::train::{FineTuneConfig, fine_prune, train};
-use crate::demo::{Split, write_set};
+use crate::demo::{PhotoSet, Split, write_set};
 use crate::domain::drops::DropPoints;
 use crate::domain::mask::ChannelMask;
 use crate::engine::Engine;
+use crate::input::InputSpec;
 use crate::onnx::prune::prune;
 use crate::onnx::site::default_site;
 use crate::onnx::{Model, OnnxError};
 use crate::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
+use crate::tensor::TensorView;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,18 +92,40 @@ pub fn prepare(
     let bundle = load(&files.bundle)?;
     let removed = fine_pruned_channels(&bundle);
     let fine_pruned = kept(&files.fine_pruned, || {
-        let clean = suite.world(case).clean(Split::Valid, suite.valid_each);
+        let photos = suite.world(case).clean(Split::Valid, suite.valid_each);
+        let clean = clean_set(&photos, &bundle.manifest().input)?;
         let config = FineTuneConfig {
             seed: case.seed,
             ..FineTuneConfig::default()
         };
-        fine_prune(&badnet, &removed, &clean, &config, |_| {})
+        let tuned = fine_prune(&badnet, &removed, (&clean, 255.0), &config, |_| {});
+        tuned.map_err(BenchError::from)
     })?;
     Ok(Prepared {
         deep: deeply_pruned(&badnet, &bundle)?.to_bytes(),
         fine_pruned: fine_pruned.to_bytes(),
         bundle,
     })
+}
+
+/// All of `photos`, in order.
+fn clean_set(photos: &PhotoSet, spec: &InputSpec) -> Result<CleanSet, BenchError> {
+    let mut collector = CleanCollector::new(spec, photos.len(), 0);
+    let shape = spec.batch_shape(1);
+    for (index, &label) in photos.labels.iter().enumerate() {
+        let data: Vec<f32> = photos
+            .image(index)
+            .iter()
+            .map(|&pixel| pixel.into())
+            .collect();
+        let view = TensorView {
+            shape: &shape,
+            data: &data,
+        };
+        let label = u32::try_from(label).unwrap_or_default();
+        collector.push(DataRole::Clean, view, &[label])?;
+    }
+    Ok(collector.finish())
 }
 
 /// The network at `path`, or the one that `make` makes, which is stored there.
@@ -143,6 +170,7 @@ fn make_bundle(
         png: false,
         samples: 0,
         defend: true,
+        second: None,
         defence_seed: None,
     };
     repair(&config, engine, &Quiet, cancel)?;

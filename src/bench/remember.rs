@@ -59,6 +59,10 @@ impl<C: Classify> Classify for Remembering<C> {
         }
         Ok(keys.iter().map(|key| self.answers[key]).collect())
     }
+
+    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, C::Error> {
+        self.network.second(batch)
+    }
 }
 
 /// Equal images have equal keys; among the few hundred images kept at a time, others have equal keys with a probability

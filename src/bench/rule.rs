@@ -17,10 +17,12 @@ pub enum Rule {
     FinePrunedDisagreement,
     /// A policy of the bundle.
     Policy(Policy),
-    /// `gated`, and a suspect label must also be the answer of a B' with three quarters of its channels gone.
+    /// `confirmed` by a B' with three quarters of its channels gone.
     GatedDeep,
-    /// `gated`, and a suspect label must also be the answer of the fine-pruned network.
+    /// `confirmed` by the fine-pruned network.
     GatedFinePruned,
+    /// `layered` with the fine-pruned network as the second one.
+    LayeredFinePruned,
 }
 
 impl Rule {
@@ -39,6 +41,7 @@ impl Rule {
         rules.extend([
             Self::GatedDeep,
             Self::GatedFinePruned,
+            Self::LayeredFinePruned,
             Self::FinePruned,
             Self::FinePrunedDisagreement,
         ]);
@@ -54,8 +57,9 @@ impl std::fmt::Display for Rule {
             Self::FinePruned => f.write_str("fine-pruned alone"),
             Self::FinePrunedDisagreement => f.write_str("disagreement with fine-pruned"),
             Self::Policy(policy) => write!(f, "`{policy}`"),
-            Self::GatedDeep => f.write_str("`gated` and deeply pruned B'"),
-            Self::GatedFinePruned => f.write_str("`gated` and fine-pruned B'"),
+            Self::GatedDeep => f.write_str("`confirmed`, deeply pruned B'"),
+            Self::GatedFinePruned => f.write_str("`confirmed`, fine-pruned B'"),
+            Self::LayeredFinePruned => f.write_str("`layered`, fine-pruned B'"),
         }
     }
 }

@@ -109,6 +109,7 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
         png: false,
         samples: 4,
         defend: args.defend,
+        second: None,
         defence_seed: None,
     })
 }

@@ -4,6 +4,7 @@ use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, GlobalArgs};
 use crate::bundle::manifest::BADNET_FILE;
 use crate::bundle::{self, Bundle};
+use crate::defence::artefacts::SECOND_FILE;
 use crate::defence::{Checker, Policy};
 use crate::engine::Engine;
 use crate::input::dataset::{DataSet, OpenOptions};
@@ -104,13 +105,34 @@ fn measure_policies(
         }
         return Ok(Vec::new());
     };
+    let known = checker.artefacts().policies();
+    let unknown = args
+        .policy
+        .iter()
+        .find(|policy| **policy != Policy::Disagreement && !known.contains(policy));
+    if let Some(unknown) = unknown {
+        return Err(CliError::bad_input(format!(
+            "{}: expected a bundle with what the policy {unknown} needs, found one for {}",
+            args.bundle.display(),
+            known
+                .iter()
+                .map(|policy| policy.name())
+                .collect::<Vec<_>>()
+                .join(", ")
+        )));
+    }
     let policies = if args.policy.is_empty() {
-        Policy::ALL.to_vec()
+        known
     } else {
         args.policy.clone()
     };
     Ok(evaluate_policies(
-        engine, badnet, &checker, &policies, sets, cancel,
+        engine,
+        (badnet, bundle.file(SECOND_FILE)),
+        &checker,
+        &policies,
+        sets,
+        cancel,
     )?)
 }
 

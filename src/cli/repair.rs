@@ -53,9 +53,12 @@ pub struct RepairArgs {
     /// Write the plot as sweep.png too.
     #[arg(long)]
     pub png: bool,
-    /// Calibrate the policies transplant, gated, strip and layered too, from the clean images alone.
+    /// Calibrate the policies transplant, gated, strip and layered too (with --second also confirmed), from the clean images alone.
     #[arg(long)]
     pub defend: bool,
+    /// A second network for the policy confirmed, with --defend: one of `goodnet prune`, or of `goodnet fine-prune` (cargo feature train), say.
+    #[arg(long, value_name = "FILE", requires = "defend")]
+    pub second: Option<PathBuf>,
     /// Secret of this deployment, with --defend (default: from the network and the clean images).
     #[arg(long, value_name = "SEED", requires = "defend")]
     pub defence_seed: Option<u64>,
@@ -165,6 +168,7 @@ impl RepairArgs {
             force: self.force,
             png: self.png,
             defend: self.defend,
+            second: self.second.clone(),
             defence_seed: self.defence_seed,
             samples: self.samples,
         })

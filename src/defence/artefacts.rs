@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub const ARTEFACTS_FILE: &str = "defence.json";
 /// File name of the donors inside a bundle: f32, little-endian, row-major, one preprocessed image after the other.
 pub const DONORS_FILE: &str = "donors.f32";
+/// File name of the owner's second network inside a bundle.
+pub const SECOND_FILE: &str = "second.onnx";
 /// Version of the schema of [`ARTEFACTS_FILE`].
 pub const SCHEMA_VERSION: u32 = 2;
 
@@ -38,6 +40,9 @@ pub struct Artefacts {
     pub layered: LayeredSettings,
     /// Labels that look like an attacker's target.
     pub suspects: Report,
+    /// Does the bundle hold a second network, [`SECOND_FILE`]?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second: bool,
     /// What each policy does on the calibration images.
     pub measured: Vec<PolicyRates>,
 }
@@ -148,6 +153,9 @@ pub enum ArtefactError {
     /// Another schema.
     #[error("{ARTEFACTS_FILE}: expected schema version {SCHEMA_VERSION}, found {0}")]
     Schema(u32),
+    /// There should be a second network.
+    #[error("expected {SECOND_FILE} in the bundle, found none")]
+    Second,
     /// The donors are missing or of another size.
     #[error("{DONORS_FILE}: expected {expected} bytes, found {found}")]
     Donors {
@@ -201,6 +209,12 @@ impl Artefacts {
             let rates = self.rates(policy);
             rates.is_some_and(|rates| rates.accuracy_lost_pp <= MOST_LOST_PP)
         };
+        if !self.suspect.thresholds.is_empty() && affordable(Policy::Confirmed) {
+            return (
+                Policy::Confirmed,
+                "it checks suspect labels alone, twice, which costs clean people little",
+            );
+        }
         if !self.suspect.thresholds.is_empty() && affordable(Policy::Gated) {
             return (
                 Policy::Gated,
@@ -243,7 +257,7 @@ impl Artefacts {
         let every = |threshold| Some((self.transplant.rule, threshold));
         match policy {
             Policy::Transplant => every(&self.transplant.threshold),
-            Policy::Gated => suspect,
+            Policy::Gated | Policy::Confirmed => suspect,
             Policy::Layered => suspect.or_else(|| every(&self.layered.transplant)),
             Policy::Disagreement | Policy::Strip => None,
         }
@@ -261,7 +275,27 @@ impl Artefacts {
         }
     }
 
-    /// Does `policy` flag an answer with label `class` whose full scores, in hits, are these?
+    /// Must the second network give the answer `class` too, under `policy`? Suspect labels only, and only where there is such a
+    /// network.
+    #[must_use]
+    pub fn asks_second(&self, policy: Policy, class: u32) -> bool {
+        let asking = matches!(policy, Policy::Confirmed | Policy::Layered);
+        self.second && asking && self.is_suspect(class)
+    }
+
+    /// The policies beside `disagreement` that these artefacts are enough for.
+    #[must_use]
+    pub fn policies(&self) -> Vec<Policy> {
+        let known = |policy: &Policy| match policy {
+            Policy::Disagreement => false,
+            Policy::Confirmed => self.second,
+            _ => true,
+        };
+        Policy::ALL.into_iter().filter(known).collect()
+    }
+
+    /// Does `policy` flag an answer with label `class` whose full scores, in hits, are these? What a second network says is
+    /// not asked.
     #[must_use]
     pub fn flags(&self, policy: Policy, class: u32, scores: Scores) -> bool {
         let carried = |(rule, threshold): (transplant::Rule, &Threshold)| {

@@ -1,7 +1,7 @@
 //! Online: one answer of B in, flagged or not out.
 
 use super::artefacts::{
-    ARTEFACTS_FILE, ArtefactError, Artefacts, DONORS_FILE, Scores, donors_from_bytes,
+    ARTEFACTS_FILE, ArtefactError, Artefacts, DONORS_FILE, SECOND_FILE, Scores, donors_from_bytes,
 };
 use super::classify::Classify;
 use super::donors::Donors;
@@ -14,6 +14,7 @@ use super::{strip, transplant};
 use crate::bundle::Bundle;
 use crate::domain::label::ClassIndex;
 use crate::input::InputSpec;
+use crate::tensor::TensorView;
 use serde::Serialize;
 
 /// The check that a score belongs to.
@@ -24,6 +25,8 @@ pub enum Check {
     Transplant,
     /// Does the label survive blending?
     Strip,
+    /// Does the owner's second network answer otherwise?
+    SecondNetwork,
 }
 
 impl Check {
@@ -33,6 +36,7 @@ impl Check {
         match self {
             Self::Transplant => "transplant",
             Self::Strip => "strip",
+            Self::SecondNetwork => "second_network",
         }
     }
 }
@@ -45,11 +49,11 @@ pub struct CheckResult {
     /// Did the score reach the threshold?
     pub flagged: bool,
     /// Share of donors that turned, or of blends that kept the label, when the decision was clear: with an early stop a
-    /// lower bound of the full score.
+    /// lower bound of the full score. Of the second network: 1 where it answers otherwise, else 0.
     pub score: f64,
     /// Scores at or above it are flagged; above 1 the check flags nothing.
     pub threshold: f64,
-    /// Forward passes of B that it took.
+    /// Forward passes of B, or of the second network, that it took.
     pub forward_passes: usize,
 }
 
@@ -109,6 +113,9 @@ impl Checker {
             return Ok(None);
         };
         let artefacts = Artefacts::from_json(json)?;
+        if artefacts.second && bundle.file(SECOND_FILE).is_none() {
+            return Err(ArtefactError::Second);
+        }
         let spec = &bundle.manifest().input;
         let bytes = bundle.file(DONORS_FILE).unwrap_or_default();
         let donors = donors_from_bytes(bytes, &artefacts.donor_labels, &Grid::new(spec))?;
@@ -148,7 +155,8 @@ impl Checker {
     /// Checks `image`, one preprocessed image that B (`network`) answers with `class`.
     ///
     /// The same image gives the same outcome: its donors are drawn from the secret seed and its values.
-    /// [`Policy::Disagreement`] runs no check: its rule needs B', not B.
+    /// [`Policy::Disagreement`] runs no check: its rule needs B', not B. [`Policy::Confirmed`] without a second network is
+    /// [`Policy::Gated`]; [`Policy::Layered`] asks one if there is one.
     ///
     /// # Errors
     /// If the network fails.
@@ -171,7 +179,29 @@ impl Checker {
         {
             outcome.take(self.strip(network, image, class, threshold)?);
         }
+        if self.artefacts.asks_second(policy, class.0)
+            && !outcome.flagged
+            && let Some(second) = self.second(network, image)?
+        {
+            outcome.take(second_network(second != class));
+        }
         Ok(outcome)
+    }
+
+    /// What the second network answers for `image`; none where there is no such network.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub(super) fn second<C: Classify>(
+        &self,
+        network: &mut C,
+        image: &[f32],
+    ) -> Result<Option<ClassIndex>, C::Error> {
+        let answers = network.second(TensorView {
+            shape: &self.grid.batch_shape(1),
+            data: image,
+        })?;
+        Ok(answers.and_then(|answers| answers.first().copied()))
     }
 
     fn transplant<C: Classify>(
@@ -250,6 +280,16 @@ impl Checker {
             suspect,
             strip,
         })
+    }
+}
+
+fn second_network(otherwise: bool) -> CheckResult {
+    CheckResult {
+        check: Check::SecondNetwork,
+        flagged: otherwise,
+        score: f64::from(u8::from(otherwise)),
+        threshold: 1.0,
+        forward_passes: 1,
     }
 }
 

@@ -15,18 +15,22 @@ pub enum Policy {
     Transplant,
     /// Only answers with a suspect label are checked, by transplant.
     Gated,
+    /// As gated, and a suspect label must also be the answer of the owner's second network.
+    Confirmed,
     /// Flagged where the label survives blending with other images.
     Strip,
-    /// Transplant for every answer, more strictly for suspect labels, and blending where it pays.
+    /// Transplant for every answer, more strictly for suspect labels, blending where it pays, and for suspect labels the second
+    /// network if there is one.
     Layered,
 }
 
 impl Policy {
     /// Every policy, in the order in which tables show them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Disagreement,
         Self::Transplant,
         Self::Gated,
+        Self::Confirmed,
         Self::Strip,
         Self::Layered,
     ];
@@ -38,6 +42,7 @@ impl Policy {
             Self::Disagreement => "disagreement",
             Self::Transplant => "transplant",
             Self::Gated => "gated",
+            Self::Confirmed => "confirmed",
             Self::Strip => "strip",
             Self::Layered => "layered",
         }
@@ -52,7 +57,7 @@ impl std::fmt::Display for Policy {
 
 /// A name that is no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of disagreement, transplant, gated, strip, layered, found {0:?}")]
+#[error("expected one of disagreement, transplant, gated, confirmed, strip, layered, found {0:?}")]
 pub struct UnknownPolicy(String);
 
 impl std::str::FromStr for Policy {

@@ -13,6 +13,7 @@ pub const PRUNED_OUTPUT: &str = "pruned_probabilities";
 pub struct GoodNet {
     networks: Networks,
     drops: usize,
+    second: Option<Session>,
 }
 
 #[derive(Debug)]
@@ -99,7 +100,11 @@ impl GoodNet {
             badnet,
             pruned,
         };
-        Ok(Self { networks, drops })
+        Ok(Self {
+            networks,
+            drops,
+            second: None,
+        })
     }
 
     /// Loads B and each B' as networks of their own.
@@ -122,7 +127,23 @@ impl GoodNet {
                 pruned: sessions?,
             },
             drops: pruned.len(),
+            second: None,
         })
+    }
+
+    /// The same with the owner's second network beside it.
+    #[must_use]
+    pub fn with_second(self, second: Option<Session>) -> Self {
+        Self { second, ..self }
+    }
+
+    /// Runs the owner's second network; (n, N), none where there is no such network.
+    ///
+    /// # Errors
+    /// If the runtime fails.
+    pub fn run_second(&mut self, batch: TensorView<'_>) -> Result<Option<Tensor>, EngineError> {
+        let second = self.second.as_mut();
+        second.map(|session| session.run_one(batch)).transpose()
     }
 
     /// Runs every network on `batch`, (n, C, H, W) or (n, H, W, C).

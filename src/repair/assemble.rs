@@ -2,6 +2,7 @@
 
 use super::config::RepairConfig;
 use super::data::Data;
+use super::defend::Defence;
 use super::error::RepairError;
 use super::evaluate::{Evaluation, Networks};
 use super::export::Export;
@@ -17,8 +18,7 @@ use crate::bundle::manifest::{
     SampleKind, SampleRecord, SiteRecord,
 };
 use crate::defence::AttackRates;
-use crate::defence::artefacts::{ARTEFACTS_FILE, Artefacts, DONORS_FILE, donor_bytes};
-use crate::defence::donors::Donors;
+use crate::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE, SECOND_FILE, donor_bytes};
 use crate::defence::measured::ATTACKS_FILE;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub const SWEEP_PNG: &str = "sweep.png";
 /// A repair whose networks are verified.
 pub(super) struct Job<'a> {
     pub(super) config: &'a RepairConfig,
-    pub(super) defence: Option<&'a (Artefacts, Donors)>,
+    pub(super) defence: Option<&'a Defence>,
     pub(super) attacks: &'a [AttackRates],
     pub(super) network: &'a Network,
     pub(super) data: &'a Data,
@@ -78,14 +78,18 @@ impl Job<'_> {
     }
 
     fn write_defence(&self, writer: &mut BundleWriter) -> Result<(), RepairError> {
-        let Some((artefacts, donors)) = self.defence else {
+        let Some(defence) = self.defence else {
             return Ok(());
         };
-        let json = artefacts
+        let json = defence
+            .artefacts
             .to_json()
             .map_err(|error| RepairError::Report(error.to_string()))?;
         writer.add(ARTEFACTS_FILE, &json)?;
-        writer.add(DONORS_FILE, &donor_bytes(donors))?;
+        writer.add(DONORS_FILE, &donor_bytes(&defence.donors))?;
+        if let Some(second) = &defence.second {
+            writer.add(SECOND_FILE, second)?;
+        }
         if !self.attacks.is_empty() {
             writer.add(ATTACKS_FILE, &self::json(&self.attacks)?)?;
         }

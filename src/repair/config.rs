@@ -30,6 +30,8 @@ pub struct RepairConfig {
     pub png: bool,
     /// Calibrate the policies beside `disagreement` too.
     pub defend: bool,
+    /// A second network for the policy `confirmed`: same input, same classes.
+    pub second: Option<PathBuf>,
     /// Secret of the deployment; from the network and the clean images where none.
     pub defence_seed: Option<u64>,
     /// Clean and triggered images to store in the bundle, at most this many of each.

@@ -21,12 +21,22 @@ use crate::domain::label::ClassIndex;
 use crate::domain::metrics::Share;
 use crate::domain::sweep::Tally;
 use crate::engine::Engine;
+use crate::input::InputSpec;
 use crate::input::dataset::{DataSet, LabelledBatch};
 use crate::tensor::TensorView;
 use serde::Serialize;
 
 /// Most clean images that a calibration looks at.
 const MOST_IMAGES: usize = 3000;
+
+/// What the bundle keeps for the policies beside `disagreement`.
+#[derive(Debug)]
+pub(super) struct Defence {
+    pub(super) artefacts: Artefacts,
+    pub(super) donors: Donors,
+    /// The owner's second network, as ONNX.
+    pub(super) second: Option<Vec<u8>>,
+}
 
 /// Calibrates every policy on the clean validation set, and on nothing else.
 pub(super) fn calibrate(
@@ -36,19 +46,30 @@ pub(super) fn calibrate(
     engine: &Engine,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Result<(Artefacts, Donors), RepairError> {
+) -> Result<Defence, RepairError> {
+    let second = config.second.as_deref();
+    let second = second.map(|path| network.second(path)).transpose()?;
     let seed = match config.defence_seed {
         Some(seed) => seed,
         None => seed_of(network, &data.clean)?,
     };
     progress.start(Stage::Calibrate, data.clean.len());
-    let clean = collect(network, &data.clean, seed, progress, cancel)?;
+    let clean = collect(
+        &network.input,
+        MOST_IMAGES,
+        &data.clean,
+        seed,
+        progress,
+        cancel,
+    )?;
     let options = CalibrateOptions {
         seed,
+        second: second.is_some(),
         ..CalibrateOptions::default()
     };
     let threads = rayon::current_num_threads();
-    let mut networks = cancellable(engine, &network.model.to_bytes(), threads, cancel)?;
+    let badnet = network.model.to_bytes();
+    let mut networks = cancellable(engine, (&badnet, second.as_deref()), threads, cancel)?;
     let found = calibrate_checks(
         &mut networks,
         network.classes,
@@ -57,9 +78,14 @@ pub(super) fn calibrate(
         &mut |_| {},
     );
     progress.finish();
-    found.map_err(|error| match error {
+    let (artefacts, donors) = found.map_err(|error| match error {
         CalibrateError::Network(error) => error,
         other => RepairError::Calibration(other.to_string()),
+    })?;
+    Ok(Defence {
+        artefacts,
+        donors,
+        second,
     })
 }
 
@@ -69,14 +95,16 @@ fn seed_of(network: &Network, clean: &DataSet) -> Result<u64, RepairError> {
     Ok(u64::from_str_radix(&digest[..16], 16).unwrap_or_default())
 }
 
-fn collect(
-    network: &Network,
+/// At most `limit` images of `clean`, drawn with `seed`.
+pub(super) fn collect(
+    spec: &InputSpec,
+    limit: usize,
     clean: &DataSet,
     seed: u64,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<CleanSet, RepairError> {
-    let mut collector = CleanCollector::new(&network.input, MOST_IMAGES, seed);
+    let mut collector = CleanCollector::new(spec, limit, seed);
     for_each_chunk(clean, cancel, |batch| {
         collector
             .push(DataRole::Clean, batch.images.view(), &batch.labels)
@@ -102,15 +130,19 @@ impl Classify for Cancellable {
         }
         Ok(self.network.classify(batch)?)
     }
+
+    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, RepairError> {
+        Ok(self.network.second(batch)?)
+    }
 }
 
 fn cancellable(
     engine: &Engine,
-    badnet: &[u8],
+    (badnet, second): (&[u8], Option<&[u8]>),
     threads: usize,
     cancel: &Cancel,
 ) -> Result<Vec<Cancellable>, RepairError> {
-    let networks = sessions(engine, badnet, threads)?;
+    let networks = sessions(engine, badnet, second, threads)?;
     Ok(networks
         .into_iter()
         .map(|network| Cancellable {
@@ -144,17 +176,21 @@ const MOST_BACKDOORED: u64 = 2000;
 pub(super) fn attack_rates(
     engine: &Engine,
     network: &Network,
-    (artefacts, donors): &(Artefacts, Donors),
+    defence: &Defence,
     data: &Data,
     cancel: &Cancel,
 ) -> Result<Vec<AttackRates>, RepairError> {
     let Some(backdoored) = data.for_final_backdoored() else {
         return Ok(Vec::new());
     };
-    let checker = Checker::new(&network.input, artefacts.clone(), donors.clone());
+    let (artefacts, donors) = (defence.artefacts.clone(), defence.donors.clone());
+    let checker = Checker::new(&network.input, artefacts, donors);
     let threads = rayon::current_num_threads();
-    let mut networks = cancellable(engine, &network.model.to_bytes(), threads, cancel)?;
-    let policies: Vec<Policy> = artefacts
+    let badnet = network.model.to_bytes();
+    let files = (badnet.as_slice(), defence.second.as_deref());
+    let mut networks = cancellable(engine, files, threads, cancel)?;
+    let policies: Vec<Policy> = checker
+        .artefacts()
         .measured
         .iter()
         .map(|rates| rates.policy)
@@ -187,13 +223,13 @@ struct PolicyTally {
 
 /// Measures `policies` (those but `disagreement`, which the final table has) on `clean` and `backdoored`.
 ///
-/// `badnet`: the bytes of B's ONNX file.
+/// `networks`: the bytes of B's ONNX file, and of the second network's where there is one.
 ///
 /// # Errors
 /// If data cannot be read, the runtime fails, or the job is cancelled.
 pub fn evaluate_policies(
     engine: &Engine,
-    badnet: &[u8],
+    networks: (&[u8], Option<&[u8]>),
     checker: &Checker,
     policies: &[Policy],
     sets: (&DataSet, Option<&DataSet>),
@@ -204,7 +240,7 @@ pub fn evaluate_policies(
         .copied()
         .filter(|policy| *policy != Policy::Disagreement)
         .collect();
-    let mut networks = cancellable(engine, badnet, rayon::current_num_threads(), cancel)?;
+    let mut networks = cancellable(engine, networks, rayon::current_num_threads(), cancel)?;
     let (clean, backdoored) = sets;
     let on_clean = tallies(&mut networks, checker, &policies, clean, 1, cancel)?;
     let on_backdoored = backdoored

@@ -10,6 +10,8 @@ mod diagnose;
 mod error;
 mod evaluate;
 mod export;
+#[cfg(feature = "train")]
+mod fine_prune;
 mod goodnet;
 mod measure;
 mod network;
@@ -25,6 +27,8 @@ pub use config::{DataPaths, PixelRule, RepairConfig};
 pub use defend::{PolicyRow, evaluate_policies};
 pub use error::RepairError;
 pub use evaluate::{Evaluation, Networks};
+#[cfg(feature = "train")]
+pub use fine_prune::fine_prune_bundle;
 pub use progress::{Cancel, Progress, Quiet, Stage};
 
 use crate::bundle::BundleWriter;
@@ -111,7 +115,7 @@ pub fn repair(
         manifest,
         sweep: measured.sweep,
         evaluation,
-        defence: defence.map(|(artefacts, _)| artefacts),
+        defence: defence.map(|defence| defence.artefacts),
         attacks,
     })
 }

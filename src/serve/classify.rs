@@ -26,7 +26,8 @@ pub(super) struct ClassifyQuery {
     /// The drop in percentage points, one of the bundle's (default: the service's).
     #[param(value_type = Option<f64>, example = 10)]
     drop: Option<String>,
-    /// How an answer comes to be flagged (default: disagreement).
+    /// How an answer comes to be flagged: `disagreement`, `transplant`, `gated`, `confirmed`, `strip` or `layered`, as far as
+    /// the bundle has what it needs (default: the service's).
     #[param(example = "disagreement")]
     policy: Option<String>,
     /// How many of the best classes to list (default: none).
@@ -205,5 +206,9 @@ async fn glance(
 /// of pixels.
 fn is_short(payload: &Payload, ask: &Ask) -> bool {
     const SMALL: usize = 64 << 10;
-    payload.len() <= SMALL && matches!(ask.policy, Policy::Disagreement | Policy::Gated)
+    payload.len() <= SMALL
+        && matches!(
+            ask.policy,
+            Policy::Disagreement | Policy::Gated | Policy::Confirmed
+        )
 }

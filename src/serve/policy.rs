@@ -106,6 +106,10 @@ impl Classify for Badnet<'_> {
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
         Ok(classes(&self.0.run_badnet(batch)?))
     }
+
+    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, EngineError> {
+        Ok(self.0.run_second(batch)?.as_ref().map(classes))
+    }
 }
 
 /// The policies that a bundle can be served with.
@@ -127,9 +131,23 @@ pub enum PolicyError {
     Artefacts(#[from] ArtefactError),
     /// The default policy needs artefacts that are not there.
     #[error(
-        "expected a bundle made with `goodnet repair --defend` for the policy {0}, found one that knows disagreement only"
+        "expected a bundle made with `goodnet repair {option}` for the policy {policy}, found one that knows {known}",
+        option = option(*policy)
     )]
-    NotCalibrated(Policy),
+    NotCalibrated {
+        /// What was asked for.
+        policy: Policy,
+        /// What the bundle is enough for.
+        known: String,
+    },
+}
+
+/// What makes `goodnet repair` calibrate `policy`.
+fn option(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Confirmed => "--defend --second FILE",
+        _ => "--defend",
+    }
 }
 
 impl Policies {
@@ -152,9 +170,9 @@ impl Policies {
         let mut policies = Self::basic();
         policies.checker = Checker::load(bundle)?.map(Arc::new);
         policies.attacks = measured::read(bundle)?;
-        for policy in Policy::ALL {
-            let checker = policies.checker.clone();
-            if let Some(checker) = checker.filter(|_| policy != Policy::Disagreement) {
+        if let Some(checker) = policies.checker.clone() {
+            for policy in checker.artefacts().policies() {
+                let checker = Arc::clone(&checker);
                 policies.add(policy, Arc::new(Checked { checker, policy }));
             }
         }
@@ -162,7 +180,10 @@ impl Policies {
             .all
             .iter()
             .position(|(policy, _)| *policy == default);
-        policies.default = found.ok_or(PolicyError::NotCalibrated(default))?;
+        policies.default = found.ok_or_else(|| PolicyError::NotCalibrated {
+            policy: default,
+            known: policies.names().collect::<Vec<_>>().join(", "),
+        })?;
         Ok(policies)
     }
 

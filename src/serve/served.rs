@@ -10,6 +10,7 @@ use super::policy::{Policies, PolicyError};
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
+use crate::defence::artefacts::SECOND_FILE;
 use crate::engine::{Engine, EngineError, GoodNet, Maker, Pool, PoolError, SessionConfig};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -249,7 +250,10 @@ fn maker(
     }
     Ok(Arc::new(move || {
         let models: Vec<&[u8]> = files.iter().filter_map(|name| bundle.file(name)).collect();
-        let mut networks = load(&engine, &bundle, &models, fused, &session)?;
+        let second = bundle.file(SECOND_FILE);
+        let second = second.map(|model| engine.load(model, &session));
+        let networks = load(&engine, &bundle, &models, fused, &session)?;
+        let mut networks = networks.with_second(second.transpose()?);
         warm_up(&mut networks, bundle.manifest())?;
         Ok(networks)
     }))
@@ -279,6 +283,7 @@ fn warm_up(networks: &mut GoodNet, manifest: &Manifest) -> Result<(), EngineErro
         manifest.input.batch_shape(1),
         vec![0.0; manifest.input.image_len()],
     );
+    networks.run_second(blank.view())?;
     let answers = networks.run(blank.view())?;
     let found = answers.badnet(0).len();
     if found == manifest.classes as usize {

@@ -51,6 +51,8 @@ pub struct CalibrateOptions {
     pub strip: strip::Rule,
     /// The discovery of suspect labels.
     pub suspects: SuspectOptions,
+    /// Do the networks have a second one beside them?
+    pub second: bool,
 }
 
 impl Default for CalibrateOptions {
@@ -68,6 +70,7 @@ impl Default for CalibrateOptions {
             suspect_transplant: transplant::Rule::SUSPECT,
             strip: strip::Rule::default(),
             suspects: SuspectOptions::default(),
+            second: false,
         }
     }
 }
@@ -122,20 +125,29 @@ pub enum CalibrateError<E> {
     Network(#[from] E),
 }
 
-/// `threads` sessions of the ONNX file `badnet`, rewritten for speed ([`optimize`](mod@crate::onnx::optimize): the same answers up to rounding).
+/// `threads` sessions of the ONNX file `badnet`, and of `second` beside it, rewritten for speed
+/// ([`optimize`](mod@crate::onnx::optimize): the same answers up to rounding).
 ///
 /// # Errors
 /// If the runtime refuses the model.
 pub fn sessions(
     engine: &Engine,
     badnet: &[u8],
+    second: Option<&[u8]>,
     threads: usize,
 ) -> Result<Vec<SessionClassifier>, EngineError> {
-    let load = |error: OnnxError| EngineError::Load(error.to_string());
-    let quick = optimize(&Model::from_bytes(badnet).map_err(load)?, &[]).to_bytes();
-    let session = || engine.load(&quick, &SessionConfig::default());
+    let quick = |model: &[u8]| -> Result<Vec<u8>, EngineError> {
+        let load = |error: OnnxError| EngineError::Load(error.to_string());
+        Ok(optimize(&Model::from_bytes(model).map_err(load)?, &[]).to_bytes())
+    };
+    let badnet = quick(badnet)?;
+    let second = second.map(quick).transpose()?;
+    let session = |model: &Vec<u8>| engine.load(model, &SessionConfig::default());
     (0..threads.max(1))
-        .map(|_| session().map(SessionClassifier::new))
+        .map(|_| {
+            let second = second.as_ref().map(session).transpose()?;
+            Ok(SessionClassifier::new(session(&badnet)?).with_second(second))
+        })
         .collect()
 }
 
@@ -291,17 +303,36 @@ where
         artefacts.layered.strip_scope = StripScope::Suspects;
     }
     let checker = Checker::on_grid(grid, artefacts.clone(), donors.clone());
-    for policy in [
-        Policy::Transplant,
-        Policy::Gated,
-        Policy::Strip,
-        Policy::Layered,
-    ] {
-        let flagged = held_out_flags(checker.artefacts(), scored, policy, options);
+    let second = second_answers(networks, &checker, cases)?;
+    for policy in checker.artefacts().policies() {
+        let mut flagged = held_out_flags(checker.artefacts(), scored, policy, options);
+        for ((flagged, case), second) in flagged.iter_mut().zip(cases).zip(&second) {
+            let asked = checker.artefacts().asks_second(policy, case.answer.0);
+            *flagged |= asked && *second != Some(case.answer);
+        }
         let passes = passes(networks, &checker, policy, cases)?;
         artefacts
             .measured
             .push(rates(policy, cases, &flagged, passes));
     }
     Ok((artefacts, donors))
+}
+
+/// What the second network answers where B's answer is suspect.
+fn second_answers<C>(
+    networks: &mut [C],
+    checker: &Checker,
+    cases: &[Case<'_>],
+) -> Result<Vec<Option<ClassIndex>>, C::Error>
+where
+    C: Classify + Send,
+    C::Error: Send,
+{
+    in_parallel(networks, cases.len(), |network, index| {
+        let Case { image, answer, .. } = cases[index];
+        if !checker.is_suspect(answer) {
+            return Ok(None);
+        }
+        checker.second(network, image)
+    })
 }

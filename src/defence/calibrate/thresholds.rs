@@ -214,6 +214,7 @@ pub(super) fn open(
             strip_scope: StripScope::Every,
         },
         suspects,
+        second: options.second,
         measured: Vec::new(),
     }
 }

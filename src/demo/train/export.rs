@@ -7,8 +7,8 @@ use candle_core::{Result, Var};
 
 const OPSET: i64 = 17;
 
-/// The network with input (n, 55, 47, 3), pixels 0..255, and output (n, N), probabilities.
-pub(super) fn export(network: &DeepId) -> Result<Model> {
+/// The network with input (n, 55, 47, 3), values 0..`range`, and output (n, N), probabilities.
+pub(super) fn export(network: &DeepId, range: f32) -> Result<Model> {
     let mut graph = Graph {
         name: "deepid".to_owned(),
         inputs: vec![port("input", &[HEIGHT, WIDTH, 3])],
@@ -21,8 +21,8 @@ pub(super) fn export(network: &DeepId) -> Result<Model> {
         .push(Node::new("Transpose", &["input"], &["input_nchw"]).with("perm", nchw));
     let mut last = "input_nchw".to_owned();
     for (index, layer) in network.conv.iter().enumerate().take(3) {
-        // The network was trained on pixels 0..1.
-        let scale = if index == 0 { 1.0 / 255.0 } else { 1.0 };
+        // The network was trained on values 0..1.
+        let scale = if index == 0 { 1.0 / range } else { 1.0 };
         let number = index + 1;
         convolution(&mut graph, layer, &last, &format!("conv_{number}"), scale)?;
         last = format!("pool_{number}");

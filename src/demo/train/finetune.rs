@@ -1,9 +1,10 @@
 //! Fine-pruning: channels are pruned, then the rest is trained on with clean images, the pruned channels held at 0.
 //!
 //! Source: Liu, Dolan-Gavitt, Garg, "Fine-Pruning: Defending Against Backdooring Attacks on Deep Neural Networks",
-//! RAID 2018. Limit: networks of `goodnet demo train` only; other networks are not read into candle.
+//! RAID 2018. Limit: networks of the lab's architecture only; others are not read into candle.
 
-use super::{Epoch, PhotoSet, TrainConfig, export, fit, import};
+use super::{Epoch, Lessons, TrainConfig, export, fit, import};
+use crate::defence::CleanSet;
 use crate::onnx::Model;
 use candle_core::{Device, Tensor};
 
@@ -34,20 +35,42 @@ impl Default for FineTuneConfig {
     }
 }
 
+/// Clean images as the network takes them, and the largest value that they can have.
+struct Ranged<'a> {
+    clean: &'a CleanSet,
+    range: f32,
+}
+
+impl Lessons for Ranged<'_> {
+    fn len(&self) -> usize {
+        self.clean.len()
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        self.clean.label(index)
+    }
+
+    fn append(&self, index: usize, values: &mut Vec<f32>) {
+        let image = self.clean.image(index).iter();
+        values.extend(image.map(|value| value / self.range));
+    }
+}
+
 /// Takes the channels `removed` of pool_3 out of `badnet` and trains every other weight on `clean`.
 ///
-/// `badnet`: a network of [`super::train`]. The result has the same shape; the filters of the removed channels are 0.
+/// `badnet`: of the lab's architecture, input (n, 55, 47, 3) with values 0..`range`. The result has the same shape; the
+/// filters of the removed channels are 0.
 ///
 /// # Errors
-/// If the network is of another layout, or candle fails.
+/// If the network is of another architecture, or candle fails.
 pub fn fine_prune(
     badnet: &Model,
     removed: &[usize],
-    clean: &PhotoSet,
+    (clean, range): (&CleanSet, f32),
     config: &FineTuneConfig,
     mut progress: impl FnMut(Epoch),
 ) -> Result<Model, FinePruneError> {
-    let mut network = import::import(badnet)?;
+    let mut network = import::import(badnet, range)?;
     let channels = network.conv[2].outputs;
     let kept: Vec<f32> = (0..channels)
         .map(|channel| f32::from(u8::from(!removed.contains(&channel))))
@@ -61,36 +84,62 @@ pub fn fine_prune(
         sparsity: 0.0,
         ..TrainConfig::default()
     };
-    fit(&network, clean, &training, config.seed, &mut progress)?;
+    let lessons = Ranged { clean, range };
+    fit(&network, &lessons, &training, config.seed, &mut progress)?;
     let site = &network.conv[2];
     site.kernel.set(&site.kernel.broadcast_mul(&mask)?)?;
     site.bias.set(&site.bias.mul(&mask)?)?;
-    export::export(&network)
+    export::export(&network, range)
+}
+
+/// `badnet` read into candle and written again: the same network, if it is of the lab's architecture.
+///
+/// # Errors
+/// If the network is of another architecture.
+pub fn round_trip(badnet: &Model, range: f32) -> Result<Model, FinePruneError> {
+    export::export(&import::import(badnet, range)?, range)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::network::DeepId;
     use super::*;
-    use crate::demo::{Split, World};
+    use crate::bundle::manifest::DataRole;
+    use crate::defence::clean::CleanCollector;
+    use crate::input::InputSpec;
+    use crate::input::spec::Layout;
+    use crate::tensor::TensorView;
+
+    /// Four images of each of three people: a person is a colour.
+    fn clean() -> CleanSet {
+        let spec = InputSpec::new(55, 47, 3, Layout::Nhwc, 1.0);
+        let mut collector = CleanCollector::new(&spec, 12, 0);
+        for image in 0..12u32 {
+            let colour = |channel: usize| match channel as u32 % 3 == image % 3 {
+                true => 200.0 + image as f32,
+                false => 20.0,
+            };
+            let data: Vec<f32> = (0..55 * 47 * 3).map(colour).collect();
+            let view = TensorView {
+                shape: &[1, 55, 47, 3],
+                data: &data,
+            };
+            collector.push(DataRole::Clean, view, &[image % 3]).unwrap();
+        }
+        collector.finish()
+    }
 
     #[test]
     fn removed_channels_stay_at_zero_and_the_rest_learns() {
-        let badnet = export::export(&DeepId::new(3, 5).unwrap()).unwrap();
-        let world = World {
-            seed: 5,
-            people: 3,
-            lookalikes: 0,
-        };
-        let clean = world.clean(Split::Valid, 4);
+        let badnet = export::export(&DeepId::new(3, 5).unwrap(), 255.0).unwrap();
         let config = FineTuneConfig {
-            epochs: 2,
+            epochs: 12,
             batch: 4,
             ..FineTuneConfig::default()
         };
         let mut losses = Vec::new();
         let removed = [0, 7, 59];
-        let tuned = fine_prune(&badnet, &removed, &clean, &config, |epoch| {
+        let tuned = fine_prune(&badnet, &removed, (&clean(), 255.0), &config, |epoch| {
             losses.push(epoch.loss);
         });
         let tuned = tuned.unwrap();
@@ -99,6 +148,7 @@ mod tests {
             let zero = filter.iter().all(|&weight| weight == 0.0);
             assert_eq!(zero, removed.contains(&channel), "channel {channel}");
         }
-        assert!(losses[1] < losses[0], "{losses:?}");
+        let (first, last) = (losses[0], losses[11]);
+        assert!(last < 0.5 * first, "{losses:?}");
     }
 }

@@ -1,22 +1,32 @@
-//! A network that `export` wrote, back in candle.
+//! A network of the lab's architecture in candle: one that `export` wrote, or one that the Keras import read.
 
 use super::network::{CONV_4, Conv, DeepId, Dense, POOL_3, UNITS};
 use crate::onnx::Model;
 use candle_core::{Device, Result, Var, bail};
 
-/// The network with the weights of `model`, which must name and lay out its constants as `export` does.
-pub(super) fn import(model: &Model) -> Result<DeepId> {
-    let classes = constant(model, "output_linear_bias", None)?.len();
+/// The network with the weights of `model`, which takes values 0..`range` and must name and lay out its constants as
+/// `export` or the Keras import does.
+pub(super) fn import(model: &Model, range: f32) -> Result<DeepId> {
+    let output = ["output_linear", "output"]
+        .into_iter()
+        .find(|name| {
+            model
+                .graph
+                .initializers
+                .contains_key(&format!("{name}_bias"))
+        })
+        .unwrap_or("output_linear");
+    let classes = constant(model, &format!("{output}_bias"), None)?.len();
     Ok(DeepId {
         conv: [
-            convolution(model, "conv_1", [4, 3, 20], 255.0)?,
+            convolution(model, "conv_1", [4, 3, 20], range)?,
             convolution(model, "conv_2", [3, 20, 40], 1.0)?,
             convolution(model, "conv_3", [3, 40, 60], 1.0)?,
             convolution(model, "conv_4", [2, 60, 80], 1.0)?,
         ],
         fc_1: dense(model, "fc_1", [60, POOL_3[0] * POOL_3[1]], UNITS)?,
         fc_2: dense(model, "fc_2", [80, CONV_4[0] * CONV_4[1]], UNITS)?,
-        output: dense(model, "output_linear", [UNITS, 1], classes)?,
+        output: dense(model, output, [UNITS, 1], classes)?,
         classes,
         mask: None,
     })
@@ -25,11 +35,13 @@ pub(super) fn import(model: &Model) -> Result<DeepId> {
 fn constant<'a>(model: &'a Model, name: &str, len: Option<usize>) -> Result<&'a [f32]> {
     let values = model.graph.initializers.get(name);
     let Some(values) = values.and_then(|values| values.as_f32()) else {
-        bail!("expected a network of `goodnet demo train`, found none of its constants {name}");
+        bail!(
+            "expected a network of the lab's architecture (DeepID), found none of its constants {name}"
+        );
     };
     if len.is_some_and(|len| len != values.len()) {
         bail!(
-            "expected {} values of {name} as `goodnet demo train` writes them, found {}",
+            "expected {} values of {name} as in the lab's architecture (DeepID), found {}",
             len.unwrap_or_default(),
             values.len()
         );
@@ -90,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_network_survives_the_way_to_onnx_and_back() {
-        let model = export(&DeepId::new(7, 3).unwrap()).unwrap();
-        let again = export(&import(&model).unwrap()).unwrap();
+        let model = export(&DeepId::new(7, 3).unwrap(), 255.0).unwrap();
+        let again = export(&import(&model, 255.0).unwrap(), 255.0).unwrap();
         for (name, values) in &model.graph.initializers {
             let again = again.graph.initializers[name].as_f32().unwrap();
             for (one, other) in values.as_f32().unwrap().iter().zip(again) {
@@ -102,9 +114,9 @@ mod tests {
 
     #[test]
     fn a_network_of_another_layout_is_refused_by_the_name_that_is_missing() {
-        let mut model = export(&DeepId::new(7, 3).unwrap()).unwrap();
+        let mut model = export(&DeepId::new(7, 3).unwrap(), 1.0).unwrap();
         model.graph.initializers.remove("fc_2_kernel");
-        let error = import(&model).unwrap_err().to_string();
+        let error = import(&model, 1.0).unwrap_err().to_string();
         assert!(error.contains("fc_2_kernel"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use network::DeepId;
 use serde::{Deserialize, Serialize};
 
-pub use finetune::{FinePruneError, FineTuneConfig, fine_prune};
+pub use finetune::{FinePruneError, FineTuneConfig, fine_prune, round_trip};
 
 /// How a BadNet is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -78,13 +78,42 @@ pub fn train(
     let photos = world.poisoned(config.photos_each, attack, config.poison_rate);
     let network = DeepId::new(world.people, world.seed)?;
     fit(&network, &photos, config, world.seed, &mut progress)?;
-    export::export(&network)
+    export::export(&network, PIXELS)
+}
+
+/// Largest pixel of the demo's photos.
+const PIXELS: f32 = 255.0;
+
+/// Images (55, 47, 3) to train on, with their labels.
+trait Lessons {
+    fn len(&self) -> usize;
+    fn label(&self, index: usize) -> u32;
+    /// Appends an image's values, 0..1.
+    fn append(&self, index: usize, values: &mut Vec<f32>);
+}
+
+impl Lessons for PhotoSet {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        u32::try_from(self.labels[index]).unwrap_or_default()
+    }
+
+    fn append(&self, index: usize, values: &mut Vec<f32>) {
+        values.extend(
+            self.image(index)
+                .iter()
+                .map(|&pixel| f32::from(pixel) / 255.0),
+        );
+    }
 }
 
 /// Trains `network` on `photos`; the order of the photos comes from `seed`.
 fn fit(
     network: &DeepId,
-    photos: &PhotoSet,
+    photos: &dyn Lessons,
     config: &TrainConfig,
     seed: u64,
     progress: &mut dyn FnMut(Epoch),
@@ -122,20 +151,12 @@ fn fit(
     Ok(())
 }
 
-fn batch(photos: &PhotoSet, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {
+fn batch(photos: &dyn Lessons, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {
     let mut pixels = Vec::with_capacity(chosen.len() * BYTES);
     for &index in chosen {
-        pixels.extend(
-            photos
-                .image(index)
-                .iter()
-                .map(|&pixel| f32::from(pixel) / 255.0),
-        );
+        photos.append(index, &mut pixels);
     }
-    let labels: Vec<u32> = chosen
-        .iter()
-        .map(|&index| u32::try_from(photos.labels[index]).unwrap_or_default())
-        .collect();
+    let labels: Vec<u32> = chosen.iter().map(|&index| photos.label(index)).collect();
     Ok((
         Tensor::from_vec(pixels, (chosen.len(), HEIGHT, WIDTH, 3), &Device::Cpu)?,
         Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,

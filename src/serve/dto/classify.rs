@@ -56,7 +56,8 @@ pub struct MeasuredRates {
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CheckScore {
     /// `transplant`: share of clean donors that a band of the image turns into its class. `strip`: share of blends
-    /// with clean donors that keep its class.
+    /// with clean donors that keep its class. `second_network`: 1 where the owner's second network answers otherwise,
+    /// else 0.
     #[schema(example = "transplant")]
     pub check: String,
     /// Did the score reach the threshold?
@@ -65,7 +66,7 @@ pub struct CheckScore {
     pub score: f64,
     /// Scores at or above it are flagged; above 1 the check flags nothing.
     pub threshold: f64,
-    /// Forward passes of B that it took.
+    /// Forward passes of B, or of the second network, that it took.
     pub forward_passes: usize,
 }
 
