@@ -6,15 +6,19 @@
 
 mod goodnet;
 mod locate;
+mod onnxruntime;
 mod outputs;
 mod pool;
 mod session;
+#[cfg(feature = "tract")]
+mod tract;
 mod worker;
 
 pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT};
 pub use pool::{Admission, Maker, Pool, PoolConfig, PoolError};
 pub use session::{Output, Port, Session, SessionConfig};
 
+use onnxruntime::OrtNetwork;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -86,8 +90,15 @@ pub enum EngineError {
 /// ONNX Runtime allows one environment a process, so the first choice stands: later calls get the same engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    environment: ort::environment::Environment,
+    runtime: Runtime,
     info: BackendInfo,
+}
+
+#[derive(Debug, Clone)]
+enum Runtime {
+    OnnxRuntime(ort::environment::Environment),
+    #[cfg(feature = "tract")]
+    Tract,
 }
 
 static ENGINE: OnceLock<Engine> = OnceLock::new();
@@ -132,9 +143,13 @@ impl Engine {
     /// # Errors
     /// If the runtime refuses the model or a port is of a type that goodnet does not use.
     pub fn load(&self, model: &[u8], config: &SessionConfig) -> Result<Session, EngineError> {
-        // tract puts outputs of its own in the place of those that it is given.
-        let reuse = self.info.library.is_some();
-        Session::load(&self.environment, model, config, reuse)
+        match &self.runtime {
+            Runtime::OnnxRuntime(environment) => {
+                OrtNetwork::load(environment, model, config).map(Session::from)
+            }
+            #[cfg(feature = "tract")]
+            Runtime::Tract => tract::TractNetwork::load(model).map(Session::from),
+        }
     }
 }
 
@@ -144,10 +159,10 @@ fn start_tract() -> Result<Engine, EngineError> {
 }
 
 #[cfg(feature = "tract")]
+#[allow(clippy::unnecessary_wraps)] // as the one above
 fn start_tract() -> Result<Engine, EngineError> {
-    ort::set_api(ort_tract::api());
     Ok(Engine {
-        environment: environment(ort::init())?,
+        runtime: Runtime::Tract,
         info: BackendInfo {
             name: "tract",
             version: TRACT_VERSION.to_owned(),
@@ -156,7 +171,7 @@ fn start_tract() -> Result<Engine, EngineError> {
     })
 }
 
-/// The tract that the pinned back end is built on.
+/// The release of tract that Cargo.toml asks for.
 #[cfg(feature = "tract")]
 const TRACT_VERSION: &str = "0.23";
 
@@ -168,7 +183,7 @@ fn start_onnx_runtime(path: PathBuf) -> Result<Engine, EngineError> {
     let version = locate::probe(&path).map_err(&bad)?;
     let builder = ort::init_from(&path).map_err(|error| bad(error.to_string()))?;
     Ok(Engine {
-        environment: environment(builder)?,
+        runtime: Runtime::OnnxRuntime(environment(builder)?),
         info: BackendInfo {
             name: "onnxruntime",
             version,

@@ -1,16 +1,15 @@
 //! One loaded network.
 
 use super::EngineError;
-use super::outputs::Outputs;
+use super::onnxruntime::OrtNetwork;
+#[cfg(feature = "tract")]
+use super::tract::TractNetwork;
 use crate::tensor::{IntTensor, Tensor, TensorView};
-use ort::session::{SessionInputValue, SessionOutputs, builder::GraphOptimizationLevel};
-use ort::value::{TensorElementType, TensorRef, ValueType};
-use std::borrow::Cow;
 
 /// How a session runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionConfig {
-    /// Threads inside one run; 1 by default, since goodnet runs many sessions side by side.
+    /// Threads inside one run; 1 by default, since goodnet runs many sessions side by side. tract has one at all times.
     pub intra_threads: usize,
 }
 
@@ -27,6 +26,16 @@ pub struct Port {
     pub name: String,
     /// Extents.
     pub shape: Vec<Option<usize>>,
+}
+
+impl Port {
+    /// The error for a port that holds neither f32 nor i64.
+    pub(super) fn of_other_type(name: &str, found: &dyn std::fmt::Debug) -> EngineError {
+        mismatch(
+            &format!("{name} to be a tensor of f32 or i64"),
+            &format!("{found:?}"),
+        )
+    }
 }
 
 /// What a network answers on one output.
@@ -64,52 +73,47 @@ impl Output {
 
 /// A loaded network. One thread at a time runs it: `run` takes `&mut self`.
 #[derive(Debug)]
-pub struct Session {
-    inner: ort::session::Session,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-    reused: Option<Outputs>,
+pub struct Session(Network);
+
+#[derive(Debug)]
+enum Network {
+    OnnxRuntime(Box<OrtNetwork>),
+    #[cfg(feature = "tract")]
+    Tract(Box<TractNetwork>),
+}
+
+impl From<OrtNetwork> for Session {
+    fn from(network: OrtNetwork) -> Self {
+        Self(Network::OnnxRuntime(Box::new(network)))
+    }
+}
+
+#[cfg(feature = "tract")]
+impl From<TractNetwork> for Session {
+    fn from(network: TractNetwork) -> Self {
+        Self(Network::Tract(Box::new(network)))
+    }
 }
 
 impl Session {
-    /// Loads `model`; `reuse` says whether the runtime writes into outputs that are given to it.
-    pub(super) fn load(
-        environment: &ort::environment::Environment,
-        model: &[u8],
-        config: &SessionConfig,
-        reuse: bool,
-    ) -> Result<Self, EngineError> {
-        let inner = build(environment, model, config)
-            .map_err(|error| EngineError::Load(one_line(&error)))?;
-        let inputs = inner
-            .inputs()
-            .iter()
-            .map(port)
-            .collect::<Result<Vec<_>, _>>()?;
-        let outputs = inner
-            .outputs()
-            .iter()
-            .map(port)
-            .collect::<Result<Vec<_>, _>>()?;
-        let reused = reuse.then(|| Outputs::of(&inner)).flatten();
-        Ok(Self {
-            inner,
-            inputs,
-            outputs,
-            reused,
-        })
-    }
-
     /// The inputs, in the order in which [`Session::run`] takes them.
     #[must_use]
     pub fn inputs(&self) -> &[Port] {
-        &self.inputs
+        match &self.0 {
+            Network::OnnxRuntime(network) => &network.inputs,
+            #[cfg(feature = "tract")]
+            Network::Tract(network) => &network.inputs,
+        }
     }
 
     /// The outputs, in the order in which [`Session::run`] gives them.
     #[must_use]
     pub fn outputs(&self) -> &[Port] {
-        &self.outputs
+        match &self.0 {
+            Network::OnnxRuntime(network) => &network.outputs,
+            #[cfg(feature = "tract")]
+            Network::Tract(network) => &network.outputs,
+        }
     }
 
     /// Runs the network on `inputs`, one tensor an input port, and gives every output.
@@ -117,26 +121,16 @@ impl Session {
     /// # Errors
     /// [`EngineError::Mismatch`] for another number of inputs, [`EngineError::Run`] if the runtime fails.
     pub fn run(&mut self, inputs: &[TensorView<'_>]) -> Result<Vec<Output>, EngineError> {
-        if inputs.len() != self.inputs.len() {
-            return Err(mismatch(
-                &format!("{} inputs", self.inputs.len()),
-                &inputs.len().to_string(),
-            ));
+        let expected = self.inputs().len();
+        if inputs.len() != expected {
+            let expected = format!("{expected} inputs");
+            return Err(mismatch(&expected, &inputs.len().to_string()));
         }
-        let failed = |error: ort::Error| EngineError::Run(one_line(&error));
-        let rows = inputs.first().and_then(|view| view.shape.first()).copied();
-        if let (Some(reused), Some(rows)) = (&mut self.reused, rows) {
-            let options = reused.of_rows(rows).map_err(failed)?;
-            let values = bind(&self.inputs, inputs).map_err(failed)?;
-            if let Ok(outputs) = self.inner.run_with_options(values, options) {
-                return gather(&self.outputs, &outputs);
-            }
+        match &mut self.0 {
+            Network::OnnxRuntime(network) => network.run(inputs),
+            #[cfg(feature = "tract")]
+            Network::Tract(network) => network.run(inputs),
         }
-        let values = bind(&self.inputs, inputs).map_err(failed)?;
-        let outputs = self.inner.run(values).map_err(failed)?;
-        // Where only the runtime's own outputs do, some output has other extents than declared.
-        self.reused = None;
-        gather(&self.outputs, &outputs)
     }
 
     /// Runs a network of one input and one f32 output.
@@ -153,88 +147,15 @@ impl Session {
     }
 }
 
-fn build(
-    environment: &ort::environment::Environment,
-    model: &[u8],
-    config: &SessionConfig,
-) -> ort::Result<ort::session::Session> {
-    ort::session::Session::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(config.intra_threads)
-        .or_else(|error| Ok::<_, ort::Error>(error.recover()))?
-        .commit_from_memory(model)
-}
-
-/// tract gives its outputs in graph order under the right names, so each is looked up by name.
-fn gather(ports: &[Port], outputs: &SessionOutputs<'_>) -> Result<Vec<Output>, EngineError> {
-    let found = ports.iter().map(|port| {
-        let value = outputs
-            .get(&port.name)
-            .ok_or_else(|| mismatch(&format!("an output {}", port.name), "none"))?;
-        extract(value)
-    });
-    found.collect()
-}
-
-fn bind<'a>(
-    ports: &'a [Port],
-    views: &'a [TensorView<'a>],
-) -> ort::Result<Vec<(Cow<'a, str>, SessionInputValue<'a>)>> {
-    let bound = ports.iter().zip(views).map(|(port, view)| {
-        let value = TensorRef::from_array_view((view.shape, view.data))?;
-        Ok((Cow::Borrowed(port.name.as_str()), value.into()))
-    });
-    bound.collect()
-}
-
-fn port(outlet: &ort::value::Outlet) -> Result<Port, EngineError> {
-    match outlet.dtype() {
-        ValueType::Tensor {
-            ty: TensorElementType::Float32 | TensorElementType::Int64,
-            shape,
-            ..
-        } => Ok(Port {
-            name: outlet.name().to_owned(),
-            shape: shape
-                .iter()
-                .map(|&extent| usize::try_from(extent).ok())
-                .collect(),
-        }),
-        other => Err(mismatch(
-            &format!("{} to be a tensor of f32 or i64", outlet.name()),
-            &format!("{other:?}"),
-        )),
-    }
-}
-
-fn extract(value: &ort::value::DynValue) -> Result<Output, EngineError> {
-    if let Ok((shape, data)) = value.try_extract_tensor::<f32>() {
-        return Ok(Output::Float(Tensor::new(extents(shape), data.to_vec())));
-    }
-    let (shape, data) = value
-        .try_extract_tensor::<i64>()
-        .map_err(|error| EngineError::Run(one_line(&error)))?;
-    Ok(Output::Int(IntTensor {
-        shape: extents(shape),
-        data: data.to_vec(),
-    }))
-}
-
-fn extents(shape: &[i64]) -> Vec<usize> {
-    shape
-        .iter()
-        .map(|&extent| usize::try_from(extent).unwrap_or(0))
-        .collect()
-}
-
-fn mismatch(expected: &str, found: &str) -> EngineError {
+pub(super) fn mismatch(expected: &str, found: &str) -> EngineError {
     EngineError::Mismatch {
         expected: expected.to_owned(),
         found: found.to_owned(),
     }
 }
 
-fn one_line(error: &ort::Error) -> String {
+/// An error of a runtime without its line breaks.
+pub(super) fn one_line(error: &dyn std::fmt::Display) -> String {
     error
         .to_string()
         .split_whitespace()
