@@ -240,6 +240,14 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() 
     let sweep: Value = app.get("/sweep").json().unwrap();
     assert_eq!(sweep["policies"][0]["policy"], "transplant");
     assert!(sweep["policies"][0]["attack_success_rate"].is_null());
+    let mut drops = sweep["drops"].as_array().unwrap().iter();
+    let drop = drops.find(|drop| drop["drop"] == plain["drop"]).unwrap();
+    for key in ["clean_accuracy", "clean_flagged", "attack_success_rate"] {
+        assert_eq!(default["measured"][key], sweep["policies"][0][key], "{key}");
+        assert_eq!(plain["measured"][key], drop["goodnet"][key], "{key}");
+    }
+    let info: Value = app.get("/info").json().unwrap();
+    assert_eq!(info["serving"]["default_policy"], "transplant");
     let metrics = app.get("/metrics").text().unwrap();
     assert!(
         metrics

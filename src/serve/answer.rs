@@ -330,7 +330,6 @@ impl<'a> Seen<'a> {
         let (served, class) = (self.served, judgement.class.0);
         let top_k = (ask.top_k > 0).then(|| self.top_k(ask));
         let drop = &served.drops[ask.drop];
-        let rates = &drop.record.goodnet;
         Classification {
             class,
             label: served.label(class).map(str::to_owned),
@@ -344,11 +343,7 @@ impl<'a> Seen<'a> {
             checks: judgement
                 .checks
                 .map(|checks| checks.into_iter().map(CheckScore::from).collect()),
-            measured: MeasuredRates {
-                clean_accuracy: rates.clean_accuracy,
-                clean_flagged: rates.clean_flagged,
-                attack_success_rate: rates.attack_success_rate,
-            },
+            measured: measured(served, ask.policy, drop),
             model_sha256: served.manifest().source.sha256.clone(),
             request_id: ask.request_id.clone(),
         }
@@ -360,6 +355,27 @@ impl<'a> Seen<'a> {
             badnet: best_k(served, answers.badnet(self.row), ask.top_k),
             pruned: best_k(served, answers.pruned(self.row, ask.drop), ask.top_k),
         }
+    }
+}
+
+/// What `policy` did on the validation sets; the lab's rule has rates for each drop.
+fn measured(served: &Served, policy: Policy, drop: &ServedDrop) -> MeasuredRates {
+    let lab = &drop.record.goodnet;
+    let mut policies = served.policies.measured().iter();
+    match policies.find(|rates| rates.policy == policy) {
+        Some(rates) => MeasuredRates {
+            clean_accuracy: rates.clean_accuracy,
+            clean_flagged: rates.clean_flagged,
+            attack_success_rate: served
+                .policies
+                .attack(policy)
+                .map(|attack| attack.attack_success_rate.value),
+        },
+        None => MeasuredRates {
+            clean_accuracy: lab.clean_accuracy,
+            clean_flagged: lab.clean_flagged,
+            attack_success_rate: lab.attack_success_rate,
+        },
     }
 }
 

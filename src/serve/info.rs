@@ -43,6 +43,7 @@ pub(super) async fn info(State(state): State<AppState>) -> Result<Json<InfoAnswe
             fused: served.fused,
             default_drop: served.drops[served.default_drop].points,
             drops: served.drops.iter().map(|drop| drop.points).collect(),
+            default_policy: served.policies.first().0.name().to_owned(),
             policies: served.policies.names().map(str::to_owned).collect(),
         },
         bundle: bundle_info(&served),

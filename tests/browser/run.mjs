@@ -31,9 +31,16 @@ async function readsAs(page, answer, where) {
   assert.equal(await page.getAttribute("#verdict", "data-state"), state, where);
   const title = await page.textContent("#verdict-title");
   const name = answer.badnet.label ?? `class ${answer.badnet.class}`;
-  assert.equal(title, answer.flagged ? "Flagged: the networks disagree" : `Let in: ${name}`, where);
+  const flagged = answer.policy === "disagreement" ? "Flagged: the networks disagree" : "Flagged";
+  assert.equal(title, answer.flagged ? flagged : `Let in: ${name}`, where);
+  const last = answer.checks?.at(-1);
+  if (last && last.check !== "second_network") {
+    const text = await page.textContent("#verdict-text");
+    assert.ok(text.includes(`${(100 * last.score).toFixed(1)} %`), `${where}: ${text}`);
+  }
   const caution = await page.textContent("#caution");
-  assert.ok(caution.includes(`${(100 * answer.measured.clean_flagged).toFixed(1)} % of the clean`), `${where}: ${caution}`);
+  const { clean_flagged: expected } = answer.measured;
+  assert.ok(caution.includes(`${(100 * expected).toFixed(1)} % of the clean`), `${where}: ${caution}`);
   assert.equal(await page.textContent("#badnet-answer"), name, where);
 }
 
@@ -90,6 +97,22 @@ async function dropsAreAnswered(page, name) {
   }
 }
 
+/** Every rule that the bundle knows answers, the service's own first; the lab's rule alone needs no choice. */
+async function policiesAreAnswered(page, { policies, default_policy: preferred }, name) {
+  assert.equal(await page.isVisible("#policy-field"), policies.length > 1, name);
+  assert.equal(await page.inputValue("#policy"), preferred, name);
+  const before = await layout(page);
+  for (const sample of await page.$$(".sample")) {
+    await answerTo(page, () => sample.click());
+    for (const policy of [...policies.filter((other) => other !== preferred), preferred]) {
+      const { body } = await answerTo(page, () => page.selectOption("#policy", policy, { force: true }));
+      assert.equal(body.policy, policy, name);
+      await readsAs(page, body, `${name}: ${policy}`);
+      assert.deepEqual(await layout(page), before, `${name}: nothing moves under ${policy}`);
+    }
+  }
+}
+
 /** Collects errors of the console and requests to anybody else. A refusal is told in the console too: not an error here. */
 function watch(page) {
   const wrong = [];
@@ -123,7 +146,7 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 try {
-  const { samples } = await (await fetchFromService("info")).json();
+  const { samples, serving } = await (await fetchFromService("info")).json();
   assert.ok(samples.length > 0, "the bundle has samples");
   for (const [name, viewport, colorScheme] of views) {
     const page = await (await browser.newContext({ viewport, colorScheme })).newPage();
@@ -132,6 +155,7 @@ try {
     await samplesAreAnswered(page, samples, name);
     await filesAreAnswered(page, samples[0], name);
     await dropsAreAnswered(page, name);
+    if (serving.policies.length > 1) await policiesAreAnswered(page, serving, name);
     if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);

@@ -41,7 +41,7 @@ pub struct TopK {
     pub pruned: Vec<ClassScore>,
 }
 
-/// What GoodNet did at a drop on the validation sets; fractions 0 to 1.
+/// What the policy that decided did on the validation sets (`disagreement`: at the drop of the answer); fractions 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct MeasuredRates {
     /// Share of clean images answered with their label (flagged is an error).

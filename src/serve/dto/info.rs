@@ -43,6 +43,8 @@ pub struct ServingInfo {
     pub default_drop: f64,
     /// The drops that can be asked for.
     pub drops: Vec<f64>,
+    /// The policy that answers requests that name none.
+    pub default_policy: String,
     /// The policies that can be asked for.
     pub policies: Vec<String>,
 }

@@ -15,7 +15,7 @@ async function start() {
     byId("key-form").hidden = true;
     state.sweep = sweep;
     showFacts(info);
-    mountPolicies(info.serving.policies);
+    mountPolicies(info.serving.policies, info.serving.default_policy);
     chooseInSweep = mountSweep(sweep, pickDrop);
     mountDrops(sweep.drops, info.serving.default_drop);
     await mountSamples(info.samples);
@@ -36,10 +36,10 @@ function showFacts(info) {
   byId("build").textContent = `goodnet ${build.version} · network sha256 ${bundle.model_sha256.slice(0, 12)}…`;
 }
 
-function mountPolicies(policies) {
-  state.policy = policies[0];
+function mountPolicies(policies, preferred) {
+  state.policy = preferred;
   byId("policy-field").hidden = policies.length < 2;
-  byId("policy").replaceChildren(...policies.map((name) => element("option", {}, name)));
+  byId("policy").replaceChildren(...policies.map((name) => element("option", { selected: name === preferred }, name)));
 }
 
 function mountDrops(drops, preferred) {

@@ -46,10 +46,28 @@ function verdictWords(answer) {
   const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, repaired it says ${repaired}`;
   const title = answer.flagged ? "Flagged" : `Let in: ${delivered}`;
   if (answer.policy !== LAB_RULE) {
-    const finding = answer.flagged ? "does not trust the delivered answer" : "finds nothing against the delivered answer";
-    return { title, text: `${both}. The rule “${answer.policy}” ${finding}.` };
+    return { title, text: `“${answer.policy}”: ${checkWords(answer, delivered)}` };
   }
   return { title: answer.flagged ? "Flagged: the networks disagree" : title, text: `${both}.` };
+}
+
+/** What the check that decided found; the last one decides. */
+function checkWords({ checks }, delivered) {
+  const last = checks?.at(-1);
+  if (!last) return `${delivered} does not look like an attacker’s target, so nothing more was asked.`;
+  const [score, threshold] = [percent(last.score), percent(last.threshold)];
+  const reached = last.flagged ? `${threshold} are enough to flag it` : `${threshold} would flag it`;
+  const limit = last.threshold > 1 ? "which flags nothing here" : reached;
+  switch (last.check) {
+    case "transplant":
+      return `a part of the image turned ${score} of other faces into ${delivered}; ${limit}.`;
+    case "strip":
+      return `blended with other faces it stayed ${delivered} ${score} of the time; ${limit}.`;
+    case "second_network":
+      return last.flagged ? `the second network does not say ${delivered}.` : `the second network says ${delivered} too.`;
+    default:
+      return `${last.check} ${score}; ${limit}.`;
+  }
 }
 
 /** What neither verdict promises, with the figures that say so. */
