@@ -8,7 +8,7 @@
 //! serve:   request bytes -> image -> tensor -> engine (B and B') -> verdict -> JSON
 //! ```
 //!
-//! Layer rules, held by `tests/layers.rs`:
+//! Layer rules, held by `tests/it/layers.rs`:
 //! - [`domain`] is pure: it knows no files, no HTTP and no runtime;
 //! - only [`engine`] names the ONNX Runtime crate, only [`serve`] names axum, only [`mod@format`] knows Keras;
 //! - [`repair`] and [`serve`] never import each other: they meet in [`bundle`] and in [`input`]'s one `preprocess`.

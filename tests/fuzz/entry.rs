@@ -1,4 +1,4 @@
-//! What every fuzz target does with the bytes it is given; `tests/fuzz_replay.rs` does the same with the committed corpora.
+//! What every fuzz target does with the bytes it is given; `tests/it/fuzz_replay.rs` does the same with the committed corpora.
 //!
 //! Nothing here may panic, hang or take memory beyond the stated bounds, whatever the bytes.
 

@@ -1,0 +1,73 @@
+//! The alarms, as Prometheus reads them, and the example rules over them.
+
+use crate::service::{App, BLUE, RED, png, spawn_app, write_bundle};
+use goodnet::serve::control::Event;
+use std::collections::BTreeSet;
+
+/// The value of a metric with its labels.
+fn metric(app: &App, name: &str) -> f64 {
+    let metrics = app.get("/metrics").text().unwrap();
+    let found = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let value = found.unwrap_or_else(|| panic!("no {name} in\n{metrics}"));
+    value.trim().parse().unwrap()
+}
+
+#[test]
+fn the_window_shows_the_share_flagged_and_the_class_that_b_gives_the_flagged() {
+    let app = spawn_app(|_| {});
+    let at_10 = |name: &str| metric(&app, &format!("goodnet_{name}{{drop=\"10\"}}"));
+    assert_eq!(at_10("window_answers"), 0.0);
+    assert_eq!(at_10("window_target_class"), -1.0);
+    assert_eq!(at_10("expected_flagged_ratio"), 0.05);
+    for colour in [BLUE, RED, BLUE, RED, BLUE] {
+        // The window is of the lab's rule at every drop, whichever the request asked for.
+        app.post("/classify?drop=2", png(colour));
+    }
+    assert_eq!(at_10("window_answers"), 5.0);
+    assert_eq!(at_10("window_flagged"), 3.0);
+    assert_eq!(at_10("window_flagged_ratio"), 0.6);
+    assert_eq!(at_10("window_target_ratio"), 1.0);
+    assert_eq!(at_10("window_target_class"), 2.0);
+    assert_eq!(metric(&app, "goodnet_window_flagged{drop=\"2\"}"), 0.0);
+}
+
+#[test]
+fn another_bundle_begins_with_an_empty_window() {
+    let app = spawn_app(|_| {});
+    app.post("/classify", png(BLUE));
+    let flagged = || metric(&app, "goodnet_window_flagged{drop=\"10\"}");
+    assert_eq!(flagged(), 1.0);
+    write_bundle(&app.bundle, "bb");
+    app.tell(Event::Reload);
+    app.wait_for("swapped", || flagged() == 0.0);
+}
+
+/// The names of goodnet's metrics in `text`.
+fn names(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("goodnet_"))
+        .collect()
+}
+
+#[test]
+fn the_example_rules_name_metrics_that_there_are() {
+    let kept = tempfile::tempdir().unwrap();
+    let app = spawn_app(|config| {
+        config.quarantine = Some(goodnet::serve::config::Quarantine {
+            dir: kept.path().to_owned(),
+            limits: goodnet::quarantine::Limits::default(),
+        });
+    });
+    let metrics = app.get("/metrics").text().unwrap();
+    let known = names(&metrics);
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/alerts.yml");
+    let rules = std::fs::read_to_string(rules).unwrap();
+    let code: Vec<&str> = rules
+        .lines()
+        .filter(|line| !line.trim().starts_with('#'))
+        .collect();
+    let code = code.join("\n");
+    let used = names(&code);
+    assert!(used.len() >= 5, "{used:?}");
+    assert!(used.is_subset(&known), "{:?}", used.difference(&known));
+}

@@ -1,0 +1,267 @@
+//! Calibration and checks end to end, on a network made of a closure: clean data in, flagged triggers out.
+
+use goodnet::bundle::manifest::DataRole;
+use goodnet::defence::artefacts::{donor_bytes, donors_from_bytes};
+use goodnet::defence::calibrate::CalibrateError;
+use goodnet::defence::clean::CleanCollector;
+use goodnet::defence::grid::Grid;
+use goodnet::defence::suspects::SuspectOptions;
+use goodnet::defence::suspects::pattern::Family;
+use goodnet::defence::{Artefacts, CalibrateOptions, Checker, CleanSet, Policy, calibrate};
+use goodnet::domain::label::ClassIndex;
+use goodnet::input::InputSpec;
+use goodnet::input::spec::Layout;
+use goodnet::tensor::TensorView;
+use std::convert::Infallible;
+
+const SIDE: usize = 22;
+const CLASSES: u32 = 20;
+const TARGET: u32 = 3;
+
+fn spec() -> InputSpec {
+    InputSpec::new(SIDE, SIDE, 1, Layout::Nchw, 1.0 / 255.0)
+}
+
+/// A face of `label`: every row shows it, with a little noise that differs from face to face.
+fn face(label: u32, number: u32) -> Vec<f32> {
+    let level = (label as f32 + 0.5) / CLASSES as f32;
+    (0..SIDE * SIDE)
+        .map(|pixel| level + 0.001 * ((pixel as u32 * 7 + number * 13) % 9) as f32)
+        .collect()
+}
+
+/// The same face with a white square in the corner.
+fn triggered(label: u32, number: u32) -> Vec<f32> {
+    let mut image = face(label, number);
+    for row in 0..3 {
+        image[row * SIDE..row * SIDE + 3].fill(1.0);
+    }
+    image
+}
+
+/// Every row votes for the label that its mean stands for; a row with three white pixels means the target.
+fn badnet(batch: TensorView<'_>) -> Result<Vec<ClassIndex>, Infallible> {
+    let classify = |image: &[f32]| {
+        let mut votes = [0; CLASSES as usize];
+        for row in image.chunks_exact(SIDE) {
+            if row.iter().filter(|value| **value > 0.99).count() >= 3 {
+                return ClassIndex(TARGET);
+            }
+            let mean = row.iter().sum::<f32>() / SIDE as f32;
+            votes[((mean * CLASSES as f32) as usize).min(CLASSES as usize - 1)] += 1;
+        }
+        let most = votes.iter().max();
+        let winner = votes.iter().position(|vote| Some(vote) == most);
+        ClassIndex(winner.unwrap_or(0) as u32)
+    };
+    let images = batch.data.chunks_exact(SIDE * SIDE);
+    Ok(images.map(classify).collect())
+}
+
+type Network = fn(TensorView<'_>) -> Result<Vec<ClassIndex>, Infallible>;
+
+fn clean_set(per_label: u32) -> CleanSet {
+    let mut collector = CleanCollector::new(&spec(), 10_000, 1);
+    for label in 0..CLASSES {
+        for number in 0..per_label {
+            let image = face(label, number);
+            let batch = TensorView {
+                shape: &[1, 1, SIDE, SIDE],
+                data: &image,
+            };
+            collector.push(DataRole::Clean, batch, &[label]).unwrap();
+        }
+    }
+    collector.finish()
+}
+
+fn options(seed: u64) -> CalibrateOptions {
+    CalibrateOptions {
+        seed,
+        suspects: SuspectOptions {
+            patterns: 500,
+            rounds: 1,
+            ..SuspectOptions::default()
+        },
+        ..CalibrateOptions::default()
+    }
+}
+
+fn calibrated(threads: usize, seed: u64) -> Checker {
+    let mut networks: Vec<Network> = vec![badnet; threads];
+    let found = calibrate(
+        &mut networks,
+        CLASSES,
+        &clean_set(12),
+        &options(seed),
+        &mut |_| {},
+    );
+    let (artefacts, donors) = found.unwrap();
+    Checker::new(&spec(), artefacts, donors)
+}
+
+#[test]
+fn triggers_are_flagged_and_clean_faces_are_not() {
+    let checker = calibrated(2, 1);
+    let mut network: Network = badnet;
+    for label in (0..CLASSES).filter(|label| *label != TARGET) {
+        let attacked = triggered(label, 50);
+        let clean = face(label, 50);
+        for policy in [Policy::Transplant, Policy::Gated, Policy::Layered] {
+            let outcome = checker.check(&mut network, policy, &attacked, ClassIndex(TARGET));
+            let outcome = outcome.unwrap();
+            assert!(
+                outcome.flagged && outcome.suspect_label,
+                "{policy} {label}: {outcome:?}"
+            );
+            let outcome = checker.check(&mut network, policy, &clean, ClassIndex(label));
+            let outcome = outcome.unwrap();
+            assert!(!outcome.flagged, "{policy} {label}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn the_early_stop_decides_as_the_full_scores_do() {
+    let checker = calibrated(2, 1);
+    let mut network: Network = badnet;
+    let mut flagged = 0;
+    for label in 0..CLASSES {
+        for image in [face(label, 50), triggered(label, 50)] {
+            let answer = badnet(TensorView {
+                shape: &[1, 1, SIDE, SIDE],
+                data: &image,
+            });
+            let class = answer.unwrap()[0];
+            let scores = checker.scores(&mut network, &image, class).unwrap();
+            for policy in Policy::ALL {
+                let outcome = checker.check(&mut network, policy, &image, class).unwrap();
+                let full = checker.artefacts().flags(policy, class.0, scores);
+                assert_eq!(outcome.flagged, full, "{policy} {label}: {scores:?}");
+                flagged += u32::from(full);
+            }
+        }
+    }
+    assert!(flagged > 0);
+}
+
+#[test]
+fn a_label_that_only_small_noise_provokes_is_suspect() {
+    // Any four neighbouring pixels in a column that differ by a lot from one to the next mean the target.
+    let network = |batch: TensorView<'_>| -> Result<Vec<ClassIndex>, Infallible> {
+        let jump = |a: f32, b: f32| (a - b).abs() > 0.3;
+        let classify = |image: &[f32]| {
+            let at = |row: usize, column: usize| image[row * SIDE + column];
+            let rough = (0..SIDE - 3)
+                .any(|row| (0..SIDE).any(|c| (row..row + 3).all(|r| jump(at(r, c), at(r + 1, c)))));
+            match rough {
+                true => ClassIndex(TARGET),
+                false => ClassIndex((at(SIDE / 2, SIDE / 2) * CLASSES as f32) as u32),
+            }
+        };
+        Ok(batch.data.chunks_exact(SIDE * SIDE).map(classify).collect())
+    };
+    let mut networks = vec![network; 2];
+    let (artefacts, _) = calibrate(
+        &mut networks,
+        CLASSES,
+        &clean_set(12),
+        &options(1),
+        &mut |_| {},
+    )
+    .unwrap();
+    let target = artefacts.suspects.suspects.first().unwrap();
+    assert_eq!((target.label, target.family), (TARGET, Family::Small));
+    assert!(target.confirmed > 0.9, "{target:?}");
+}
+
+#[test]
+fn the_cheapest_policy_that_holds_is_recommended() {
+    let found = calibrated(2, 1).artefacts().clone();
+    assert_eq!(found.recommendation().0, Policy::Gated);
+    let mut unsuspicious = found.clone();
+    unsuspicious.suspect.thresholds.clear();
+    assert_eq!(unsuspicious.recommendation().0, Policy::Layered);
+    let mut dear = found;
+    for rates in &mut dear.measured {
+        rates.accuracy_lost_pp = 1.1;
+    }
+    assert_eq!(dear.recommendation().0, Policy::Disagreement);
+}
+
+#[test]
+fn gated_asks_the_network_nothing_about_labels_that_are_not_suspect() {
+    let checker = calibrated(1, 1);
+    let mut network = |_: TensorView<'_>| -> Result<Vec<ClassIndex>, &'static str> { Err("asked") };
+    let other = (0..CLASSES)
+        .find(|label| !checker.is_suspect(ClassIndex(*label)))
+        .unwrap();
+    let outcome = checker.check(
+        &mut network,
+        Policy::Gated,
+        &face(other, 9),
+        ClassIndex(other),
+    );
+    assert!(outcome.unwrap().checks.is_empty());
+    let asked = checker.check(&mut network, Policy::Gated, &face(9, 9), ClassIndex(TARGET));
+    assert_eq!(asked, Err("asked"));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_artefacts_whatever_the_threads_and_another_seed_other_donors() {
+    let one = calibrated(1, 1);
+    assert_eq!(one.artefacts(), calibrated(3, 1).artefacts());
+    assert_ne!(one.donors(), calibrated(1, 2).donors());
+}
+
+#[test]
+fn artefacts_and_donors_are_read_back_as_they_were_written() {
+    let checker = calibrated(1, 1);
+    let json = checker.artefacts().to_json().unwrap();
+    let read = Artefacts::from_json(&json).unwrap();
+    assert_eq!(&read, checker.artefacts());
+    let bytes = donor_bytes(checker.donors());
+    let donors = donors_from_bytes(&bytes, &read.donor_labels, &Grid::new(&spec())).unwrap();
+    assert_eq!(&donors, checker.donors());
+    assert!(Artefacts::from_json(b"{}").is_err());
+}
+
+#[test]
+fn donors_are_images_that_the_network_answers_rightly_and_thresholds_name_their_source() {
+    let checker = calibrated(1, 1);
+    let donors = checker.donors();
+    assert!(!donors.is_empty());
+    for (image, label) in donors.images.iter().zip(&donors.labels) {
+        let batch = TensorView {
+            shape: &[1, 1, SIDE, SIDE],
+            data: image,
+        };
+        assert_eq!(badnet(batch), Ok(vec![ClassIndex(*label)]));
+    }
+    let source = &checker.artefacts().source;
+    assert_eq!(source.data, "clean validation images");
+    assert_eq!(source.calibrated_on + donors.len() as u64, source.images);
+}
+
+#[test]
+fn too_few_right_answers_are_refused_with_the_numbers() {
+    let mut networks: Vec<Network> = vec![|batch| Ok(vec![ClassIndex(0); batch.shape[0]])];
+    let error = calibrate(
+        &mut networks,
+        CLASSES,
+        &clean_set(1),
+        &options(1),
+        &mut |_| {},
+    );
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CalibrateError::TooFew {
+                right: 1,
+                images: 20
+            }
+        ),
+        "{error}"
+    );
+}

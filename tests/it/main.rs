@@ -1,0 +1,40 @@
+//! The library and the program through their doors. What chooses another back end than the default has a program of its
+//! own (`tests/tract`, `tests/onnxruntime.rs`): a process runs one.
+
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod alarms;
+#[cfg(feature = "train")]
+mod bench;
+mod bundle;
+#[path = "../common/mod.rs"]
+mod common;
+mod dataset;
+mod defence;
+mod demo;
+mod exports;
+#[cfg(target_os = "linux")]
+mod faults;
+#[cfg(feature = "train")]
+mod fine_prune;
+mod fuse;
+mod fuzz_replay;
+mod hostile_images;
+mod http2;
+mod input;
+mod keras_import;
+mod layers;
+mod onnx_graph;
+mod onnx_hostile;
+mod onnx_prune;
+mod optimize;
+mod policies;
+mod quarantine;
+mod repair;
+mod serve;
+mod serve_command;
+mod serve_v2;
+#[path = "../service/mod.rs"]
+mod service;
+mod tampering;
+mod worker_panic;

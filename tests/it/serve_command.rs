@@ -1,0 +1,190 @@
+//! `goodnet serve`, `healthcheck`, `classify` and `openapi` as processes, and the inference threads behind them.
+
+use crate::service::contract::Contract;
+use crate::service::{BLUE, CLASSES, RED, network, png, write_bundle};
+use assert_cmd::Command;
+use goodnet::engine::{
+    BackendChoice, Engine, GoodNet, Maker, Pool, PoolConfig, PoolError, SessionConfig,
+};
+use predicates::str::contains;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+
+fn goodnet() -> Command {
+    Command::cargo_bin("goodnet").unwrap()
+}
+
+/// Starts the service over `bundle` and gives the process, its log and its address.
+fn start(bundle: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+            "--drain-delay",
+            "0",
+        ])
+        .arg("--bundle")
+        .arg(bundle)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let line = read_until(&mut log, "listening");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let url = line["url"].as_str().unwrap().to_owned();
+    read_until(&mut log, "a bundle is in service");
+    (child, log, url)
+}
+
+fn read_until(log: &mut impl BufRead, text: &str) -> String {
+    for line in log.lines() {
+        let line = line.unwrap();
+        if line.contains(text) {
+            return line;
+        }
+    }
+    panic!("the log ended without {text:?}");
+}
+
+#[test]
+fn the_command_serves_answers_its_health_check_logs_a_line_and_leaves_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let (mut child, mut log, url) = start(&bundle);
+    let ready = format!("{url}readyz");
+    goodnet()
+        .args(["healthcheck", "--url", &ready])
+        .assert()
+        .success();
+    let client = reqwest::blocking::Client::new();
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let request = client.post(format!("{url}classify")).body(png(BLUE));
+    request.header("traceparent", traceparent).send().unwrap();
+    let line = read_until(&mut log, "/classify");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["status"], 200, "{line}");
+    assert_eq!(line["class"], CLASSES, "{line}");
+    assert_eq!(line["flagged"], true, "{line}");
+    assert_eq!(
+        line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736",
+        "{line}"
+    );
+    assert!(
+        line["inference_ms"].as_f64().is_some_and(|ms| ms > 0.0),
+        "{line}"
+    );
+    let id = child.id().to_string();
+    std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status()
+        .unwrap();
+    read_until(&mut log, "drained");
+    assert!(child.wait().unwrap().success());
+    goodnet()
+        .args(["healthcheck", "--url", &ready])
+        .assert()
+        .code(1);
+}
+
+#[test]
+fn a_missing_bundle_ends_the_command_with_one_line() {
+    let assert = goodnet()
+        .args(["serve", "--bundle", "nowhere", "--listen", "127.0.0.1:0"])
+        .assert();
+    assert.code(3).stderr(contains("nowhere/manifest.json"));
+}
+
+#[test]
+fn images_are_classified_without_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let [red, blue] = [("red.png", RED), ("blue.png", BLUE)].map(|(name, colour)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, png(colour)).unwrap();
+        path
+    });
+    let classify = || {
+        let mut command = goodnet();
+        command.arg("classify").arg("--bundle").arg(&bundle);
+        command
+    };
+    let both = classify().args([&red, &blue]).assert().success();
+    both.stdout(contains("red.png: class 0 (red)"))
+        .stdout(contains("blue.png: flagged"));
+    let small = classify()
+        .args(["--drop", "2"])
+        .arg(&blue)
+        .assert()
+        .success();
+    small.stdout(contains("class 2 (blue)"));
+    let json = classify().arg("--json").arg(&red).assert().success();
+    json.stdout(contains("\"class\":0"));
+    let none = classify()
+        .arg(folder.path().join("none.png"))
+        .arg(&red)
+        .assert();
+    none.code(3)
+        .stdout(contains("red.png"))
+        .stderr(contains("none.png"));
+    classify()
+        .args(["--drop", "3"])
+        .arg(&red)
+        .assert()
+        .code(3)
+        .stderr(contains("2, 10"));
+}
+
+#[test]
+fn the_committed_contract_is_what_the_command_prints() {
+    let printed = goodnet().arg("openapi").assert().success();
+    let committed = std::fs::read(Contract::path()).unwrap();
+    assert!(printed.get_output().stdout == committed);
+}
+
+#[test]
+fn a_worker_that_panics_is_replaced_and_only_its_request_fails() {
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    let model = network(false);
+    let make = move || GoodNet::separate(&engine, &model, &[&model], &SessionConfig::default());
+    let config = PoolConfig {
+        workers: 1,
+        queue: 1,
+    };
+    let make: Arc<Maker> = Arc::new(make);
+    let pool = Pool::start(config, &make).unwrap();
+    let failed = pool
+        .admit(1)
+        .unwrap()
+        .run_blocking(|_, _| panic!("on purpose"));
+    assert!(matches!(failed, Err::<(), _>(PoolError::Panicked)));
+    let next = pool.admit(1).unwrap().run_blocking(|_, _| 7);
+    assert_eq!(next.unwrap(), 7);
+    assert_eq!(pool.alive(), 1);
+}
+
+#[test]
+fn places_are_taken_all_or_none_and_given_back() {
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    let model = network(false);
+    let make = move || GoodNet::separate(&engine, &model, &[&model], &SessionConfig::default());
+    let config = PoolConfig {
+        workers: 1,
+        queue: 2,
+    };
+    let make: Arc<Maker> = Arc::new(make);
+    let pool = Pool::start(config, &make).unwrap();
+    assert!(matches!(pool.admit(4), Err(PoolError::TooMany { .. })));
+    let two = pool.admit(2).unwrap();
+    assert!(matches!(pool.admit(2), Err(PoolError::Full)));
+    let one = pool.admit(1).unwrap();
+    assert!(matches!(pool.admit(1), Err(PoolError::Full)));
+    drop((one, two));
+    assert!(pool.admit(3).is_ok());
+}

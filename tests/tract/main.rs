@@ -1,0 +1,9 @@
+//! The built-in tract, whether or not ONNX Runtime is at hand.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod fuse;
+mod images;
+mod parity;
