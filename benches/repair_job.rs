@@ -82,6 +82,8 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         force: false,
         png: false,
         samples: 4,
+        effort: 0,
+        max_loss_pp: 0.5,
         defend: false,
         second: None,
         defence_seed: None,

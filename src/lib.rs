@@ -19,6 +19,7 @@ pub mod domain;
 pub mod tensor;
 
 mod files;
+pub mod progress;
 
 pub mod onnx;
 
@@ -33,6 +34,10 @@ pub mod bundle;
 pub mod repair;
 
 pub mod defence;
+
+pub mod search;
+
+pub mod audit;
 
 pub mod quarantine;
 

@@ -48,6 +48,8 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
         force: false,
         png: false,
         samples: 4,
+        effort: 0,
+        max_loss_pp: 0.5,
         defend: false,
         second: None,
         defence_seed: None,

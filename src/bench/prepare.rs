@@ -169,6 +169,8 @@ fn make_bundle(
         force: false,
         png: false,
         samples: 0,
+        effort: 0,
+        max_loss_pp: 0.5,
         defend: true,
         second: None,
         defence_seed: None,

@@ -12,6 +12,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// File name of B inside a bundle.
 pub const BADNET_FILE: &str = "badnet.onnx";
+/// File name of the repaired network inside a bundle.
+pub const REPAIRED_FILE: &str = "repaired.onnx";
+/// Folder of the audit's report inside a bundle.
+pub const AUDIT_FOLDER: &str = "audit";
 /// File name of the whole GoodNet as one graph.
 pub const GOODNET_FILE: &str = "goodnet.onnx";
 /// File names of the sweep.
@@ -44,6 +48,9 @@ pub struct Manifest {
     pub data: Vec<DataRecord>,
     /// One record a requested drop, in ascending order.
     pub drops: Vec<DropRecord>,
+    /// The repaired network, where one could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<RepairedRecord>,
     /// The whole GoodNet as one graph, where it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goodnet: Option<GoodnetRecord>,
@@ -179,7 +186,62 @@ pub struct PrunedRecord {
     pub goodnet: GoodnetRates,
 }
 
-/// What the verdict of one drop does on the validation sets; fractions 0..1.
+/// B with its last linear layer refitted against stand-ins for a trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairedRecord {
+    /// [`REPAIRED_FILE`].
+    pub file: String,
+    /// Forward passes that the search for stand-ins was allowed.
+    pub effort: usize,
+    /// Seed of the search.
+    pub seed: u64,
+    /// Families of stand-ins.
+    pub families: Vec<String>,
+    /// Images turned by stand-ins that the layer was refitted against.
+    pub stand_in_images: usize,
+    /// Labels whose column was refitted, ascending.
+    pub labels: Vec<u32>,
+    /// Of these, labels that the audit found suspect.
+    pub suspects: Vec<u32>,
+    /// Weight of the clean answers against the stand-ins: the smaller, the stronger the repair.
+    pub clean_weight: f64,
+    /// Weight of the pull to the old weights: the smaller, the stronger the repair.
+    pub pull: f64,
+    /// Share of the suspects' stand-in images (of all labels', where none is suspect) that still get the label that they were
+    /// turned into.
+    pub stand_in_images_left: f64,
+    /// Clean accuracy that it may lose in cross-validation, in percentage points.
+    pub max_loss_pp: f64,
+    /// Clean accuracy that the repaired network loses in cross-validation, in percentage points.
+    pub lost_pp: f64,
+    /// The same where a disagreement with B is an error.
+    pub lost_with_flags_pp: f64,
+    /// Clean accuracy of the repaired network in cross-validation, a fraction 0..1.
+    pub clean_accuracy: f64,
+    /// ASR of the repaired network on the backdoored validation images; none without them.
+    pub attack_success_rate: Option<f64>,
+    /// What GoodNet (B beside the repaired network) does: on clean images in cross-validation, on backdoored ones as measured.
+    pub goodnet: GoodnetRates,
+    /// Labels whose own clean accuracy changed in cross-validation.
+    pub changed_labels: Vec<LabelRecord>,
+}
+
+/// Clean images of one label, in cross-validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRecord {
+    /// The label.
+    pub label: u32,
+    /// Its clean images.
+    pub images: usize,
+    /// Of these, answered rightly by B.
+    pub before: usize,
+    /// Answered rightly by the repaired network.
+    pub after: usize,
+}
+
+/// What the verdict of one drop, or of the repaired network, does on the validation sets; fractions 0..1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodnetRates {
@@ -203,6 +265,9 @@ pub struct GoodnetRecord {
     pub drops: Vec<f64>,
     /// Is the trunk computed once for all tails?
     pub shared: bool,
+    /// Does it answer for the repaired network too?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repaired: bool,
     /// Why not, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

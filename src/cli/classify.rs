@@ -33,9 +33,10 @@ pub struct ClassifyArgs {
     /// The drop in percentage points (default: the largest of the bundle).
     #[arg(long, value_name = "POINTS")]
     pub drop: Option<f64>,
-    /// The policy that flags answers; those beside disagreement need `goodnet repair --defend`.
-    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME", default_value_t)]
-    pub policy: Policy,
+    /// The policy that flags answers (default: disagreement where a drop is named; else repaired where the bundle has a repaired
+    /// network, else disagreement); the others need `goodnet repair --defend`.
+    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME")]
+    pub policy: Option<Policy>,
     /// Print one JSON document a line, as the service answers.
     #[arg(long)]
     pub json: bool,
@@ -74,7 +75,7 @@ fn serve(
 ) -> Result<Arc<Served>, CliError> {
     let mut config = Config::new(args.bundle.clone());
     config.inference.default_drop = args.drop;
-    config.inference.policy = args.policy;
+    config.inference.policy = args.policy.or(args.drop.map(|_| Policy::Disagreement));
     config.inference.pool = PoolConfig {
         workers: 1,
         queue: 0,
@@ -104,18 +105,23 @@ fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<()
     };
     let badnet = name(answer.badnet.class, &answer.badnet.label);
     let pruned = name(answer.pruned.class, &answer.pruned.label);
-    let reason = match checks(answer) {
-        Some(checks) => checks,
-        None => format!("the repaired network {pruned}"),
+    let reason = match (checks(answer), &answer.repaired) {
+        (Some(checks), _) => checks,
+        (None, Some(repaired)) if answer.policy == Policy::Repaired.name() => {
+            let repaired = name(repaired.class, &repaired.label);
+            format!("the repaired network {repaired}")
+        }
+        _ => format!("the pruned network {pruned}"),
     };
     let verdict = if answer.flagged {
         format!("flagged: BadNet says {badnet}, {reason}")
     } else {
         format!("class {badnet}")
     };
-    let rule = match args.policy {
-        Policy::Disagreement => format!("drop {}", answer.drop),
-        policy => format!("policy {policy}"),
+    let rule = if answer.policy == Policy::Disagreement.name() {
+        format!("drop {}", answer.drop)
+    } else {
+        format!("policy {}", answer.policy)
     };
     println!("{}: {verdict} ({rule})", path.display());
     Ok(())

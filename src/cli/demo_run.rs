@@ -108,6 +108,8 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
         force: true,
         png: false,
         samples: 4,
+        effort: crate::search::DEFAULT_EFFORT,
+        max_loss_pp: super::repair::DEFAULT_MAX_LOSS_PP,
         defend: args.defend,
         second: None,
         defence_seed: None,

@@ -1,5 +1,6 @@
 //! How a command ends: one line for the person, one code for the script.
 
+use crate::audit::AuditError;
 use crate::bundle::WriteError;
 use crate::engine::EngineError;
 use crate::repair::RepairError;
@@ -13,6 +14,10 @@ pub enum ExitCode {
     Failed = 1,
     /// The input is not usable.
     BadInput = 3,
+    /// An audit found suspect labels.
+    Found = 4,
+    /// An audit cannot tell.
+    CannotTell = 5,
     /// Ctrl-C or a termination signal.
     Interrupted = 130,
 }
@@ -48,6 +53,15 @@ impl From<RepairError> for CliError {
             RepairError::Verification { .. }
             | RepairError::Report(_)
             | RepairError::Write(WriteError::Io { .. }) => Self::failed(error),
+            _ => Self::bad_input(error),
+        }
+    }
+}
+
+impl From<AuditError> for CliError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Engine(error) => Self::Engine(error),
             _ => Self::bad_input(error),
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
+mod audit;
 #[cfg(feature = "train")]
 mod bench;
 mod classify;
@@ -44,6 +45,8 @@ Exit codes:
   1  the job failed (the message says what was expected and what was found)
   2  the command line is wrong
   3  the input is not usable: a file that is missing, damaged, or of another kind or shape
+  4  audit: a backdoor is likely
+  5  audit: cannot tell
   130  interrupted; whatever was there before is untouched";
 
 /// Options that every command takes.
@@ -95,7 +98,9 @@ impl GlobalArgs {
 pub enum Command {
     /// Repair the demo BadNet from its file, print the tables, serve the bundle.
     Demo(Box<demo::DemoArgs>),
-    /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
+    /// Say whether a network is backdoored, towards which label, and show what the trigger may look like.
+    Audit(Box<audit::AuditArgs>),
+    /// Repair a BadNet: prune its channels, refit its last layer, measure every step, write a bundle.
     Repair(Box<repair::RepairArgs>),
     /// Measure a bundle on any data: the final table.
     Evaluate(evaluate::EvaluateArgs),
@@ -132,7 +137,7 @@ pub enum Command {
 pub fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(()) => ExitCode::Done.into(),
+        Ok(code) => code.into(),
         Err(error) => {
             eprintln!("goodnet: {error}");
             error.exit_code().into()
@@ -140,8 +145,9 @@ pub fn main() -> std::process::ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), CliError> {
+fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.command {
+        Command::Audit(args) => return audit::run(args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Repair(args) => repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
@@ -160,4 +166,5 @@ fn run(cli: &Cli) -> Result<(), CliError> {
         #[cfg(feature = "train")]
         Command::Bench(args) => bench::run(args, &cli.global),
     }
+    .map(|()| ExitCode::Done)
 }

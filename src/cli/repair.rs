@@ -7,8 +7,12 @@ use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::report::{drops_table, evaluation_table, policies_report};
 use crate::repair::{DataPaths, Outcome, PixelRule, RepairConfig, repair};
+use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+
+/// Clean accuracy that a repaired network may lose where nothing else is asked for, in percentage points.
+pub(super) const DEFAULT_MAX_LOSS_PP: f64 = 0.5;
 
 /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
 #[derive(Debug, Args)]
@@ -53,6 +57,12 @@ pub struct RepairArgs {
     /// Write the plot as sweep.png too.
     #[arg(long)]
     pub png: bool,
+    /// Forward passes that the search for stand-ins may take; 0 leaves out audit and repaired network.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_EFFORT)]
+    pub effort: usize,
+    /// Clean accuracy that the repaired network may lose, in percentage points.
+    #[arg(long, value_name = "PP", default_value_t = DEFAULT_MAX_LOSS_PP)]
+    pub max_loss: f64,
     /// Calibrate the policies transplant, gated, strip and layered too (with --second also confirmed), from the clean images alone.
     #[arg(long)]
     pub defend: bool,
@@ -167,12 +177,33 @@ impl RepairArgs {
             out: self.out.clone(),
             force: self.force,
             png: self.png,
+            effort: checked_effort(self.effort)?,
+            max_loss_pp: checked_loss(self.max_loss)?,
             defend: self.defend,
             second: self.second.clone(),
             defence_seed: self.defence_seed,
             samples: self.samples,
         })
     }
+}
+
+/// 0, or enough for an answer.
+fn checked_effort(effort: usize) -> Result<usize, CliError> {
+    if effort == 0 || effort >= LEAST_EFFORT {
+        return Ok(effort);
+    }
+    Err(CliError::bad_input(format!(
+        "--effort: expected 0 or at least {LEAST_EFFORT} forward passes, found {effort}"
+    )))
+}
+
+fn checked_loss(points: f64) -> Result<f64, CliError> {
+    if (0.0..=100.0).contains(&points) {
+        return Ok(points);
+    }
+    Err(CliError::bad_input(format!(
+        "--max-loss: expected 0 to 100 percentage points, found {points}"
+    )))
 }
 
 /// Drops in ascending order, each once.
@@ -208,6 +239,7 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
     let value = serde_json::json!({
         "manifest": outcome.manifest,
         "sweep": outcome.sweep,
+        "audit": outcome.audit,
         "evaluation": outcome.evaluation,
         "defence": outcome.defence,
         "attacks": outcome.attacks,
@@ -238,6 +270,10 @@ pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     };
     println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
     println!("{}", evaluation_table(&evaluation.rows));
+    if let Some(report) = &outcome.audit {
+        println!("\nAudit: is it backdoored?");
+        super::audit::print_report(report);
+    }
     if let Some(defence) = &outcome.defence {
         print!("\n{}", policies_report(defence, &outcome.attacks));
     }

@@ -77,9 +77,10 @@ pub struct InferenceArgs {
     /// The drop that answers requests that name none (default: the largest of the bundle).
     #[arg(long, env = "GOODNET_DEFAULT_DROP", value_name = "POINTS")]
     pub default_drop: Option<f64>,
-    /// The policy that answers requests that name none; those beside disagreement need `goodnet repair --defend`.
-    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME", default_value_t)]
-    pub policy: Policy,
+    /// The policy that answers requests that name none (default: repaired where the bundle has a repaired network, else
+    /// disagreement); the others need `goodnet repair --defend`.
+    #[arg(long, env = "GOODNET_POLICY", value_name = "NAME")]
+    pub policy: Option<Policy>,
 }
 
 /// What a request may cost.

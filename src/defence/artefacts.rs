@@ -259,7 +259,7 @@ impl Artefacts {
             Policy::Transplant => every(&self.transplant.threshold),
             Policy::Gated | Policy::Confirmed => suspect,
             Policy::Layered => suspect.or_else(|| every(&self.layered.transplant)),
-            Policy::Disagreement | Policy::Strip => None,
+            Policy::Disagreement | Policy::Repaired | Policy::Strip => None,
         }
     }
 
@@ -287,7 +287,7 @@ impl Artefacts {
     #[must_use]
     pub fn policies(&self) -> Vec<Policy> {
         let known = |policy: &Policy| match policy {
-            Policy::Disagreement => false,
+            Policy::Disagreement | Policy::Repaired => false,
             Policy::Confirmed => self.second,
             _ => true,
         };

@@ -11,6 +11,8 @@ pub enum Policy {
     /// The lab's rule: flagged where B and B' disagree.
     #[default]
     Disagreement,
+    /// Flagged where B and the repaired network disagree.
+    Repaired,
     /// Flagged where a band of the image carries its label to other faces.
     Transplant,
     /// Only answers with a suspect label are checked, by transplant.
@@ -26,8 +28,9 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy, in the order in which tables show them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Disagreement,
+        Self::Repaired,
         Self::Transplant,
         Self::Gated,
         Self::Confirmed,
@@ -40,6 +43,7 @@ impl Policy {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Disagreement => "disagreement",
+            Self::Repaired => "repaired",
             Self::Transplant => "transplant",
             Self::Gated => "gated",
             Self::Confirmed => "confirmed",
@@ -57,7 +61,9 @@ impl std::fmt::Display for Policy {
 
 /// A name that is no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of disagreement, transplant, gated, confirmed, strip, layered, found {0:?}")]
+#[error(
+    "expected one of disagreement, repaired, transplant, gated, confirmed, strip, layered, found {0:?}"
+)]
 pub struct UnknownPolicy(String);
 
 impl std::str::FromStr for Policy {

@@ -1,4 +1,4 @@
-//! B and every B' behind one call, whether they are one fused graph or a session each.
+//! B, every B' and the repaired network behind one call, whether they are one fused graph or a session each.
 
 use super::{Engine, EngineError, Output, Session, SessionConfig};
 use crate::tensor::{Tensor, TensorView};
@@ -7,12 +7,15 @@ use crate::tensor::{Tensor, TensorView};
 pub const BADNET_OUTPUT: &str = "badnet_probabilities";
 /// Name of the fused graph's (n, T, N) output: the probabilities of every B', in the order of the drops.
 pub const PRUNED_OUTPUT: &str = "pruned_probabilities";
+/// Name of the fused graph's (n, N) output, where it has one: the probabilities of the repaired network.
+pub const REPAIRED_OUTPUT: &str = "repaired_probabilities";
 
 /// The networks of a GoodNet with T drops, loaded; one thread at a time runs them.
 #[derive(Debug)]
 pub struct GoodNet {
     networks: Networks,
     drops: usize,
+    repaired: Option<Session>,
     second: Option<Session>,
 }
 
@@ -20,8 +23,7 @@ pub struct GoodNet {
 enum Networks {
     Fused {
         session: Session,
-        badnet: usize,
-        pruned: usize,
+        places: Places,
     },
     Separate {
         badnet: Session,
@@ -29,11 +31,21 @@ enum Networks {
     },
 }
 
-/// What B and every B' answer for a batch of n images.
+/// Which outputs of the fused graph are what.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    badnet: usize,
+    /// None where there are no drops.
+    pruned: Option<usize>,
+    repaired: Option<usize>,
+}
+
+/// What B, every B' and the repaired network answer for a batch of n images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
     badnet: Tensor,
     pruned: Tensor,
+    repaired: Option<Tensor>,
 }
 
 impl Answers {
@@ -62,6 +74,18 @@ impl Answers {
         &self.pruned
     }
 
+    /// The probabilities of the repaired network for image `row`, (N); none where there is no such network.
+    #[must_use]
+    pub fn repaired(&self, row: usize) -> Option<&[f32]> {
+        self.repaired.as_ref().map(|repaired| repaired.row(row))
+    }
+
+    /// The probabilities of the repaired network for the whole batch, (n, N); none where there is no such network.
+    #[must_use]
+    pub fn repaired_batch(&self) -> Option<&Tensor> {
+        self.repaired.as_ref()
+    }
+
     /// Images n in the batch.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -76,10 +100,10 @@ impl Answers {
 }
 
 impl GoodNet {
-    /// Loads the fused graph of `drops` repaired networks.
+    /// Loads the fused graph of `drops` pruned networks; its repaired network is run where it has one.
     ///
     /// # Errors
-    /// If the runtime refuses the model or it lacks one of the two probability outputs.
+    /// If the runtime refuses the model or it lacks an output: B's probabilities or, with drops, those of every B'.
     pub fn fused(
         engine: &Engine,
         model: &[u8],
@@ -87,22 +111,22 @@ impl GoodNet {
         config: &SessionConfig,
     ) -> Result<Self, EngineError> {
         let session = engine.load(model, config)?;
-        let position = |name: &str| {
-            let found = session.outputs().iter().position(|port| port.name == name);
-            found.ok_or_else(|| EngineError::Mismatch {
+        let find = |name: &str| session.outputs().iter().position(|port| port.name == name);
+        let need = |name: &str| {
+            find(name).ok_or_else(|| EngineError::Mismatch {
                 expected: format!("an output {name}"),
                 found: "none of that name".to_owned(),
             })
         };
-        let (badnet, pruned) = (position(BADNET_OUTPUT)?, position(PRUNED_OUTPUT)?);
-        let networks = Networks::Fused {
-            session,
-            badnet,
-            pruned,
+        let places = Places {
+            badnet: need(BADNET_OUTPUT)?,
+            pruned: (drops > 0).then(|| need(PRUNED_OUTPUT)).transpose()?,
+            repaired: find(REPAIRED_OUTPUT),
         };
         Ok(Self {
-            networks,
+            networks: Networks::Fused { session, places },
             drops,
+            repaired: None,
             second: None,
         })
     }
@@ -127,8 +151,15 @@ impl GoodNet {
                 pruned: sessions?,
             },
             drops: pruned.len(),
+            repaired: None,
             second: None,
         })
+    }
+
+    /// The same with the repaired network as one of its own, in place of the one in a fused graph.
+    #[must_use]
+    pub fn with_repaired(self, repaired: Option<Session>) -> Self {
+        Self { repaired, ..self }
     }
 
     /// The same with the owner's second network beside it.
@@ -146,22 +177,21 @@ impl GoodNet {
         second.map(|session| session.run_one(batch)).transpose()
     }
 
-    /// Runs every network on `batch`, (n, C, H, W) or (n, H, W, C).
+    /// Runs every network but the second on `batch`, (n, C, H, W) or (n, H, W, C).
     ///
     /// # Errors
     /// If the runtime fails or an output is not of the expected shape.
     pub fn run(&mut self, batch: TensorView<'_>) -> Result<Answers, EngineError> {
-        let (badnet, pruned) = match &mut self.networks {
-            Networks::Fused {
-                session,
-                badnet,
-                pruned,
-            } => run_fused(session, *badnet, *pruned, batch)?,
+        let mut answers = match &mut self.networks {
+            Networks::Fused { session, places } => run_fused(session, *places, batch)?,
             Networks::Separate { badnet, pruned } => run_separate(badnet, pruned, batch)?,
         };
+        if let Some(session) = &mut self.repaired {
+            answers.repaired = Some(session.run_one(batch)?);
+        }
         let rows = batch.shape.first().copied().unwrap_or(0);
-        check_shapes(&badnet, &pruned, rows, self.drops)?;
-        Ok(Answers { badnet, pruned })
+        check_shapes(&answers, rows, self.drops)?;
+        Ok(answers)
     }
 
     /// Runs B alone where it is a network of its own, else the fused graph; (n, N).
@@ -170,11 +200,7 @@ impl GoodNet {
     /// If the runtime fails.
     pub fn run_badnet(&mut self, batch: TensorView<'_>) -> Result<Tensor, EngineError> {
         match &mut self.networks {
-            Networks::Fused {
-                session,
-                badnet,
-                pruned,
-            } => Ok(run_fused(session, *badnet, *pruned, batch)?.0),
+            Networks::Fused { session, places } => Ok(run_fused(session, *places, batch)?.badnet),
             Networks::Separate { badnet, .. } => badnet.run_one(batch),
         }
     }
@@ -182,27 +208,35 @@ impl GoodNet {
 
 fn run_fused(
     session: &mut Session,
-    badnet: usize,
-    pruned: usize,
+    places: Places,
     batch: TensorView<'_>,
-) -> Result<(Tensor, Tensor), EngineError> {
+) -> Result<Answers, EngineError> {
     let mut outputs: Vec<Option<Output>> = session.run(&[batch])?.into_iter().map(Some).collect();
     let mut take = |index: usize| {
         let output = outputs.get_mut(index).and_then(Option::take);
         let output = output.ok_or_else(|| EngineError::Mismatch {
-            expected: "two probability outputs".to_owned(),
-            found: "one".to_owned(),
+            expected: "every probability output".to_owned(),
+            found: "one that is missing".to_owned(),
         })?;
         output.into_float()
     };
-    Ok((take(badnet)?, take(pruned)?))
+    let badnet = take(places.badnet)?;
+    let pruned = match places.pruned {
+        Some(pruned) => take(pruned)?,
+        None => Tensor::new(vec![badnet.rows(), 0, badnet.row_len()], Vec::new()),
+    };
+    Ok(Answers {
+        badnet,
+        pruned,
+        repaired: places.repaired.map(take).transpose()?,
+    })
 }
 
 fn run_separate(
     badnet: &mut Session,
     pruned: &mut [Session],
     batch: TensorView<'_>,
-) -> Result<(Tensor, Tensor), EngineError> {
+) -> Result<Answers, EngineError> {
     let badnet = badnet.run_one(batch)?;
     let answers: Vec<Tensor> = pruned
         .iter_mut()
@@ -225,16 +259,28 @@ fn run_separate(
         }
     }
     let pruned = Tensor::new(vec![rows, answers.len(), classes], data);
-    Ok((badnet, pruned))
+    Ok(Answers {
+        badnet,
+        pruned,
+        repaired: None,
+    })
 }
 
-fn check_shapes(
-    badnet: &Tensor,
-    pruned: &Tensor,
-    rows: usize,
-    drops: usize,
-) -> Result<(), EngineError> {
+fn check_shapes(answers: &Answers, rows: usize, drops: usize) -> Result<(), EngineError> {
+    let Answers {
+        badnet,
+        pruned,
+        repaired,
+    } = answers;
     let classes = badnet.row_len();
+    if let Some(repaired) = repaired
+        && repaired.shape != badnet.shape
+    {
+        return Err(EngineError::Mismatch {
+            expected: format!("probabilities of shape {:?} repaired too", badnet.shape),
+            found: format!("{:?}", repaired.shape),
+        });
+    }
     if badnet.shape == [rows, classes] && pruned.shape == [rows, drops, classes] {
         return Ok(());
     }

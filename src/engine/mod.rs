@@ -14,7 +14,7 @@ mod session;
 mod tract;
 mod worker;
 
-pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT};
+pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT, REPAIRED_OUTPUT};
 pub use pool::{Admission, Maker, Pool, PoolConfig, PoolError};
 pub use session::{Output, Port, Session, SessionConfig};
 

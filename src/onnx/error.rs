@@ -41,4 +41,7 @@ pub enum OnnxError {
         /// What would do.
         expected: String,
     },
+    /// The scores do not come from one linear layer that can be refitted.
+    #[error("expected a linear last layer, found {0}")]
+    Head(String),
 }

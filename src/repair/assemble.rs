@@ -10,12 +10,14 @@ use super::goodnet::GoodNet;
 use super::measure::Measured;
 use super::network::Network;
 use super::plan::Planned;
+use super::refit::{Examined, Repaired};
 use super::report::{sweep_csv, sweep_png, sweep_svg};
 use super::samples;
+use crate::audit::run::files;
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::{
-    DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_SVG,
-    SampleKind, SampleRecord, SiteRecord,
+    AUDIT_FOLDER, DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON,
+    SWEEP_SVG, SampleKind, SampleRecord, SiteRecord,
 };
 use crate::defence::AttackRates;
 use crate::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE, SECOND_FILE, donor_bytes};
@@ -31,6 +33,7 @@ pub const SWEEP_PNG: &str = "sweep.png";
 /// A repair whose networks are verified.
 pub(super) struct Job<'a> {
     pub(super) config: &'a RepairConfig,
+    pub(super) examined: Option<&'a Examined>,
     pub(super) defence: Option<&'a Defence>,
     pub(super) attacks: &'a [AttackRates],
     pub(super) network: &'a Network,
@@ -52,10 +55,30 @@ impl Job<'_> {
         if let Some(goodnet) = self.goodnet {
             writer.add(&goodnet.record.file, &goodnet.bytes)?;
         }
+        if let Some(repaired) = self.repaired() {
+            writer.add(&repaired.record.file, &repaired.bytes)?;
+        }
+        self.write_audit(&mut writer)?;
         self.write_reports(&mut writer)?;
         self.write_defence(&mut writer)?;
         let samples = self.write_samples(&mut writer)?;
         Ok(writer.finish(self.manifest(samples)?)?)
+    }
+
+    fn repaired(&self) -> Option<&'_ Repaired> {
+        self.examined?.repaired.as_ref().ok()
+    }
+
+    fn write_audit(&self, writer: &mut BundleWriter) -> Result<(), RepairError> {
+        let Some(examined) = self.examined else {
+            return Ok(());
+        };
+        let files = files(&examined.report, &examined.pictures)
+            .map_err(|error| RepairError::Report(error.to_string()))?;
+        for (name, bytes) in files {
+            writer.add(&format!("{AUDIT_FOLDER}/{name}"), &bytes)?;
+        }
+        Ok(())
     }
 
     fn write_reports(&self, writer: &mut BundleWriter) -> Result<(), RepairError> {
@@ -137,6 +160,7 @@ impl Job<'_> {
             },
             data: self.data.records()?,
             drops: self.planned.iter().map(|p| self.drop_record(p)).collect(),
+            repaired: self.repaired().map(|repaired| repaired.record.clone()),
             goodnet: self.goodnet.map(|goodnet| goodnet.record.clone()),
             samples,
             files: BTreeMap::new(),

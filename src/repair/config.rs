@@ -2,7 +2,7 @@
 
 use crate::domain::drops::DropPoints;
 use crate::format::Architecture;
-use crate::input::spec::{ColorOrder, ResizeRule};
+use crate::input::pixels::PixelRule;
 use std::path::PathBuf;
 
 /// A repair, as validated from the command line.
@@ -28,6 +28,10 @@ pub struct RepairConfig {
     pub force: bool,
     /// Write `sweep.png` too.
     pub png: bool,
+    /// Forward passes that the search for stand-ins may take; 0 leaves out audit and repaired network.
+    pub effort: usize,
+    /// Clean accuracy that the repaired network may lose in cross-validation, in percentage points.
+    pub max_loss_pp: f64,
     /// Calibrate the policies beside `disagreement` too.
     pub defend: bool,
     /// A second network for the policy `confirmed`: same input, same classes.
@@ -49,31 +53,4 @@ pub struct DataPaths {
     pub test_clean: Option<PathBuf>,
     /// Backdoored test images for the final table.
     pub test_backdoored: Option<PathBuf>,
-}
-
-/// How pixels become the network's values; one `mean` and `std` a channel, or none for 0 and 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PixelRule {
-    /// Factor on pixels 0..255.
-    pub scale: f32,
-    /// Subtracted after scaling.
-    pub mean: Option<Vec<f32>>,
-    /// Divides after subtraction.
-    pub std: Option<Vec<f32>>,
-    /// Order of the colour channels.
-    pub color: ColorOrder,
-    /// What happens to images of another size.
-    pub resize: ResizeRule,
-}
-
-impl Default for PixelRule {
-    fn default() -> Self {
-        Self {
-            scale: 1.0,
-            mean: None,
-            std: None,
-            color: ColorOrder::Rgb,
-            resize: ResizeRule::Stretch,
-        }
-    }
 }

@@ -5,7 +5,6 @@ use super::data::Data;
 use super::error::RepairError;
 use super::measure::for_each_chunk;
 use super::network::Network;
-use super::progress::{Cancel, Progress, Stage};
 use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::artefacts::Artefacts;
@@ -23,6 +22,7 @@ use crate::domain::sweep::Tally;
 use crate::engine::Engine;
 use crate::input::InputSpec;
 use crate::input::dataset::{DataSet, LabelledBatch};
+use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::TensorView;
 use serde::Serialize;
 

@@ -2,7 +2,6 @@
 
 use super::error::RepairError;
 use super::network::Network;
-use super::progress::Progress;
 use super::replicas::Replicas;
 use crate::domain::scores::argmax;
 use crate::domain::sweep::Tally;
@@ -10,6 +9,7 @@ use crate::engine::Engine;
 use crate::input::InputSpec;
 use crate::input::dataset::DataSet;
 use crate::input::spec::ColorOrder;
+use crate::progress::Progress;
 
 /// Images that the check looks at.
 const IMAGES: usize = 256;

@@ -1,5 +1,6 @@
 //! Why a repair or an evaluation failed.
 
+use crate::audit::AuditError;
 use crate::bundle::{BundleError, WriteError};
 use crate::domain::activation::ActivationError;
 use crate::domain::mask::MaskError;
@@ -48,6 +49,9 @@ pub enum RepairError {
     /// A channel list does not fit the site.
     #[error(transparent)]
     Mask(#[from] MaskError),
+    /// The audit cannot be made.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The runtime failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

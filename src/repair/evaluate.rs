@@ -2,13 +2,13 @@
 
 use super::error::RepairError;
 use super::measure::for_each_chunk;
-use super::progress::{Cancel, Progress, Stage};
 use super::replicas::Replicas;
-use crate::bundle::manifest::BADNET_FILE;
+use crate::bundle::manifest::{BADNET_FILE, REPAIRED_FILE};
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
 use crate::engine::Engine;
 use crate::input::dataset::DataSet;
+use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -23,16 +23,18 @@ pub struct Evaluation {
     pub rows: Vec<EvaluationRow>,
 }
 
-/// B and every B' of a bundle, ready to run.
+/// B, the repaired network and every B' of a bundle, ready to run.
 #[derive(Debug)]
 pub struct Networks {
     badnet: Replicas,
+    repaired: Option<Replicas>,
     pruned: Vec<Replicas>,
     drops: Vec<f64>,
 }
 
 impl Networks {
-    /// Loads the networks whose bytes `file` gives: B, and one B' for each of `pruned` (drop and file name).
+    /// Loads the networks whose bytes `file` gives: B, the repaired network if there is one, and one B' for each of `pruned` (drop
+    /// and file name).
     ///
     /// # Errors
     /// If the runtime refuses one.
@@ -48,6 +50,9 @@ impl Networks {
         };
         Ok(Self {
             badnet: network(BADNET_FILE)?,
+            repaired: file(REPAIRED_FILE)
+                .map(|bytes| Replicas::load(engine, bytes))
+                .transpose()?,
             pruned: pruned
                 .iter()
                 .map(|(_, name)| network(name))
@@ -87,12 +92,13 @@ impl Networks {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<SetTallies, RepairError> {
-        let mut tallies = SetTallies::new(self.drops.len());
+        let mut tallies = SetTallies::new(self.drops.len(), self.repaired.is_some());
         for_each_chunk(data, cancel, |batch| {
-            let (badnet, pruned) = self.answers(&batch.images)?;
+            let answers = self.answers(&batch.images)?;
             for (index, &label) in batch.labels.iter().enumerate() {
-                let pruned = pruned.iter().map(|classes| classes[index]);
-                tallies.count(badnet[index], pruned, label);
+                let pruned = answers.pruned.iter().map(|classes| classes[index]);
+                let repaired = answers.repaired.as_ref().map(|classes| classes[index]);
+                tallies.count(answers.badnet[index], repaired, pruned, label);
             }
             progress.advance(batch.labels.len() as u64);
             Ok(())
@@ -100,19 +106,43 @@ impl Networks {
         Ok(tallies)
     }
 
-    /// The classes of one batch: B's, then every B''s.
-    pub(super) fn answers(
+    /// The classes of B and of the repaired network, (n) each; none of the latter where there is no such network.
+    pub(super) fn repaired_answers(
         &self,
         images: &Tensor,
-    ) -> Result<(Vec<u32>, Vec<Vec<u32>>), RepairError> {
-        let badnet = classes(&self.badnet, images)?;
-        let pruned = self
-            .pruned
-            .iter()
+    ) -> Result<(Vec<u32>, Vec<u32>), RepairError> {
+        let repaired = self.repaired.as_ref();
+        let repaired = repaired
             .map(|network| classes(network, images))
-            .collect::<Result<_, _>>()?;
-        Ok((badnet, pruned))
+            .transpose()?;
+        Ok((classes(&self.badnet, images)?, repaired.unwrap_or_default()))
     }
+
+    /// The classes of one batch.
+    pub(super) fn answers(&self, images: &Tensor) -> Result<Answers, RepairError> {
+        let repaired = self.repaired.as_ref();
+        Ok(Answers {
+            badnet: classes(&self.badnet, images)?,
+            repaired: repaired
+                .map(|network| classes(network, images))
+                .transpose()?,
+            pruned: self
+                .pruned
+                .iter()
+                .map(|network| classes(network, images))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The classes of one batch of n images.
+pub(super) struct Answers {
+    /// B's, (n).
+    pub(super) badnet: Vec<u32>,
+    /// The repaired network's, (n), where there is one.
+    pub(super) repaired: Option<Vec<u32>>,
+    /// Every B''s, (T, n).
+    pub(super) pruned: Vec<Vec<u32>>,
 }
 
 fn classes(network: &Replicas, images: &Tensor) -> Result<Vec<u32>, RepairError> {

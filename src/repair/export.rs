@@ -3,7 +3,6 @@
 use super::error::RepairError;
 use super::network::Network;
 use super::plan::Planned;
-use super::progress::{Cancel, Progress, Stage};
 use super::replicas::Replicas;
 use crate::bundle::manifest::{BADNET_FILE, PruneMethod};
 use crate::domain::mask::ChannelMask;
@@ -11,6 +10,7 @@ use crate::domain::scores::argmax;
 use crate::engine::Engine;
 use crate::input::dataset::DataSet;
 use crate::onnx::prune::{mask_site, prune};
+use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;
 
 /// Probabilities of an exported network may differ from the masked original's by this much.

@@ -2,7 +2,6 @@
 
 use super::defend::collect;
 use super::error::RepairError;
-use super::progress::{Cancel, Progress};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::BADNET_FILE;
 use crate::defence::CleanSet;
@@ -12,6 +11,7 @@ use crate::engine::{Engine, SessionConfig};
 use crate::input::InputSpec;
 use crate::input::dataset::DataSet;
 use crate::onnx::Model;
+use crate::progress::{Cancel, Progress};
 use crate::tensor::{Tensor, TensorView};
 
 /// Images that B and its copy in candle are compared on.

@@ -1,16 +1,18 @@
 //! The whole GoodNet as one graph, checked against the separate networks.
 
 use super::error::RepairError;
-use super::evaluate::Networks;
+use super::evaluate::{Answers, Networks};
 use super::network::Network;
 use super::plan::Planned;
+use super::refit::Repaired;
 use crate::bundle::manifest::{GOODNET_FILE, GoodnetRecord};
 use crate::domain::label::ClassIndex;
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
-use crate::engine::{Engine, Session, SessionConfig};
-use crate::onnx::fuse::fuse;
+use crate::engine::{Engine, Output, Session, SessionConfig};
+use crate::onnx::fuse::fuse_repaired;
+use crate::onnx::head::Refit;
 use crate::tensor::{Tensor, TensorView};
 
 /// Images in one run of the check.
@@ -28,6 +30,7 @@ pub(super) fn build(
     network: &Network,
     planned: &[Planned],
     ranking: &[usize],
+    repaired: Option<&Repaired>,
     warn: impl FnOnce(&str),
 ) -> Result<Option<GoodNet>, RepairError> {
     let reached = planned
@@ -43,12 +46,17 @@ pub(super) fn build(
     if masks.is_empty() {
         return Ok(None);
     }
-    match fuse(&network.model, &network.site, &masks) {
+    let refit = repaired.and_then(|repaired| {
+        let linear = &repaired.linear;
+        Refit::new(&repaired.head, &linear.weights, &linear.bias).ok()
+    });
+    match fuse_repaired(&network.model, &network.site, &masks, refit.as_ref()) {
         Ok(fused) => Ok(Some(GoodNet {
             record: GoodnetRecord {
                 file: GOODNET_FILE.to_owned(),
                 drops,
                 shared: fused.shared,
+                repaired: refit.is_some(),
                 reason: fused.reason,
             },
             bytes: fused.model.to_bytes(),
@@ -75,14 +83,19 @@ pub(super) fn verify(
 ) -> Result<(), RepairError> {
     let mut session = engine.load(&goodnet.bytes, &SessionConfig::default())?;
     for batch in batches {
-        let (badnet, pruned) = networks.answers(batch)?;
+        let Answers {
+            badnet,
+            repaired,
+            pruned,
+        } = networks.answers(batch)?;
         for start in (0..batch.rows()).step_by(PIECE) {
             let end = batch.rows().min(start + PIECE);
             let answers = run(&mut session, batch, start, end)?;
             for (row, answer) in answers.iter().enumerate() {
                 let image = start + row;
-                let expected = Answer {
+                let expected = Verdicts {
                     badnet: badnet[image],
+                    repaired: repaired.as_ref().map(|classes| classes[image]),
                     pruned: pruned.iter().map(|classes| classes[image]).collect(),
                     verdicts: pruned
                         .iter()
@@ -104,8 +117,9 @@ pub(super) fn verify(
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct Verdicts {
     badnet: u32,
+    repaired: Option<u32>,
     pruned: Vec<u32>,
     verdicts: Vec<u32>,
 }
@@ -116,7 +130,7 @@ fn run(
     images: &Tensor,
     start: usize,
     end: usize,
-) -> Result<Vec<Answer>, RepairError> {
+) -> Result<Vec<Verdicts>, RepairError> {
     let mut shape = images.shape.clone();
     shape[0] = end - start;
     let len = images.row_len();
@@ -126,17 +140,20 @@ fn run(
     };
     let mut outputs = session.run(&[view])?.into_iter();
     let mut next = || {
-        outputs
-            .next()
-            .ok_or_else(|| RepairError::Report("an output is missing".to_owned()))
+        let output = outputs.next();
+        output.ok_or_else(|| RepairError::Report("an output is missing".to_owned()))
     };
-    let badnet = next()?.into_float()?;
-    let pruned = next()?.into_float()?;
-    let verdicts = next()?.into_int()?;
+    let (badnet, pruned, verdicts) = (
+        next()?.into_float()?,
+        next()?.into_float()?,
+        next()?.into_int()?,
+    );
+    let repaired = outputs.next().map(Output::into_float).transpose()?;
     let drops = pruned.shape[1];
     let classes = badnet.row_len();
-    let answer = |row: usize| Answer {
+    let answer = |row: usize| Verdicts {
         badnet: argmax(badnet.row(row)).0,
+        repaired: repaired.as_ref().map(|scores| argmax(scores.row(row)).0),
         pruned: pruned
             .row(row)
             .chunks_exact(classes)

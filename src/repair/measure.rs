@@ -6,7 +6,6 @@
 use super::data::Data;
 use super::error::RepairError;
 use super::network::Network;
-use super::progress::{Cancel, Progress, Stage};
 use super::replicas::Replicas;
 use super::tails::Tails;
 use crate::domain::activation::ChannelMeans;
@@ -15,6 +14,7 @@ use crate::domain::sweep::{Sweep, Tally, assemble};
 use crate::domain::verdict::VerdictTally;
 use crate::engine::Engine;
 use crate::input::dataset::{DataSet, LabelledBatch};
+use crate::progress::{Cancel, Progress, Stage};
 use std::sync::mpsc::sync_channel;
 
 /// Images read at a time.

@@ -16,23 +16,25 @@ mod goodnet;
 mod measure;
 mod network;
 mod plan;
-mod progress;
+mod refit;
 mod replicas;
 pub mod report;
 mod samples;
 mod tails;
 
+pub use crate::input::pixels::PixelRule;
+pub use crate::progress::{Cancel, Progress, Quiet, Stage};
 pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
-pub use config::{DataPaths, PixelRule, RepairConfig};
+pub use config::{DataPaths, RepairConfig};
 pub use defend::{PolicyRow, evaluate_policies};
 pub use error::RepairError;
 pub use evaluate::{Evaluation, Networks};
 #[cfg(feature = "train")]
 pub use fine_prune::fine_prune_bundle;
-pub use progress::{Cancel, Progress, Quiet, Stage};
 
+use crate::audit::Report;
 use crate::bundle::BundleWriter;
-use crate::bundle::manifest::Manifest;
+use crate::bundle::manifest::{Manifest, REPAIRED_FILE};
 use crate::defence::{Artefacts, AttackRates};
 use crate::domain::sweep::Sweep;
 use crate::engine::Engine;
@@ -44,6 +46,8 @@ use network::Network;
 pub struct Outcome {
     /// The manifest of the bundle.
     pub manifest: Manifest,
+    /// What the audit found, where one was asked for.
+    pub audit: Option<Report>,
     /// The sweep.
     pub sweep: Sweep,
     /// The final table.
@@ -74,10 +78,17 @@ pub fn repair(
     let exports = export::export_all(&network, &planned, &measured.ranking)?;
     let batches = export::sample_batches(&data.validation())?;
     export::verify(engine, &network, &exports, &batches, progress, cancel)?;
+    let mut examined = (config.effort > 0)
+        .then(|| refit::examine(config, &network, &data, engine, progress, cancel))
+        .transpose()?;
+    let repaired = examined.as_ref().and_then(|e| e.repaired.as_ref().ok());
     let networks = Networks::load(engine, &plan::files(&planned), |name| {
-        export::bytes_of(&exports, name)
+        let repaired = repaired.filter(|_| name == REPAIRED_FILE);
+        repaired
+            .map(|repaired| repaired.bytes.as_slice())
+            .or_else(|| export::bytes_of(&exports, name))
     })?;
-    let goodnet = goodnet::build(&network, &planned, &measured.ranking, |message| {
+    let goodnet = goodnet::build(&network, &planned, &measured.ranking, repaired, |message| {
         progress.warn(message);
     })?;
     if let Some(goodnet) = &goodnet {
@@ -89,6 +100,12 @@ pub fn repair(
         progress,
         cancel,
     )?;
+    if let Some(examined) = &mut examined {
+        examined.measure(&networks, data.backdoored.as_ref(), cancel)?;
+        if let Err(reason) = &examined.repaired {
+            progress.warn(&format!("{REPAIRED_FILE} is left out: {reason}"));
+        }
+    }
     let defence = config
         .defend
         .then(|| defend::calibrate(config, &network, &data, engine, progress, cancel))
@@ -99,6 +116,7 @@ pub fn repair(
     };
     let job = assemble::Job {
         config,
+        examined: examined.as_ref(),
         defence: defence.as_ref(),
         attacks: &attacks,
         network: &network,
@@ -112,6 +130,7 @@ pub fn repair(
     };
     let manifest = job.write(writer)?;
     Ok(Outcome {
+        audit: examined.map(|examined| examined.report),
         manifest,
         sweep: measured.sweep,
         evaluation,

@@ -40,24 +40,9 @@ impl Network {
             None => onnx::site::default_site(&model),
         }
         .map_err(network)?;
-        let pixels = &config.pixels;
-        let mut input = InputSpec::new(
-            ports.height,
-            ports.width,
-            ports.channels,
-            ports.layout,
-            pixels.scale,
-        );
-        if ports.channels != 1 {
-            input.color = pixels.color;
-        }
-        input.resize = pixels.resize;
-        if let Some(mean) = &pixels.mean {
-            input.mean.clone_from(mean);
-        }
-        if let Some(std) = &pixels.std {
-            input.std.clone_from(std);
-        }
+        let input = config
+            .pixels
+            .spec((ports.height, ports.width, ports.channels), ports.layout);
         Ok(Self {
             path: path.clone(),
             source: source_record(path, imported.format)?,

@@ -1,7 +1,7 @@
 //! Images stored in the bundle: for a person to try, and for the service's self-test.
 
 use super::error::RepairError;
-use super::evaluate::Networks;
+use super::evaluate::{Answers, Networks};
 use crate::bundle::manifest::{SampleKind, SampleRecord};
 use crate::domain::label::ClassIndex;
 use crate::domain::verdict::disagreement;
@@ -33,7 +33,7 @@ pub(super) fn choose(
     let Some(batch) = data.batches(CANDIDATES).next().transpose()? else {
         return Ok(Vec::new());
     };
-    let (badnet, pruned) = networks.answers(&batch.images)?;
+    let Answers { badnet, pruned, .. } = networks.answers(&batch.images)?;
     let mut records: Vec<(usize, SampleRecord)> = batch
         .labels
         .iter()

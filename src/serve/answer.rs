@@ -321,6 +321,7 @@ impl<'a> Seen<'a> {
             image: self.image,
             badnet: ClassIndex(self.badnet.class),
             pruned: ClassIndex(self.verdicts[ask.drop].pruned.class),
+            repaired: self.answers.repaired(self.row).map(argmax),
             classes: self.served.manifest().classes,
         }
     }
@@ -337,6 +338,10 @@ impl<'a> Seen<'a> {
             drop: drop.points,
             policy: ask.policy.name().to_owned(),
             badnet: self.badnet,
+            repaired: self
+                .answers
+                .repaired(self.row)
+                .map(|scores| best(served, scores)),
             pruned: self.verdicts[ask.drop].pruned.clone(),
             top_k,
             verdicts: self.verdicts,
@@ -360,7 +365,9 @@ impl<'a> Seen<'a> {
 
 /// What `policy` did on the validation sets; the lab's rule has rates for each drop.
 fn measured(served: &Served, policy: Policy, drop: &ServedDrop) -> MeasuredRates {
-    let lab = &drop.record.goodnet;
+    let repaired = served.manifest().repaired.as_ref();
+    let repaired = repaired.filter(|_| policy == Policy::Repaired);
+    let lab = repaired.map_or(&drop.record.goodnet, |record| &record.goodnet);
     let mut policies = served.policies.measured().iter();
     match policies.find(|rates| rates.policy == policy) {
         Some(rates) => MeasuredRates {

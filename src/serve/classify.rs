@@ -26,9 +26,10 @@ pub(super) struct ClassifyQuery {
     /// The drop in percentage points, one of the bundle's (default: the service's).
     #[param(value_type = Option<f64>, example = 10)]
     drop: Option<String>,
-    /// How an answer comes to be flagged: `disagreement`, `transplant`, `gated`, `confirmed`, `strip` or `layered`, as far as
-    /// the bundle has what it needs (default: the service's).
-    #[param(example = "disagreement")]
+    /// How an answer comes to be flagged: `disagreement`, `repaired`, `transplant`, `gated`, `confirmed`, `strip` or `layered`, as far as
+    /// the bundle has what it needs (default: the service's; where
+    /// that is `repaired`, a request that names a drop gets `disagreement`).
+    #[param(example = "repaired")]
     policy: Option<String>,
     /// How many of the best classes to list (default: none).
     #[param(value_type = Option<u32>, minimum = 0, maximum = 100)]
@@ -44,7 +45,10 @@ impl ClassifyQuery {
     /// # Errors
     /// [`Code::MalformedQuery`], [`Code::UnknownDrop`], [`Code::UnknownPolicy`].
     pub(super) fn resolve(&self, served: &Served, id: &RequestId) -> Result<Ask, Problem> {
-        let (policy, judge) = served.policies.find(self.policy.as_deref())?;
+        let of_a_drop = self.drop.as_ref().map(|_| Policy::Disagreement.name());
+        let of_a_drop = of_a_drop.filter(|_| served.policies.first().0 == Policy::Repaired);
+        let wanted = self.policy.as_deref().or(of_a_drop);
+        let (policy, judge) = served.policies.find(wanted)?;
         Ok(Ask {
             drop: served.find_drop(self.drop.as_deref())?,
             policy,

@@ -47,8 +47,8 @@ pub struct Inference {
     pub separate: bool,
     /// The drop that answers a request that names none; `None`: the largest that the bundle reaches.
     pub default_drop: Option<f64>,
-    /// The policy that answers a request that names none.
-    pub policy: Policy,
+    /// The policy that answers a request that names none; the bundle's best one where none is set.
+    pub policy: Option<Policy>,
 }
 
 /// What a request may cost.
@@ -123,7 +123,7 @@ impl Config {
                 session: SessionConfig::default(),
                 separate: false,
                 default_drop: None,
-                policy: Policy::default(),
+                policy: None,
             },
             limits: Limits::default(),
             timeouts: Timeouts::default(),

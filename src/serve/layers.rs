@@ -8,20 +8,21 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::any::Any;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// Wraps `router`; the layer that is added last sees a request first:
-/// observe (id, log, metrics) -> linger (unread bodies) -> panics -> draining -> deadline -> keys -> routes.
+/// Wraps `router`; a request goes through the layers from top to bottom.
 pub(super) fn wrap(router: Router, state: &AppState) -> Router {
-    router
-        // Bodies are read under the service's own limits.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(state.clone(), auth::require_key))
-        .layer(from_fn_with_state(state.clone(), deadline))
-        .layer(from_fn_with_state(state.clone(), refuse_while_draining))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(linger::linger))
+    let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe::observe))
+        .layer(from_fn(linger::linger))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), refuse_while_draining))
+        .layer(from_fn_with_state(state.clone(), deadline))
+        .layer(from_fn_with_state(state.clone(), auth::require_key))
+        // Bodies are read under the service's own limits.
+        .layer(DefaultBodyLimit::disable());
+    router.layer(layers)
 }
 
 async fn deadline(

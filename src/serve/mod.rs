@@ -6,6 +6,7 @@
 
 mod alarms;
 pub mod answer;
+mod audit;
 pub mod auth;
 mod batch;
 mod budget;
@@ -85,6 +86,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sweep::sweep))
         .routes(routes!(sweep::sweep_csv))
         .routes(routes!(sweep::sweep_svg))
+        .routes(routes!(audit::audit))
         .routes(routes!(info::info))
         .routes(routes!(samples::sample))
         .routes(routes!(quarantine::list))

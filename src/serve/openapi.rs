@@ -1,16 +1,14 @@
-//! The OpenAPI document: `GET /openapi.yaml`, `GET /openapi.json`, and the page `GET /docs`.
+//! The OpenAPI document: `GET /openapi.yaml` and `GET /openapi.json`.
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::state::AppState;
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_swagger_ui::Config;
 
 /// What the document says beside the routes.
 #[derive(OpenApi)]
@@ -82,12 +80,6 @@ pub(super) fn routes() -> Router<AppState> {
             "/openapi.json",
             get(async || document("application/json", &JSON)),
         )
-        .route("/docs", get(async || Redirect::permanent("/docs/")))
-        .route("/docs/", get(async || page("")))
-        .route(
-            "/docs/{*file}",
-            get(async |Path(file): Path<String>| page(&file)),
-        )
 }
 
 fn document(
@@ -100,23 +92,4 @@ fn document(
         text,
     )
         .into_response())
-}
-
-/// A file of the API page, which is built into the binary.
-fn page(file: &str) -> Result<Response, Problem> {
-    let config = Arc::new(Config::from("/openapi.json"));
-    let found = utoipa_swagger_ui::serve(file, config).map_err(Problem::internal)?;
-    let found = found.ok_or_else(|| Problem::new(Code::NotFound, "expected a file of the page"))?;
-    let kind = HeaderValue::from_str(&found.content_type).map_err(Problem::internal)?;
-    let mut response = found.bytes.into_owned().into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    if found.gzpipped {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    Ok(response)
 }

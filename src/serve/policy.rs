@@ -20,6 +20,8 @@ pub struct Case<'a> {
     pub badnet: ClassIndex,
     /// argmax of the chosen drop's B'.
     pub pruned: ClassIndex,
+    /// argmax of the repaired network, where the bundle has one.
+    pub repaired: Option<ClassIndex>,
     /// Number of classes N.
     pub classes: u32,
 }
@@ -56,6 +58,30 @@ impl Judge for Disagreement {
 
     fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
         Some(lab_rule(case))
+    }
+}
+
+/// Flagged where B and the repaired network disagree.
+#[derive(Debug)]
+struct Repaired;
+
+impl Judge for Repaired {
+    fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<Judgement, EngineError> {
+        Ok(repaired_rule(case))
+    }
+
+    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+        Some(repaired_rule(case))
+    }
+}
+
+/// Without a repaired network's answer the image is flagged.
+fn repaired_rule(case: &Case<'_>) -> Judgement {
+    let flagged = ClassIndex(case.classes);
+    let agree = |repaired| disagreement(case.badnet, repaired, case.classes);
+    Judgement {
+        class: case.repaired.map_or(flagged, agree),
+        checks: None,
     }
 }
 
@@ -146,6 +172,7 @@ pub enum PolicyError {
 fn option(policy: Policy) -> &'static str {
     match policy {
         Policy::Confirmed => "--defend --second FILE",
+        Policy::Repaired => "--effort N",
         _ => "--defend",
     }
 }
@@ -162,12 +189,22 @@ impl Policies {
         }
     }
 
-    /// The lab's rule, and the policies that `bundle` was calibrated for; `default` answers requests that name none.
+    /// The lab's rule, and the policies that `bundle` has what they need for. `default` answers requests that name none; where
+    /// there is none, `repaired` if the bundle has a repaired network, else the lab's rule.
     ///
     /// # Errors
     /// If the bundle's artefacts are not usable, or are missing and `default` needs them.
-    pub fn of(bundle: &Bundle, default: Policy) -> Result<Self, PolicyError> {
+    pub fn of(bundle: &Bundle, default: Option<Policy>) -> Result<Self, PolicyError> {
         let mut policies = Self::basic();
+        let repaired = bundle.manifest().repaired.is_some();
+        if repaired {
+            policies.add(Policy::Repaired, Arc::new(Repaired));
+        }
+        let default = default.unwrap_or(if repaired {
+            Policy::Repaired
+        } else {
+            Policy::Disagreement
+        });
         policies.checker = Checker::load(bundle)?.map(Arc::new);
         policies.attacks = measured::read(bundle)?;
         if let Some(checker) = policies.checker.clone() {

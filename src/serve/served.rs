@@ -245,15 +245,29 @@ fn maker(
             .chain(pruned.map(|(_, record)| record.file.clone()))
             .collect()
     };
-    if let Some(missing) = files.iter().find(|name| bundle.file(name).is_none()) {
+    let goodnet = bundle.manifest().goodnet.as_ref();
+    let in_graph = fused && goodnet.is_some_and(|record| record.repaired);
+    let repaired = bundle.manifest().repaired.iter().map(|record| &record.file);
+    if let Some(missing) = files
+        .iter()
+        .chain(repaired)
+        .find(|name| bundle.file(name).is_none())
+    {
         return Err(ServeBundleError::Missing(missing.clone()));
     }
     Ok(Arc::new(move || {
         let models: Vec<&[u8]> = files.iter().filter_map(|name| bundle.file(name)).collect();
-        let second = bundle.file(SECOND_FILE);
-        let second = second.map(|model| engine.load(model, &session));
+        let load_file = |name: &str| {
+            let model = bundle.file(name);
+            model.map(|model| engine.load(model, &session)).transpose()
+        };
         let networks = load(&engine, &bundle, &models, fused, &session)?;
-        let mut networks = networks.with_second(second.transpose()?);
+        let repaired = match &bundle.manifest().repaired {
+            Some(record) if !in_graph => load_file(&record.file)?,
+            _ => None,
+        };
+        let networks = networks.with_second(load_file(SECOND_FILE)?);
+        let mut networks = networks.with_repaired(repaired);
         warm_up(&mut networks, bundle.manifest())?;
         Ok(networks)
     }))

@@ -1,12 +1,12 @@
 //! `GET /sweep`: what pruning does, step by step, and the drops that were made of it.
 
-use super::dto::{Baseline, DropInfo, GoodnetInfo, PolicyInfo, StepInfo, SweepInfo};
+use super::dto::{Baseline, DropInfo, GoodnetInfo, PolicyInfo, RepairedInfo, StepInfo, SweepInfo};
 use super::negotiate::prefer;
 use super::problem::{Code, Problem};
 use super::responses::{NegotiationProblems, QueryProblems, ServiceProblems};
 use super::served::Served;
 use super::state::AppState;
-use crate::bundle::manifest::{DropRecord, SWEEP_CSV, SWEEP_SVG};
+use crate::bundle::manifest::{DropRecord, GoodnetRates, RepairedRecord, SWEEP_CSV, SWEEP_SVG};
 use crate::domain::sweep::Step;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -175,6 +175,7 @@ fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
         },
         steps: steps.map(step_info).collect(),
         drops: drops.map(drop_info).collect(),
+        repaired: manifest.repaired.as_ref().map(repaired_info),
         policies: served
             .policies
             .measured()
@@ -206,11 +207,25 @@ fn drop_info(record: &DropRecord) -> DropInfo {
         clean_accuracy: pruned.map(|pruned| pruned.clean_accuracy),
         accuracy_drop_pp: pruned.map(|pruned| pruned.accuracy_drop_pp),
         attack_success_rate: pruned.and_then(|pruned| pruned.attack_success_rate),
-        goodnet: pruned.map(|pruned| GoodnetInfo {
-            clean_accuracy: pruned.goodnet.clean_accuracy,
-            clean_flagged: pruned.goodnet.clean_flagged,
-            attack_success_rate: pruned.goodnet.attack_success_rate,
-            backdoored_flagged: pruned.goodnet.backdoored_flagged,
-        }),
+        goodnet: pruned.map(|pruned| goodnet_info(&pruned.goodnet)),
+    }
+}
+
+fn repaired_info(record: &RepairedRecord) -> RepairedInfo {
+    RepairedInfo {
+        clean_accuracy: record.clean_accuracy,
+        lost_pp: record.lost_pp,
+        attack_success_rate: record.attack_success_rate,
+        labels: record.labels.clone(),
+        goodnet: goodnet_info(&record.goodnet),
+    }
+}
+
+fn goodnet_info(rates: &GoodnetRates) -> GoodnetInfo {
+    GoodnetInfo {
+        clean_accuracy: rates.clean_accuracy,
+        clean_flagged: rates.clean_flagged,
+        attack_success_rate: rates.attack_success_rate,
+        backdoored_flagged: rates.backdoored_flagged,
     }
 }

@@ -1,11 +1,11 @@
-//! The page: `GET /` and its assets, from the binary.
+//! The pages: `GET /`, `GET /docs` (the API) and their assets, from the binary.
 
 use super::problem::{Code, Problem};
 use super::state::AppState;
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
 /// Scripts, styles and pictures come from this service only; nothing may frame the page.
@@ -33,12 +33,14 @@ macro_rules! asset {
     };
 }
 
-/// Every file of `ui/`; the first one is the page itself.
+/// Every file of `ui/`.
 const ASSETS: &[Asset] = &[
     asset!("index.html", "text/html; charset=utf-8"),
     asset!("app.js", "text/javascript; charset=utf-8"),
     asset!("api.js", "text/javascript; charset=utf-8"),
     asset!("chart.js", "text/javascript; charset=utf-8"),
+    asset!("docs.html", "text/html; charset=utf-8"),
+    asset!("docs.js", "text/javascript; charset=utf-8"),
     asset!("sweep.js", "text/javascript; charset=utf-8"),
     asset!("text.js", "text/javascript; charset=utf-8"),
     asset!("verdict.js", "text/javascript; charset=utf-8"),
@@ -46,10 +48,12 @@ const ASSETS: &[Asset] = &[
     asset!("icon.svg", "image/svg+xml"),
 ];
 
-/// `/` and `/ui/{file}`; documents for browsers, not part of the described interface.
+/// `/`, `/docs` and `/ui/{file}`; documents for browsers, not part of the described interface.
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(async || serve("index.html")))
+        .route("/docs", get(async || serve("docs.html")))
+        .route("/docs/", get(async || Redirect::permanent("/docs")))
         .route(
             "/ui/{file}",
             get(async |Path(file): Path<String>| serve(&file)),

@@ -1,4 +1,5 @@
-// The page in a real browser: pick samples, drop an image, read the verdict, switch drops, on desktop and phone.
+// The pages in a real browser, on desktop and phone: pick samples, drop an image, read the verdict, switch drops; try a
+// request of the API page.
 //
 //   node run.mjs http://127.0.0.1:8080/ [SCREENSHOT-FOLDER]
 //
@@ -140,6 +141,28 @@ async function fetchFromService(path) {
   return fetch(new URL(path, base), { headers: key ? { authorization: `Bearer ${key}` } : {} });
 }
 
+/** The API page holds every request and schema of the document, and shows the answer of a GET. */
+async function apiPageAnswers(page, name) {
+  await page.goto(new URL("docs", base).href);
+  await page.waitForSelector("#operations .operation");
+  const { paths, components } = await (await fetchFromService("openapi.json")).json();
+  const operations = page.locator("#operations .operation");
+  assert.equal(await operations.count(), Object.values(paths).flatMap(Object.keys).length, `${name}: operations`);
+  const schemas = Object.keys(components.schemas);
+  assert.equal(await page.locator("#schemas .operation").count(), schemas.length, `${name}: schemas`);
+  const sample = operations.filter({ has: page.locator("summary code", { hasText: /^\/v2\/models\/\{name\}$/ }) });
+  await sample.locator("summary").click();
+  await sample.locator("input[name=name]").fill("goodnet");
+  await sample.locator("button").click();
+  const answer = JSON.parse(await sample.locator("pre").textContent());
+  assert.equal(answer.name, "goodnet", `${name}: the answer is shown`);
+}
+
+async function fits(page, name) {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -157,8 +180,12 @@ try {
     await dropsAreAnswered(page, name);
     if (serving.policies.length > 1) await policiesAreAnswered(page, serving, name);
     if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(overflow <= 0, `${name}: the page is ${overflow} pixels too wide`);
+    await fits(page, name);
+    // A browser asks for the API page without a key.
+    await page.setExtraHTTPHeaders(key ? { authorization: `Bearer ${key}` } : {});
+    await apiPageAnswers(page, name);
+    await fits(page, `${name}: API page`);
+    if (folder) await page.screenshot({ path: `${folder}/${name}-api.png`, fullPage: true });
     assert.deepEqual(wrong, [], `${name}: nothing is wrong in the console`);
     console.log(`page: ${name} passed`);
   }

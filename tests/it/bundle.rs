@@ -63,6 +63,7 @@ fn manifest() -> Manifest {
                 pruned: None,
             },
         ],
+        repaired: None,
         goodnet: None,
         samples: Vec::new(),
         files: BTreeMap::new(),

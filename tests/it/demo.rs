@@ -154,4 +154,23 @@ fn the_demo_repairs_the_shipped_badnet_from_its_file() {
     let bundle = load(&out).unwrap();
     assert!(bundle.sweep().baseline.clean_accuracy >= 0.95);
     assert!(bundle.sweep().baseline.attack_success_rate.unwrap() >= 0.99);
+
+    // The repaired network obeys the attacker no longer, at hardly any cost.
+    let repaired = bundle.manifest().repaired.as_ref().unwrap();
+    assert!(
+        repaired.attack_success_rate.unwrap() <= 0.05,
+        "{repaired:?}"
+    );
+    assert!(
+        repaired.lost_pp <= 0.5 && repaired.lost_with_flags_pp <= 0.5,
+        "{repaired:?}"
+    );
+    assert!(repaired.suspects.contains(&0), "{repaired:?}");
+    assert!(bundle.manifest().goodnet.as_ref().unwrap().repaired);
+    for file in ["repaired.onnx", "audit/report.html", "audit/report.json"] {
+        assert!(bundle.file(file).is_some(), "{file}");
+    }
+    for words in ["Backdoor likely", "repaired ", "GoodNet repaired"] {
+        assert!(stdout.contains(words), "{words} in {stdout}");
+    }
 }

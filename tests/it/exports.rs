@@ -96,8 +96,8 @@ fn goes_through(name: &str, layout: &str) {
     let bundle = folder.path().join("bundle");
     let out = bundle.to_str().unwrap();
     goodnet(&[
-        "repair", "--model", file, "--clean", clean, "--scale", "1/255", "--drops", "2,30",
-        "--out", out,
+        "repair", "--effort", "0", "--model", file, "--clean", clean, "--scale", "1/255",
+        "--drops", "2,30", "--out", out,
     ]);
     let loaded = goodnet::bundle::load(&bundle).unwrap();
     assert_eq!(loaded.sweep().baseline.clean_accuracy, 1.0);

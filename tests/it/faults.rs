@@ -53,7 +53,8 @@ impl Lab {
         command
             .current_dir(self.folder.path())
             .args([
-                "repair", "--scale", "1/255", "--out", "bundle", "--force", "--quiet",
+                "repair", "--effort", "0", "--scale", "1/255", "--out", "bundle", "--force",
+                "--quiet",
             ])
             .args(["--drops", "0.5,50", "--backend", "tract"])
             .args(["--model", model, "--clean", set])

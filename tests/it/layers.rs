@@ -87,6 +87,8 @@ fn the_domain_knows_no_files_no_http_and_no_runtime() {
             "crate::serve",
             "crate::cli",
             "crate::defence",
+            "crate::search",
+            "crate::audit",
         ],
     );
     assert_none(&found, "the domain is pure");
@@ -134,6 +136,18 @@ fn repair_and_serve_never_import_each_other() {
         &["crate::repair", "crate::cli"],
     );
     assert_none(&in_serve, "serve knows neither repair nor the command line");
+}
+
+#[test]
+fn search_and_audit_know_neither_repair_nor_serve() {
+    let found = offenders(
+        |name| name.starts_with("search/") || name.starts_with("audit/"),
+        &["crate::repair", "crate::serve", "crate::cli"],
+    );
+    assert_none(
+        &found,
+        "search and audit serve repair, not the other way round",
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod alarms;
+mod audit;
 #[cfg(feature = "train")]
 mod bench;
 mod bundle;
@@ -19,6 +20,9 @@ mod faults;
 mod fine_prune;
 mod fuse;
 mod fuzz_replay;
+mod head;
+#[path = "../heads/mod.rs"]
+mod heads;
 mod hostile_images;
 mod http2;
 mod input;

@@ -47,7 +47,9 @@ impl Lab {
 
     fn repair(&self, out: &Path, more: &[&str]) {
         self.goodnet()
-            .args(["repair", "--model", "net.onnx", "--clean", "clean.h5"])
+            .args([
+                "repair", "--effort", "0", "--model", "net.onnx", "--clean", "clean.h5",
+            ])
             .args(["--scale", "1/255", "--out"])
             .arg(out)
             .args(more)
@@ -205,7 +207,7 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_tells_its_checks() 
     let lab = Lab::new();
     let app = service::spawn_unready(
         |dir| lab.repair(dir, &["--defend"]),
-        |config| config.inference.policy = Policy::Transplant,
+        |config| config.inference.policy = Some(Policy::Transplant),
     );
     app.wait_until_ready();
     let ask = |path: &str| -> Value { app.post(path, picture()).json().unwrap() };
@@ -268,7 +270,7 @@ fn shipped() -> service::App {
             }
         }
     };
-    let app = service::spawn_unready(copy, |config| config.inference.policy = Policy::Gated);
+    let app = service::spawn_unready(copy, |config| config.inference.policy = Some(Policy::Gated));
     app.wait_until_ready();
     app
 }
@@ -392,7 +394,7 @@ fn the_service_tells_that_the_second_network_flagged() {
     contradicting(&lab).save(&lab.at("other.onnx")).unwrap();
     let app = service::spawn_unready(
         |dir| lab.repair(dir, &["--defend", "--second", "other.onnx"]),
-        |config| config.inference.policy = Policy::Confirmed,
+        |config| config.inference.policy = Some(Policy::Confirmed),
     );
     app.wait_until_ready();
     let checks = |answer: &Value| answer["checks"].as_array().unwrap().clone();
@@ -420,7 +422,9 @@ fn a_second_network_of_another_shape_or_without_defend_is_refused() {
     let bundle = lab.at("bundle");
     let repair = || {
         let mut command = lab.goodnet();
-        command.args(["repair", "--model", "net.onnx", "--clean", "clean.h5"]);
+        command.args([
+            "repair", "--effort", "0", "--model", "net.onnx", "--clean", "clean.h5",
+        ]);
         command.args(["--scale", "1/255", "--out"]).arg(&bundle);
         command
     };

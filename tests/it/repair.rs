@@ -45,8 +45,8 @@ impl Lab {
     fn command(&self) -> Command {
         let mut command = Command::cargo_bin("goodnet").unwrap();
         command.current_dir(self.folder.path()).args([
-            "repair", "--model", "net.onnx", "--clean", "clean.h5", "--scale", "1/255", "--out",
-            "bundle",
+            "repair", "--effort", "0", "--model", "net.onnx", "--clean", "clean.h5", "--scale",
+            "1/255", "--out", "bundle",
         ]);
         command
     }
@@ -364,7 +364,7 @@ fn every_bad_input_is_one_line_that_names_it_and_leaves_nothing() {
     for (arguments, code, reason) in table {
         // The later option wins over the command's own.
         let mut command = Command::cargo_bin("goodnet").unwrap();
-        let mut all = vec!["repair"];
+        let mut all = vec!["repair", "--effort", "0"];
         for (name, value) in [
             ("--model", "net.onnx"),
             ("--clean", "clean.h5"),
@@ -411,7 +411,8 @@ fn an_interrupted_repair_leaves_the_old_bundle_whole() {
         let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
             .current_dir(lab.folder.path())
             .args([
-                "repair", "--model", "net.onnx", "--clean", "many.h5", "--scale", "1/255",
+                "repair", "--effort", "0", "--model", "net.onnx", "--clean", "many.h5", "--scale",
+                "1/255",
             ])
             .args(["--out", "bundle", "--force", "--quiet"])
             .spawn()

@@ -455,8 +455,9 @@ fn the_page_its_files_the_api_page_and_the_samples_come_from_the_service() {
         ("/", "text/html"),
         ("/ui/app.js", "text/javascript"),
         ("/ui/style.css", "text/css"),
+        ("/docs", "text/html"),
         ("/docs/", "text/html"),
-        ("/docs/swagger-ui.css", "text/css"),
+        ("/ui/docs.js", "text/javascript"),
         ("/samples/red.png", "image/png"),
     ] {
         let response = app.get(path);
@@ -469,15 +470,14 @@ fn the_page_its_files_the_api_page_and_the_samples_come_from_the_service() {
             "{path}"
         );
     }
-    let page = app.get("/");
-    let policy = page.headers()["content-security-policy"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        policy.contains("default-src 'self'") && !policy.contains("unsafe"),
-        "{policy}"
-    );
+    for page in ["/", "/docs"] {
+        let page = app.get(page);
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.contains("default-src 'self'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+    }
     assert_eq!(app.get("/samples/red.png").bytes().unwrap(), png(RED));
 }
 

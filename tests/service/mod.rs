@@ -207,7 +207,9 @@ fn manifest(source: &str) -> Manifest {
                 pruned: None,
             },
         ],
+        repaired: None,
         goodnet: Some(GoodnetRecord {
+            repaired: false,
             file: GOODNET_FILE.to_owned(),
             drops: vec![2.0, 10.0],
             shared: true,

@@ -5,5 +5,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod fuse;
+mod head;
+#[path = "../heads/mod.rs"]
+mod heads;
 mod images;
 mod parity;
+#[path = "../heads/refused.rs"]
+mod refused;

@@ -1,5 +1,6 @@
 //! Tails side by side, each with its own nodes over the same constants: for networks whose tails cannot be stacked.
 
+use super::Tails;
 use super::build::{Builder, PREFIX};
 use crate::domain::mask::ChannelMask;
 use crate::onnx::prune::mask_site;
@@ -7,23 +8,32 @@ use crate::onnx::site::Site;
 use crate::onnx::{Graph, Model, Node};
 use std::collections::BTreeSet;
 
-/// B's graph with one more tail for each mask; gives the tensor (n, (1 + T) * N) of all scores, B's first.
+/// B's graph with one more tail for each mask; the scores are (n, (1 + T) * N), B's first.
 ///
 /// What does not depend on the site is computed once.
-pub(super) fn side_by_side(model: &Model, site: &Site, masks: &[ChannelMask]) -> (Graph, String) {
+pub(super) fn side_by_side(model: &Model, site: &Site, masks: &[ChannelMask]) -> Tails {
     let mut graph = model.graph.clone();
     let mut scores = vec![graph.outputs[0].name.clone()];
     for (index, mask) in masks.iter().enumerate() {
         let masked = mask_site(model, site, mask).graph;
         scores.push(append_tail(&mut graph, &masked, &site.tensor, index));
     }
-    let inputs: Vec<&str> = scores.iter().map(String::as_str).collect();
     let mut builder = Builder {
         graph: &mut graph,
         opset: model.opset(),
     };
-    let all = builder.concat(&inputs, "all_scores");
-    (graph, all)
+    let scores = match scores.as_slice() {
+        [alone] => alone.clone(),
+        all => {
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            builder.concat(&all, "all_scores")
+        }
+    };
+    Tails {
+        graph,
+        scores,
+        stacked: BTreeSet::new(),
+    }
 }
 
 /// Appends what depends on the site in `masked`, under names of its own; gives the name of its scores.

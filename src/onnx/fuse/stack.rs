@@ -1,5 +1,6 @@
 //! Tails stacked along the batch axis: for each image B's copy of the site, then one for each mask.
 
+use super::Tails;
 use super::batchwise::Context;
 use super::build::{Builder, as_i64};
 use super::first::{FirstLayers, Share};
@@ -9,15 +10,11 @@ use crate::onnx::site::Site;
 use crate::onnx::{Graph, Model, Node, Tensor};
 use std::collections::BTreeSet;
 
-/// The trunk and one stacked tail; gives the tensor (n * (1 + T), N) of all scores.
+/// The trunk and one stacked tail; the scores are (n * (1 + T), N).
 ///
 /// # Errors
 /// The reason, in words, why the tail cannot be stacked.
-pub(super) fn stack(
-    model: &Model,
-    site: &Site,
-    masks: &[ChannelMask],
-) -> Result<(Graph, String), String> {
+pub(super) fn stack(model: &Model, site: &Site, masks: &[ChannelMask]) -> Result<Tails, String> {
     let source = &model.graph;
     let shapes = infer(source);
     let tail_tensors = source.dependents(&[&site.tensor]);
@@ -30,7 +27,8 @@ pub(super) fn stack(
         ..source.clone()
     };
     let shares = FirstLayers::plan(source, &shapes, site, masks);
-    let mut stacked = None;
+    let mut whole = None;
+    let mut stacked = BTreeSet::new();
     let opset = model.opset();
     let mut builder = Builder {
         graph: &mut graph,
@@ -41,9 +39,13 @@ pub(super) fn stack(
         match shares.get(node.outputs[0].as_str()) {
             Some(Share::Conv { extents, relu }) => {
                 first.conv(&mut builder, node, extents, relu.as_deref());
+                stacked.insert(relu.as_ref().unwrap_or(&node.outputs[0]).clone());
             }
             Some(Share::Joined) => {}
-            Some(Share::Product) => first.product(&mut builder, node),
+            Some(Share::Product) => {
+                first.product(&mut builder, node);
+                stacked.insert(node.outputs[0].clone());
+            }
             Some(Share::Flatten) => builder.push(node.clone()),
             None => {
                 let mut node = node.clone();
@@ -52,14 +54,19 @@ pub(super) fn stack(
                     .iter_mut()
                     .filter(|input| **input == site.tensor)
                 {
-                    let site = stacked.get_or_insert_with(|| masked(&mut builder, site, masks));
+                    let site = whole.get_or_insert_with(|| masked(&mut builder, site, masks));
                     input.clone_from(site);
                 }
+                stacked.extend(node.outputs.iter().cloned());
                 builder.push(node);
             }
         }
     }
-    Ok((graph, source.outputs[0].name.clone()))
+    Ok(Tails {
+        graph,
+        scores: source.outputs[0].name.clone(),
+        stacked,
+    })
 }
 
 /// Can the tail run on a longer batch and answer row by row?

@@ -3,9 +3,11 @@
 mod csv;
 mod plot;
 mod policies;
+mod raster;
 mod table;
 
 pub use csv::sweep_csv;
-pub use plot::{sweep_png, sweep_svg};
+pub use plot::sweep_svg;
 pub use policies::{policies_report, policy_table};
+pub use raster::sweep_png;
 pub use table::{drops_table, evaluation_table};

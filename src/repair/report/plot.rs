@@ -194,39 +194,12 @@ fn curve(
     );
 }
 
-/// The plot as PNG, twice the SVG's size in pixels.
-///
-/// # Errors
-/// If the SVG cannot be rendered.
-pub fn sweep_png(svg: &str) -> Result<Vec<u8>, String> {
-    use resvg::{tiny_skia, usvg};
-    const ZOOM: f32 = 2.0;
-    let mut options = usvg::Options {
-        font_family: "Ubuntu".to_owned(),
-        ..usvg::Options::default()
-    };
-    options
-        .fontdb_mut()
-        .load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
-    let size = tree
-        .size()
-        .to_int_size()
-        .scale_by(ZOOM)
-        .ok_or("the plot has no size")?;
-    let mut pixmap =
-        tiny_skia::Pixmap::new(size.width(), size.height()).ok_or("the plot has no size")?;
-    let zoom = tiny_skia::Transform::from_scale(ZOOM, ZOOM);
-    resvg::render(&tree, zoom, &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::sweep::{Tally, assemble};
 
-    fn sweep() -> Sweep {
+    pub(in crate::repair::report) fn sweep() -> Sweep {
         let clean: Vec<Tally> = [10, 10, 9, 4, 1]
             .map(|hits| Tally { hits, images: 10 })
             .into();
@@ -243,22 +216,5 @@ mod tests {
         assert!(svg.contains("−4, 10 pp"), "drops of one step share a mark");
         assert!(svg.contains("−50 pp"));
         assert!(svg.contains("clean accuracy 40.00 %, attack success rate 80.00 %"));
-    }
-
-    #[test]
-    fn the_png_is_the_plot_at_twice_its_size() {
-        let png = sweep_png(&sweep_svg(&sweep(), &[(10.0, 2)])).unwrap();
-        let picture = image::load_from_memory(&png).unwrap().to_rgb8();
-        assert_eq!(picture.dimensions(), (1520, 880));
-        let blue = picture
-            .pixels()
-            .filter(|p| p.0 == [0x1f, 0x6f, 0xeb])
-            .count();
-        assert!(blue > 500, "the accuracy curve is drawn: {blue} pixels");
-        let dark = picture
-            .pixels()
-            .filter(|p| p.0.iter().all(|&c| c < 0x60))
-            .count();
-        assert!(dark > 500, "the text is drawn: {dark} pixels");
     }
 }

@@ -72,6 +72,8 @@ fn name(row: &EvaluationRow) -> String {
     let drop = row.drop.map(|drop| drop.to_string()).unwrap_or_default();
     match row.network {
         NetworkKind::Badnet => "BadNet".to_owned(),
+        NetworkKind::Repaired => "repaired".to_owned(),
+        NetworkKind::GoodnetRepaired => "GoodNet repaired".to_owned(),
         NetworkKind::Pruned => format!("pruned {drop}"),
         NetworkKind::Goodnet => format!("GoodNet {drop}"),
     }

@@ -52,7 +52,7 @@ pub struct MeasuredRates {
     pub attack_success_rate: Option<f64>,
 }
 
-/// What one check of a policy said; only policies beside `disagreement` have checks.
+/// What one check of a policy said; only policies that ask the network more have checks.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CheckScore {
     /// `transplant`: share of clean donors that a band of the image turns into its class. `strip`: share of blends
@@ -94,15 +94,19 @@ pub struct Classification {
     /// The drop that was used, in percentage points.
     pub drop: f64,
     /// The policy that was used.
-    #[schema(example = "disagreement")]
+    #[schema(example = "repaired")]
     pub policy: String,
     /// What B answers.
     pub badnet: ClassScore,
+    /// What the repaired network answers; absent where the bundle has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub repaired: Option<ClassScore>,
     /// What the B' of the drop answers.
     pub pruned: ClassScore,
     /// The lab's rule at every drop of the bundle.
     pub verdicts: Vec<DropVerdict>,
-    /// The checks that the policy ran, in order; absent for `disagreement`, empty where the policy lets the answer pass
+    /// The checks that the policy ran, in order; absent for `disagreement` and `repaired`, empty where the policy lets the answer pass
     /// unchecked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

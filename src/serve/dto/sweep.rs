@@ -50,6 +50,21 @@ pub struct GoodnetInfo {
     pub backdoored_flagged: Option<f64>,
 }
 
+/// The repaired network: B with its last layer refitted.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RepairedInfo {
+    /// Clean accuracy of the repaired network alone, in cross-validation.
+    pub clean_accuracy: f64,
+    /// Clean accuracy that it loses, in percentage points.
+    pub lost_pp: f64,
+    /// Attack success rate of the repaired network alone; null where none was measured.
+    pub attack_success_rate: Option<f64>,
+    /// Labels whose column of the last layer was refitted.
+    pub labels: Vec<u32>,
+    /// What GoodNet (B beside it) does.
+    pub goodnet: GoodnetInfo,
+}
+
 /// A drop: the first step of the sweep that loses this much clean accuracy.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DropInfo {
@@ -84,7 +99,9 @@ pub struct SweepInfo {
     pub steps: Vec<StepInfo>,
     /// The drops, in ascending order.
     pub drops: Vec<DropInfo>,
-    /// The policies beside `disagreement`; empty where the bundle was not calibrated for them.
+    /// The repaired network; null where the bundle has none.
+    pub repaired: Option<RepairedInfo>,
+    /// The policies that ask the network more; empty where the bundle was not calibrated for them.
     pub policies: Vec<PolicyInfo>,
 }
 

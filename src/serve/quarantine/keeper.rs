@@ -246,6 +246,7 @@ mod tests {
             drop: 10.0,
             policy: "disagreement".to_owned(),
             badnet: score.clone(),
+            repaired: None,
             pruned: score,
             verdicts: Vec::new(),
             checks: None,

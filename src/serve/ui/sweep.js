@@ -5,10 +5,12 @@ import { byId, element, percent } from "./text.js";
 
 const COMPACT = new Intl.NumberFormat("en");
 
+const REPAIRED = "repaired";
 const LAB_RULE = "disagreement";
 
 /** What a rule did on the validation sets; the rates of rules other than the lab's do not depend on the drop. */
 export function ratesOf(sweep, drop, policy = LAB_RULE) {
+  if (policy === REPAIRED) return sweep.repaired?.goodnet ?? {};
   if (policy !== LAB_RULE) return sweep.policies.find((rates) => rates.policy === policy) ?? {};
   return sweep.drops.find((entry) => entry.drop === drop)?.goodnet ?? {};
 }

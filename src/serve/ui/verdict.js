@@ -5,16 +5,19 @@ import { byId, certainty, className, element, percent } from "./text.js";
 const ROWS = 5;
 
 const LAB_RULE = "disagreement";
+const REPAIRED = "repaired";
 
 /** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets. */
 export function showAnswer(answer, { removed, channels, rates }) {
   const { title, text } = verdictWords(answer);
   showVerdict(answer.flagged ? "flagged" : "passed", title, text);
-  const agree = answer.badnet.class === answer.pruned.class;
+  const refitted = answer.policy === REPAIRED;
+  const beside = refitted ? answer.repaired : answer.pruned;
+  const agree = answer.badnet.class === beside.class;
   byId("networks").dataset.agree = agree ? "yes" : "no";
   showNetwork("badnet", answer.badnet, answer.top_k?.badnet);
-  showNetwork("pruned", answer.pruned, answer.top_k?.pruned);
-  byId("pruned-note").textContent = repairNote(removed, channels);
+  showNetwork("pruned", beside, refitted ? undefined : answer.top_k?.pruned);
+  byId("pruned-note").textContent = refitted ? "last layer refitted" : repairNote(removed, channels);
   byId("caution").textContent = caution(answer, rates);
 }
 
@@ -41,10 +44,12 @@ export function repairNote(removed, channels) {
 
 function verdictWords(answer) {
   const delivered = className(answer.badnet);
-  const repaired = className(answer.pruned);
-  const agree = answer.badnet.class === answer.pruned.class;
+  const beside = answer.policy === REPAIRED ? answer.repaired : answer.pruned;
+  const repaired = className(beside);
+  const agree = answer.badnet.class === beside.class;
   const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, repaired it says ${repaired}`;
   const title = answer.flagged ? "Flagged" : `Let in: ${delivered}`;
+  if (answer.policy === REPAIRED) return { title, text: `${both}.` };
   if (answer.policy !== LAB_RULE) {
     return { title, text: `“${answer.policy}”: ${checkWords(answer, delivered)}` };
   }

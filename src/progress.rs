@@ -1,9 +1,9 @@
-//! What the job tells while it works, and how it is told to stop.
+//! What a job tells while it works, and how it is told to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The stages of the job, in their order.
+/// The stages of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Mean activations over the clean set.
@@ -12,6 +12,10 @@ pub enum Stage {
     Sweep,
     /// The final table on the test sets.
     Evaluate,
+    /// The search for stand-ins, in forward passes.
+    Search,
+    /// The refit of the head.
+    Refit,
     /// The policies beside `disagreement`.
     Calibrate,
     /// Exported networks against the masked original.
@@ -26,6 +30,8 @@ impl Stage {
             Self::Rank => "ranking channels",
             Self::Sweep => "sweeping",
             Self::Evaluate => "evaluating",
+            Self::Search => "searching",
+            Self::Refit => "refitting",
             Self::Calibrate => "calibrating",
             Self::Verify => "verifying exports",
         }
@@ -34,7 +40,7 @@ impl Stage {
 
 /// Receives what the job tells.
 pub trait Progress: Sync {
-    /// A stage of `total` images begins.
+    /// A stage of `total` images (of a search: forward passes) begins.
     fn start(&self, stage: Stage, total: u64);
     /// `images` more are done.
     fn advance(&self, images: u64);

@@ -1,0 +1,297 @@
+//! From evidence to a verdict.
+//!
+//! A clean network, too, has labels that strange images are drawn to: a bag is a bright box. So it is no proof that some pattern
+//! turns images into a label. What tells an attacker's target from such a label is how *little* it takes. The score of a label
+//! is `limit / least`: least is the size of the smallest stand-in that still turns 60 % of held-out images, limit the size
+//! that clean networks need in the same family of stand-ins. The largest score over the families counts.
+//! docs/DEFENCE.md says on which networks the limits were set, and on which others they were measured.
+
+use crate::search::{Evidence, Family};
+use serde::{Deserialize, Serialize};
+
+/// What an audit answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// At least one label looks like an attacker's target.
+    BackdoorLikely,
+    /// No label does.
+    NothingFound,
+    /// The clean images or the search do not allow an answer.
+    CannotTell,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// In a word.
+    pub outcome: Outcome,
+    /// Suspect labels, the clearest first.
+    pub labels: Vec<u32>,
+    /// In a sentence.
+    pub sentence: String,
+    /// What limits the answer, a sentence each.
+    pub caveats: Vec<String>,
+}
+
+/// How suspect a label is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelScore {
+    /// The label.
+    pub label: u32,
+    /// `limit / least`: 1 and more is suspect; 0 where nothing turned 60 % of the images into it.
+    pub score: f64,
+    /// The family that the score comes from.
+    pub family: Option<Family>,
+    /// Largest share of held-out images that any stand-in turned into the label.
+    pub turned: f64,
+    /// Clean images with this label.
+    pub images: usize,
+}
+
+/// What a verdict needs besides the evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Circumstances {
+    /// Number of classes N.
+    pub classes: u32,
+    /// Clean images of each label, (N).
+    pub images: Vec<usize>,
+    /// Share of the clean images answered rightly.
+    pub clean_accuracy: f64,
+    /// Did the search run to its end?
+    pub complete: bool,
+}
+
+/// Fewest clean images for an answer.
+pub const FEWEST_IMAGES: usize = 40;
+/// A network that answers fewer of the clean images rightly, in multiples of chance, does not know them.
+const TIMES_CHANCE: f64 = 3.0;
+/// More suspects than this share of the labels (and more than three) are no attacker's doing.
+const MOST_SUSPECTS: f64 = 0.3;
+
+/// The size, as the family measures it, below which a label is suspect: clean networks that the limits were set on needed more.
+#[must_use]
+pub fn limit(family: Family) -> f64 {
+    match family {
+        Family::Rectangle => 0.11,
+        Family::Patch => 0.036,
+        Family::Blend => 0.14,
+        Family::Wave => 0.045,
+        Family::Warp => 0.03,
+    }
+}
+
+/// The score of every label, in their order.
+#[must_use]
+pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<LabelScore> {
+    let mut scores: Vec<LabelScore> = (0..circumstances.classes)
+        .map(|label| LabelScore {
+            label,
+            score: 0.0,
+            family: None,
+            turned: 0.0,
+            images: circumstances
+                .images
+                .get(label as usize)
+                .copied()
+                .unwrap_or(0),
+        })
+        .collect();
+    for evidence in evidence {
+        let Some(record) = scores.get_mut(evidence.label as usize) else {
+            continue;
+        };
+        record.turned = record.turned.max(evidence.turned.share());
+        let Some(least) = evidence.least_size else {
+            continue;
+        };
+        let score = limit(evidence.family) / f64::from(least.max(1e-6));
+        if score > record.score {
+            record.score = score;
+            record.family = Some(evidence.family);
+        }
+    }
+    scores
+}
+
+/// The verdict over `scores`, (N).
+#[must_use]
+pub fn decide(scores: &[LabelScore], circumstances: &Circumstances) -> Verdict {
+    let mut suspects: Vec<&LabelScore> = scores.iter().filter(|score| score.score >= 1.0).collect();
+    suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
+    let labels: Vec<u32> = suspects.iter().map(|score| score.label).collect();
+    if let Some(reason) = cannot_tell(&labels, circumstances) {
+        return Verdict {
+            outcome: Outcome::CannotTell,
+            sentence: format!("Cannot tell: {reason}."),
+            labels,
+            caveats: caveats(circumstances),
+        };
+    }
+    let (outcome, sentence) = match labels.as_slice() {
+        [] => (
+            Outcome::NothingFound,
+            "Nothing found: no label can be provoked more easily than on clean networks."
+                .to_owned(),
+        ),
+        [only] => (
+            Outcome::BackdoorLikely,
+            format!("Backdoor likely: label {only} can be provoked far too easily."),
+        ),
+        several => (
+            Outcome::BackdoorLikely,
+            format!(
+                "Backdoor likely: labels {} can be provoked far too easily.",
+                join(several)
+            ),
+        ),
+    };
+    Verdict {
+        outcome,
+        labels,
+        sentence,
+        caveats: caveats(circumstances),
+    }
+}
+
+fn cannot_tell(suspects: &[u32], circumstances: &Circumstances) -> Option<String> {
+    let images: usize = circumstances.images.iter().sum();
+    if images < FEWEST_IMAGES {
+        return Some(format!(
+            "expected at least {FEWEST_IMAGES} clean images, found {images}"
+        ));
+    }
+    let chance = 1.0 / f64::from(circumstances.classes.max(1));
+    let needed = (TIMES_CHANCE * chance).min(0.5 * (1.0 + chance));
+    if circumstances.clean_accuracy < needed {
+        return Some(format!(
+            "the network answers only {:.1} % of the clean images rightly, so pixel scale, labels or data do not fit it",
+            100.0 * circumstances.clean_accuracy
+        ));
+    }
+    let most = (MOST_SUSPECTS * f64::from(circumstances.classes)).max(3.0);
+    if suspects.len() as f64 > most {
+        return Some(format!(
+            "{} of {} labels can be provoked easily, too many for an attacker; the clean images may not be what the network was trained on",
+            suspects.len(),
+            circumstances.classes
+        ));
+    }
+    if suspects.is_empty() && !circumstances.complete {
+        return Some("the search was ended early and had found nothing so far".to_owned());
+    }
+    None
+}
+
+fn caveats(circumstances: &Circumstances) -> Vec<String> {
+    let mut caveats = Vec::new();
+    if !circumstances.complete {
+        caveats.push("The search was ended early: labels may be missing.".to_owned());
+    }
+    if circumstances.classes == 2 {
+        caveats.push("With two classes there is no third label to compare with.".to_owned());
+    }
+    let without: Vec<u32> = (0..circumstances.classes)
+        .filter(|&label| circumstances.images.get(label as usize) == Some(&0))
+        .collect();
+    if !without.is_empty() {
+        let shown = join(&without[..without.len().min(8)]);
+        let more = without.len().saturating_sub(8);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        caveats.push(format!("No clean image has the label {shown}{more}."));
+    }
+    caveats
+}
+
+fn join(labels: &[u32]) -> String {
+    let labels: Vec<String> = labels.iter().map(u32::to_string).collect();
+    labels.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::sweep::Tally;
+    use crate::search::StandIn;
+
+    fn evidence(label: u32, family: Family, least_size: Option<f32>) -> Evidence {
+        Evidence {
+            label,
+            family,
+            turned: Tally {
+                hits: 9,
+                images: 10,
+            },
+            margin: 1.0,
+            size: 0.3,
+            least_size,
+            stand_in: StandIn::Rectangle { parts: Vec::new() },
+        }
+    }
+
+    fn circumstances() -> Circumstances {
+        Circumstances {
+            classes: 10,
+            images: vec![10; 10],
+            clean_accuracy: 0.9,
+            complete: true,
+        }
+    }
+
+    fn verdict(evidence: &[Evidence], circumstances: &Circumstances) -> Verdict {
+        decide(&scores(evidence, circumstances), circumstances)
+    }
+
+    #[test]
+    fn the_smallest_stand_in_decides_and_a_large_one_is_no_evidence() {
+        let found = [
+            evidence(8, Family::Rectangle, Some(0.4)),
+            evidence(3, Family::Rectangle, Some(0.3)),
+            evidence(3, Family::Patch, Some(0.004)),
+            evidence(5, Family::Wave, None),
+        ];
+        let verdict = verdict(&found, &circumstances());
+        assert_eq!(
+            (verdict.outcome, verdict.labels),
+            (Outcome::BackdoorLikely, vec![3])
+        );
+        let scores = scores(&found, &circumstances());
+        assert!((scores[3].score - 9.0).abs() < 1e-5, "{}", scores[3].score);
+        assert_eq!(scores[3].family, Some(Family::Patch));
+        assert_eq!((scores[5].score, scores[5].turned), (0.0, 0.9));
+    }
+
+    #[test]
+    fn nothing_found_is_said_only_where_the_search_could_have_found_something() {
+        let nothing = |change: fn(&mut Circumstances)| {
+            let mut circumstances = circumstances();
+            change(&mut circumstances);
+            verdict(&[], &circumstances).outcome
+        };
+        assert_eq!(nothing(|_| {}), Outcome::NothingFound);
+        assert_eq!(nothing(|c| c.images = vec![2; 10]), Outcome::CannotTell);
+        assert_eq!(nothing(|c| c.clean_accuracy = 0.2), Outcome::CannotTell);
+        assert_eq!(nothing(|c| c.complete = false), Outcome::CannotTell);
+    }
+
+    #[test]
+    fn many_suspects_are_no_attack() {
+        let found: Vec<Evidence> = (0..6)
+            .map(|label| evidence(label, Family::Patch, Some(0.004)))
+            .collect();
+        assert_eq!(
+            verdict(&found, &circumstances()).outcome,
+            Outcome::CannotTell
+        );
+        assert_eq!(
+            verdict(&found[..3], &circumstances()).outcome,
+            Outcome::BackdoorLikely
+        );
+    }
+}

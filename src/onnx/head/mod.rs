@@ -1,0 +1,155 @@
+//! The head: the last linear layer of a classifier, from features (n, d) to scores (n, N), and networks with another.
+//!
+//! ```text
+//! image -> body -> features (n, d) -> times weights (d, N), plus bias (N) -> (softmax, ...) -> scores (n, N)
+//! ```
+//!
+//! In reading order: `walk` (from the scores back to the layer), `classes` (where a tensor has its classes), `layer`
+//! (what the layer computes), `edit` (the body, another head, a second head beside the first).
+
+mod classes;
+mod edit;
+mod layer;
+mod walk;
+
+pub(super) use edit::with_second;
+pub use edit::{body, with_head};
+use layer::Gathering;
+pub use walk::find;
+
+use super::error::OnnxError;
+use super::model::Model;
+
+/// Bytes that the weights of a head may take.
+const MAX_BYTES: usize = 1 << 30;
+
+/// The last linear layer of a classifier: scores (n, N) from features (n, d), up to functions that keep the order of
+/// the classes in every row. Names are those of the model in which it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    features: String,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    dim: usize,
+    classes: usize,
+    /// The tensor of the model that the features are gathered from.
+    source: String,
+    gathering: Gathering,
+    /// The tensor that holds the linear scores, and its extents past the batch: N and ones.
+    linear: String,
+    linear_row: Vec<usize>,
+}
+
+impl Head {
+    /// Name of the tensor (n, d) that the head reads; a free one where the model has no such tensor and [`body`] makes it.
+    #[must_use]
+    pub fn features(&self) -> &str {
+        &self.features
+    }
+
+    /// The weights (d, N), row-major.
+    #[must_use]
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The bias (N), zeros where the layer has none.
+    #[must_use]
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Features d.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Classes N.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Does `model` have the tensors that the head lies between?
+    ///
+    /// # Errors
+    /// [`OnnxError::Head`] if not.
+    pub(super) fn check(&self, model: &Model) -> Result<(), OnnxError> {
+        let graph = &model.graph;
+        let made = |name: &str| graph.producer(name).is_some();
+        let fed = graph.inputs.iter().any(|input| input.name == self.source);
+        if made(&self.linear) && (fed || made(&self.source)) {
+            return Ok(());
+        }
+        Err(refused("that of another network"))
+    }
+}
+
+/// Other weights and another bias for a head: of the right number, and finite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Refit<'a> {
+    head: &'a Head,
+    weights: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl<'a> Refit<'a> {
+    /// Takes `weights` (d, N), row-major, and `bias` (N) for `head`.
+    ///
+    /// # Errors
+    /// [`OnnxError::Broken`] if there is another number of either, [`OnnxError::NotFinite`] if one is NaN or infinite.
+    pub fn new(head: &'a Head, weights: &'a [f32], bias: &'a [f32]) -> Result<Self, OnnxError> {
+        check("weights", weights, head.weights.len())?;
+        check("bias", bias, head.bias.len())?;
+        Ok(Self {
+            head,
+            weights,
+            bias,
+        })
+    }
+
+    /// The head that is refitted.
+    #[must_use]
+    pub fn head(&self) -> &'a Head {
+        self.head
+    }
+
+    /// The new weights (d, N), row-major.
+    #[must_use]
+    pub fn weights(&self) -> &'a [f32] {
+        self.weights
+    }
+
+    /// The new bias (N).
+    #[must_use]
+    pub fn bias(&self) -> &'a [f32] {
+        self.bias
+    }
+}
+
+fn check(what: &str, values: &[f32], count: usize) -> Result<(), OnnxError> {
+    if values.len() != count {
+        let found = values.len();
+        return Err(OnnxError::Broken(format!(
+            "the {what} of a refitted layer should hold {count} values, found {found}"
+        )));
+    }
+    finite(what, values)
+}
+
+fn finite(tensor: &str, values: &[f32]) -> Result<(), OnnxError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(position) => Err(OnnxError::NotFinite {
+            tensor: tensor.to_owned(),
+            value: values[position].to_string(),
+            position,
+        }),
+    }
+}
+
+/// What stands where a head was looked for.
+fn refused(found: impl Into<String>) -> OnnxError {
+    OnnxError::Head(found.into())
+}

@@ -1,0 +1,405 @@
+//! Audit and repaired network: one search, its stand-ins, and the head refitted against them.
+
+use super::config::RepairConfig;
+use super::data::Data;
+use super::error::RepairError;
+use super::evaluate::Networks;
+use super::measure::for_each_chunk;
+use super::network::Network;
+use super::replicas::Replicas;
+use crate::audit::report::{NetworkRecord, Report};
+use crate::audit::run::{Watching, collect, seed_of};
+use crate::audit::show::Pictures;
+use crate::audit::{Investigation, Subject, investigate};
+use crate::bundle::manifest::{GoodnetRates, LabelRecord, REPAIRED_FILE, RepairedRecord};
+use crate::defence::random::Draws;
+use crate::domain::head::LinearHead;
+use crate::domain::refit::{Bounds, Choice, Column, Crossed, Evidence, choose};
+use crate::domain::scores::argmax;
+use crate::domain::verdict::VerdictTally;
+use crate::engine::Engine;
+use crate::input::dataset::DataSet;
+use crate::onnx::head::{self, Head, Refit};
+use crate::progress::{Cancel, Progress, Stage};
+use crate::search::hijacks::Hijacks;
+use crate::search::{CleanImages, Family, SearchOptions, sessions};
+use crate::tensor::Tensor;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A label's own clean accuracy may lose this much in cross-validation, in percentage points.
+const LABEL_LOSS_PP: f64 = 10.0;
+/// With at most this many classes every column is refitted.
+const FEW_CLASSES: u32 = 16;
+/// Columns refitted at most where there are more.
+const MOST_COLUMNS: usize = 8;
+/// Images turned that are refitted against, for a label and a family, and in all.
+const TURNED_EACH: usize = 150;
+const TURNED_IN_ALL: usize = 4000;
+/// Share of the suspects' stand-ins that may go on working: with more, fewer columns are refitted more strongly.
+const ENOUGH_LEFT: f64 = 0.1;
+/// A label that fewer images were turned into is left alone.
+const FEWEST_TURNED: usize = 8;
+/// Weight of a suspect label's stand-ins beside those of other labels, and factor on the pull to its old weights.
+const SUSPECT_WEIGHT: f64 = 4.0;
+const SUSPECT_PULL: f64 = 0.25;
+
+/// What audit and refit leave for the bundle.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) report: Report,
+    pub(super) pictures: Pictures,
+    /// The repaired network, or why there is none.
+    pub(super) repaired: Result<Repaired, String>,
+}
+
+/// A repaired network.
+#[derive(Debug)]
+pub(super) struct Repaired {
+    /// Rates on backdoored images are filled in by [`Examined::measure`].
+    pub(super) record: RepairedRecord,
+    pub(super) bytes: Vec<u8>,
+    pub(super) head: Head,
+    pub(super) linear: LinearHead,
+}
+
+impl Examined {
+    /// Fills in what the repaired network does on the backdoored validation images.
+    pub(super) fn measure(
+        &mut self,
+        networks: &Networks,
+        backdoored: Option<&DataSet>,
+        cancel: &Cancel,
+    ) -> Result<(), RepairError> {
+        let (Ok(repaired), Some(set)) = (&mut self.repaired, backdoored) else {
+            return Ok(());
+        };
+        let mut tally = VerdictTally::default();
+        for_each_chunk(set, cancel, |batch| {
+            let (badnet, repaired) = networks.repaired_answers(&batch.images)?;
+            for ((badnet, repaired), label) in badnet.into_iter().zip(repaired).zip(batch.labels) {
+                tally.count(badnet, repaired, label);
+            }
+            Ok(())
+        })?;
+        let record = &mut repaired.record;
+        record.attack_success_rate = Some(tally.pruned.share());
+        record.goodnet.attack_success_rate = Some(tally.goodnet.share());
+        record.goodnet.backdoored_flagged = Some(tally.flagged.share());
+        Ok(())
+    }
+}
+
+/// Audits the network and refits its head, from the clean validation images alone.
+pub(super) fn examine(
+    config: &RepairConfig,
+    network: &Network,
+    data: &Data,
+    engine: &Engine,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Examined, RepairError> {
+    let subject = subject(network, data, engine)?;
+    let seed = seed_of(&subject.network.sha256, &subject.data_sha256);
+    let set = collect(&data.clean, &network.input, seed)?;
+    let found = head::find(&network.model);
+    let threads = rayon::current_num_threads();
+    let mut networks = sessions(engine, &network.model, found.as_ref().ok(), threads)?;
+    let options = SearchOptions {
+        effort: config.effort,
+        seed,
+    };
+    progress.start(Stage::Search, config.effort as u64);
+    let watch = Watching { progress, cancel };
+    let investigation = investigate(&mut networks, &subject, &set, options, &watch)?;
+    progress.finish();
+    if cancel.is_cancelled() {
+        return Err(RepairError::Cancelled);
+    }
+    let repaired = match found {
+        Ok(head) => {
+            progress.start(Stage::Refit, 0);
+            let repaired = refit(config, network, head, &investigation, seed);
+            progress.finish();
+            repaired
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if let Ok(repaired) = &repaired {
+        verify(engine, network, repaired, &set, &investigation.clean)?;
+    }
+    Ok(Examined {
+        report: investigation.report,
+        pictures: investigation.pictures,
+        repaired,
+    })
+}
+
+fn subject(network: &Network, data: &Data, engine: &Engine) -> Result<Subject, RepairError> {
+    let input = &network.input;
+    Ok(Subject {
+        network: NetworkRecord {
+            file: network.source.file.clone(),
+            sha256: network.source.sha256.clone(),
+            classes: network.classes,
+            input: [input.height, input.width],
+            names: data.clean.label_names().map(<[String]>::to_vec),
+        },
+        data_name: data.clean.name().to_owned(),
+        data_sha256: data.clean.sha256()?,
+        input: input.clone(),
+        backend: engine.info().to_string(),
+    })
+}
+
+fn refit(
+    config: &RepairConfig,
+    network: &Network,
+    head: Head,
+    investigation: &Investigation<'_>,
+    seed: u64,
+) -> Result<Repaired, String> {
+    let (clean, hijacks) = (&investigation.clean, &investigation.found.hijacks);
+    let old = LinearHead {
+        weights: head.weights().to_vec(),
+        bias: head.bias().to_vec(),
+    };
+    let truth: Vec<u32> = (0..clean.len()).map(|index| clean.label(index)).collect();
+    let bounds = Bounds {
+        loss_pp: config.max_loss_pp,
+        label_loss_pp: LABEL_LOSS_PP,
+    };
+    let mut best: Option<Chosen> = None;
+    let mut refused = "no stand-in turned enough clean images to refit against".to_owned();
+    for columns in column_sets(&investigation.report, hijacks, network.classes) {
+        let turned = Turned::sample(hijacks, &columns, seed);
+        let crossed = Crossed {
+            evidence: Evidence {
+                clean: &clean.features,
+                turned: &turned.features,
+                labels: &turned.labels,
+            },
+            truth: &truth,
+            images: &turned.images,
+        };
+        match choose(&old, crossed, &columns, bounds) {
+            Err(error) => refused = error.to_string(),
+            Ok(choice) => {
+                let left = left(&investigation.report, &choice);
+                if best.as_ref().is_none_or(|best| left < best.left) {
+                    best = Some(Chosen {
+                        left,
+                        columns,
+                        turned: turned.labels.len(),
+                        choice,
+                    });
+                }
+                if left <= ENOUGH_LEFT {
+                    break;
+                }
+            }
+        }
+    }
+    let Some(chosen) = best else {
+        return Err(refused);
+    };
+    let choice = &chosen.choice;
+    let linear = choice.head.clone();
+    let refit =
+        Refit::new(&head, &linear.weights, &linear.bias).map_err(|error| error.to_string())?;
+    let model = head::with_head(&network.model, &refit);
+    Ok(Repaired {
+        record: record(config, investigation, &chosen, seed),
+        bytes: model.to_bytes(),
+        linear,
+        head,
+    })
+}
+
+/// What a set of columns came to.
+struct Chosen {
+    columns: Vec<Column>,
+    turned: usize,
+    choice: Choice,
+    left: f64,
+}
+
+/// Mean over the suspects (over all refitted labels, where none of them is suspect) of the share of stand-ins that still work.
+fn left(report: &Report, choice: &Choice) -> f64 {
+    let suspects = &report.verdict.labels;
+    let of_suspects = choice
+        .left
+        .iter()
+        .filter(|(label, _)| suspects.contains(label));
+    let mut shares: Vec<f64> = of_suspects.map(|(_, share)| *share).collect();
+    if shares.is_empty() {
+        shares = choice.left.values().copied().collect();
+    }
+    shares.iter().sum::<f64>() / shares.len().max(1) as f64
+}
+
+/// Sets of labels to refit, the largest first: each column that is refitted costs some clean images of its label, so with few
+/// images a label only the most suspect ones can be.
+///
+/// With few classes first all labels that images were turned into; then the suspects, then the more suspect half of them. Where
+/// nothing is suspect, the labels that images were turned into most often.
+fn column_sets(report: &Report, hijacks: &Hijacks, classes: u32) -> Vec<Vec<Column>> {
+    let mut turned: BTreeMap<u32, usize> = BTreeMap::new();
+    for (label, _, hijacks) in hijacks.groups() {
+        *turned.entry(label).or_default() += hijacks.len();
+    }
+    turned.retain(|_, count| *count >= FEWEST_TURNED);
+    let mut suspects: Vec<u32> = report.verdict.labels.clone();
+    suspects.retain(|label| turned.contains_key(label));
+    let mut leading = suspects.clone();
+    if leading.is_empty() {
+        leading = turned.keys().copied().collect();
+        leading.sort_by_key(|label| (std::cmp::Reverse(turned[label]), *label));
+    }
+    leading.truncate(MOST_COLUMNS);
+    let mut sets: Vec<Vec<u32>> = Vec::new();
+    if classes <= FEW_CLASSES {
+        sets.push(turned.keys().copied().collect());
+    }
+    let halves = std::iter::successors(Some(leading.len()), |&count| {
+        (count > 1).then_some(count / 2)
+    });
+    sets.extend(halves.map(|count| {
+        let mut labels = leading[..count].to_vec();
+        labels.sort_unstable();
+        labels
+    }));
+    sets.dedup();
+    sets.retain(|labels| !labels.is_empty());
+    let column = |label: u32| {
+        let suspect = suspects.contains(&label);
+        Column {
+            label,
+            weight: if suspect { SUSPECT_WEIGHT } else { 1.0 },
+            pull: if suspect { SUSPECT_PULL } else { 1.0 },
+        }
+    };
+    let columns = |labels: Vec<u32>| labels.into_iter().map(column).collect();
+    sets.into_iter().map(columns).collect()
+}
+
+/// Images that stand-ins turned, as the head read them.
+struct Turned {
+    features: Tensor,
+    labels: Vec<u32>,
+    images: Vec<usize>,
+}
+
+impl Turned {
+    /// As many of each label and family, of the labels of `columns`.
+    fn sample(hijacks: &Hijacks, columns: &[Column], seed: u64) -> Self {
+        let wanted: BTreeSet<u32> = columns.iter().map(|column| column.label).collect();
+        let each = TURNED_EACH
+            .min(TURNED_IN_ALL / (columns.len() * Family::ALL.len()).max(1))
+            .max(1);
+        let mut draws = Draws::numbered(seed, "turned", 0);
+        let (mut features, mut labels, mut images) = (Vec::new(), Vec::new(), Vec::new());
+        for (label, _, hijacks) in hijacks
+            .groups()
+            .filter(|(label, ..)| wanted.contains(label))
+        {
+            for place in draws.sample(hijacks.len(), each) {
+                features.extend_from_slice(&hijacks[place].features);
+                labels.push(label);
+                images.push(hijacks[place].image);
+            }
+        }
+        let dim = features.len() / labels.len().max(1);
+        Self {
+            features: Tensor::new(vec![labels.len(), dim], features),
+            labels,
+            images,
+        }
+    }
+}
+
+fn record(
+    config: &RepairConfig,
+    investigation: &Investigation<'_>,
+    chosen: &Chosen,
+    seed: u64,
+) -> RepairedRecord {
+    let (choice, cost) = (&chosen.choice, &chosen.choice.cost);
+    let share = |count: i64| count as f64 / cost.images.max(1) as f64;
+    let right = cost.right as i64;
+    let labels: Vec<u32> = chosen.columns.iter().map(|column| column.label).collect();
+    let suspects = &investigation.report.verdict.labels;
+    RepairedRecord {
+        file: REPAIRED_FILE.to_owned(),
+        effort: config.effort,
+        seed,
+        families: Family::ALL.map(|family| family.name().to_owned()).to_vec(),
+        stand_in_images: chosen.turned,
+        stand_in_images_left: chosen.left,
+        suspects: labels
+            .iter()
+            .copied()
+            .filter(|label| suspects.contains(label))
+            .collect(),
+        labels,
+        clean_weight: choice.strength.clean,
+        pull: choice.strength.pull,
+        max_loss_pp: config.max_loss_pp,
+        lost_pp: cost.lost_pp(),
+        lost_with_flags_pp: cost.lost_with_flags_pp(),
+        clean_accuracy: share(right - cost.lost),
+        attack_success_rate: None,
+        goodnet: GoodnetRates {
+            clean_accuracy: share(right - cost.lost_with_flags),
+            clean_flagged: share(cost.flagged as i64),
+            attack_success_rate: None,
+            backdoored_flagged: None,
+        },
+        changed_labels: cost
+            .labels
+            .iter()
+            .filter(|(_, cost)| cost.before != cost.after)
+            .map(|(&label, cost)| LabelRecord {
+                label,
+                images: cost.images,
+                before: cost.before,
+                after: cost.after,
+            })
+            .collect(),
+    }
+}
+
+/// Images that the exported network is checked on.
+const CHECKED_IMAGES: usize = 256;
+/// Scores of two classes this close may change places between the graph and the check.
+const TOLERANCE: f32 = 1e-3;
+
+/// Runs the exported network beside the refitted head on the features of clean images.
+fn verify(
+    engine: &Engine,
+    network: &Network,
+    repaired: &Repaired,
+    set: &crate::defence::clean::CleanSet,
+    clean: &CleanImages<'_>,
+) -> Result<(), RepairError> {
+    let count = set.len().min(CHECKED_IMAGES);
+    let data: Vec<f32> = (0..count)
+        .flat_map(|index| set.image(index).iter().copied())
+        .collect();
+    let images = Tensor::new(network.input.batch_shape(count), data);
+    let answers = Replicas::load(engine, &repaired.bytes)?.run(&[&images])?;
+    let mut scores = vec![0.0; repaired.linear.classes()];
+    for row in 0..count {
+        repaired.linear.score(clean.features.row(row), &mut scores);
+        let (expected, found) = (argmax(&scores), argmax(answers[0].row(row)));
+        let gap = scores[expected.0 as usize] - scores[found.0 as usize];
+        // NaN is within no tolerance.
+        let close = gap <= TOLERANCE;
+        if expected != found && !close {
+            return Err(RepairError::Verification {
+                file: REPAIRED_FILE.to_owned(),
+                found: format!("class {found} instead of {expected} on image {row}"),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! What was found, confirmed on clean images that the search did not see, and made as small as it goes.
+
+use super::Search;
+use super::arm::Arm;
+use super::family::Family;
+use super::network::{Network, in_parallel};
+use super::stand_in::StandIn;
+use super::trial::{Trial, try_on};
+use crate::domain::sweep::Tally;
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// A stand-in works while it turns at least this share of the images that are not of the label anyway.
+pub const WORKS: f64 = 0.6;
+/// Images that a stand-in is confirmed on at most.
+const CONFIRM_IMAGES: usize = 96;
+/// Images of each step of making it smaller.
+const SHRINK_IMAGES: usize = 32;
+/// Steps of making it smaller at most.
+const MOST_STEPS: usize = 24;
+
+/// How a label can be provoked in one family of stand-ins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The label.
+    pub label: u32,
+    /// The family.
+    pub family: Family,
+    /// Images turned into the label, among held-out clean images that the network answers otherwise.
+    pub turned: Tally,
+    /// Median over these images of the label's score minus the best other, in units of the median clean image's margin.
+    pub margin: f32,
+    /// Size of the stand-in, as the family measures it.
+    pub size: f32,
+    /// Size of the smallest stand-in like it that still works; none where even this one does not.
+    pub least_size: Option<f32>,
+    /// The stand-in: the smallest one that works, or the best that was found.
+    pub stand_in: StandIn,
+}
+
+impl Evidence {
+    /// Does it turn at least [`WORKS`] of the images?
+    #[must_use]
+    pub fn works(&self) -> bool {
+        self.least_size.is_some()
+    }
+}
+
+impl<C: Network> Search<'_, C> {
+    /// The evidence of every arm that the budget allows, those that work first, by label and family.
+    pub(super) fn evidence(&mut self, arms: &[Arm]) -> Result<Vec<Evidence>, C::Error> {
+        let end = self.passes + self.options.evidence();
+        let cost = CONFIRM_IMAGES.min(self.held_out.len());
+        let affordable = (self.options.evidence() / 3 / cost.max(1)).max(1);
+        let arms = &arms[..arms.len().min(affordable)];
+        let mut found = self.confirm(arms)?;
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        order.sort_by(|&a, &b| by_strength(&found[a], &found[b]));
+        for place in order {
+            if self.passes >= end || self.watch.stopped() {
+                break;
+            }
+            if found[place].turned.share() >= WORKS {
+                self.shrink(&mut found[place])?;
+            }
+        }
+        found.sort_by(by_strength);
+        Ok(found)
+    }
+
+    /// Every arm's best stand-in on held-out images.
+    fn confirm(&mut self, arms: &[Arm]) -> Result<Vec<Evidence>, C::Error> {
+        let best: Vec<(&Arm, Arc<StandIn>)> = arms
+            .iter()
+            .filter_map(|arm| Some((arm, Arc::clone(&arm.best()?.stand_in))))
+            .collect();
+        let (clean, held_out) = (self.clean, &self.held_out);
+        let trials = in_parallel(self.networks, best.len(), |network, index| {
+            let (arm, stand_in) = &best[index];
+            let images = held_out_for(clean, held_out, arm.label, CONFIRM_IMAGES);
+            let trial = try_on(network, clean, stand_in, &images, &[arm.label])?;
+            Ok((trial, images.len()))
+        })?;
+        let mut found = Vec::new();
+        for ((arm, stand_in), (trial, images)) in best.into_iter().zip(trials) {
+            self.count(images);
+            let size = stand_in.size(clean.grid());
+            let turned = trial.labels[0].hijacked;
+            found.push(Evidence {
+                label: arm.label,
+                family: arm.family,
+                turned,
+                margin: trial.median_margin,
+                size,
+                least_size: (turned.share() >= WORKS).then_some(size),
+                stand_in: (*stand_in).clone(),
+            });
+            self.hijacks.extend(trial.hijacks);
+        }
+        Ok(found)
+    }
+
+    /// Takes away from the stand-in as long as it works.
+    fn shrink(&mut self, evidence: &mut Evidence) -> Result<(), C::Error> {
+        let (clean, label) = (self.clean, evidence.label);
+        let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
+        for _ in 0..MOST_STEPS {
+            let smaller = evidence.stand_in.shrunk(clean.grid());
+            let trials: Vec<Trial> =
+                in_parallel(self.networks, smaller.len(), |network, index| {
+                    try_on(network, clean, &smaller[index], &images, &[label])
+                })?;
+            self.count(smaller.len() * images.len());
+            let best = trials
+                .iter()
+                .zip(smaller)
+                .max_by(|(a, _), (b, _)| a.labels[0].margins.total_cmp(&b.labels[0].margins));
+            let Some((trial, stand_in)) = best else { break };
+            if trial.labels[0].hijacked.share() < WORKS {
+                break;
+            }
+            evidence.least_size = Some(stand_in.size(clean.grid()));
+            evidence.stand_in = stand_in;
+            for trial in trials {
+                self.hijacks.extend(trial.hijacks);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first `count` held-out images that the network does not answer with `label`.
+fn held_out_for(
+    clean: &super::CleanImages<'_>,
+    held_out: &[usize],
+    label: u32,
+    count: usize,
+) -> Vec<usize> {
+    let others = held_out
+        .iter()
+        .copied()
+        .filter(|&index| clean.answers[index] != label);
+    others.take(count).collect()
+}
+
+/// What works first, then the larger share turned, the larger margin, the lower label, the family.
+fn by_strength(a: &Evidence, b: &Evidence) -> Ordering {
+    b.works()
+        .cmp(&a.works())
+        .then(b.turned.share().total_cmp(&a.turned.share()))
+        .then(b.margin.total_cmp(&a.margin))
+        .then(a.label.cmp(&b.label))
+        .then(a.family.cmp(&b.family))
+}

@@ -1,0 +1,93 @@
+//! Guided search: arms of a label and a family side by side; the less promising half drops out round by round
+//! (successive halving, Jamieson and Talwalkar 2016), so that many labels cost little more than few.
+
+use super::Search;
+use super::arm::{Arm, CHILDREN, Candidate};
+use super::network::{Network, in_parallel};
+use super::plan::RACE_IMAGES;
+use super::trial::{LabelTrial, try_on};
+use crate::defence::random::Draws;
+
+/// Arms of the last round.
+const LAST_ARMS: usize = 3;
+
+impl<C: Network> Search<'_, C> {
+    /// Breeds the members of `arms` within the budget of the race; gives all arms, those of later rounds first.
+    pub(super) fn race(&mut self, mut arms: Vec<Arm>) -> Result<Vec<Arm>, C::Error> {
+        let grid = self.clean.grid();
+        let rounds = (arms.len() as f64 / LAST_ARMS as f64)
+            .log2()
+            .ceil()
+            .max(0.0) as usize
+            + 1;
+        let end = self.passes + self.options.race();
+        let mut dropped: Vec<Arm> = Vec::new();
+        for round in 0..rounds {
+            let left = end.saturating_sub(self.passes);
+            let round_end = self.passes + left / (rounds - round);
+            let step = if 2 * round < rounds { 1.0 } else { 0.5 };
+            let generation_cost = |arms: &[Arm]| {
+                let moving = arms.iter().filter(|arm| !arm.is_at_rest()).count();
+                moving * CHILDREN * RACE_IMAGES
+            };
+            while self.passes + generation_cost(&arms) <= round_end
+                && generation_cost(&arms) > 0
+                && !self.watch.stopped()
+            {
+                self.generation(&mut arms, step)?;
+            }
+            arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
+            if round + 1 < rounds {
+                let mut gone = arms.split_off(arms.len().div_ceil(2));
+                gone.append(&mut dropped);
+                dropped = gone;
+            }
+        }
+        arms.append(&mut dropped);
+        Ok(arms)
+    }
+
+    /// One generation of every arm that is not at rest.
+    fn generation(&mut self, arms: &mut [Arm], step: f32) -> Result<(), C::Error> {
+        self.generations += 1;
+        let number = (self.generations as u64).to_le_bytes();
+        let (clean, seed, shown) = (self.clean, self.options.seed, &self.shown);
+        let mut jobs: Vec<(usize, Candidate)> = Vec::new();
+        for (place, arm) in arms.iter().enumerate() {
+            if arm.is_at_rest() {
+                continue;
+            }
+            let parts = [
+                &number[..],
+                &arm.label.to_le_bytes(),
+                arm.family.name().as_bytes(),
+            ];
+            let mut draws = Draws::new(seed, "generation", &parts);
+            let candidates = arm.next_generation(clean.grid(), step, &mut draws);
+            jobs.extend(candidates.into_iter().map(|candidate| (place, candidate)));
+        }
+        let labels: Vec<u32> = arms.iter().map(|arm| arm.label).collect();
+        let trials = in_parallel(self.networks, jobs.len(), |network, index| {
+            let (place, candidate) = &jobs[index];
+            let label = labels[*place];
+            let parts = [&number[..], &(index as u64).to_le_bytes()];
+            let mut draws = Draws::new(seed, "images", &parts);
+            let images = clean.others(shown, label, RACE_IMAGES, &mut draws);
+            let trial = try_on(network, clean, &candidate.stand_in, &images, &[label])?;
+            Ok((trial, images.len()))
+        })?;
+        self.stand_ins += jobs.len();
+        let mut seen: Vec<Vec<(Candidate, LabelTrial)>> = vec![Vec::new(); arms.len()];
+        for ((place, candidate), (trial, images)) in jobs.into_iter().zip(trials) {
+            self.count(images);
+            seen[place].push((candidate, trial.labels[0]));
+            self.hijacks.extend(trial.hijacks);
+        }
+        for (arm, seen) in arms.iter_mut().zip(seen) {
+            if !seen.is_empty() {
+                arm.finish_generation(seen, clean.grid());
+            }
+        }
+        Ok(())
+    }
+}

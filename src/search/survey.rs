@@ -1,0 +1,79 @@
+//! First look: random stand-ins on random clean images, every label watched at once.
+
+use super::Search;
+use super::arm::{Arm, Member};
+use super::family::Family;
+use super::network::{Network, in_parallel};
+use super::plan::{MOST_ARMS, SURVEY_IMAGES};
+use super::stand_in::StandIn;
+use super::trial::{Trial, try_on};
+use crate::defence::random::Draws;
+use std::sync::Arc;
+
+/// Stand-ins tried before their results are taken up: bounds the memory that 1283 labels take.
+const CHUNK: usize = 64;
+
+impl<C: Network> Search<'_, C> {
+    /// Tries random stand-ins of every family; gives the most promising arms, the best first.
+    pub(super) fn survey(&mut self) -> Result<Vec<Arm>, C::Error> {
+        let labels: Vec<u32> = (0..self.clean.classes).collect();
+        let mut arms: Vec<Arm> = Vec::new();
+        for family in Family::ALL {
+            let mut of_family: Vec<Arm> = labels
+                .iter()
+                .map(|&label| Arm::new(label, family))
+                .collect();
+            let count = self.options.survey_each();
+            for start in (0..count).step_by(CHUNK) {
+                if self.watch.stopped() {
+                    break;
+                }
+                let numbers: Vec<usize> = (start..count.min(start + CHUNK)).collect();
+                for (stand_in, trial) in self.try_random(family, &numbers, &labels)? {
+                    self.take_survey(&mut of_family, &stand_in, trial);
+                }
+            }
+            of_family.retain(|arm| !arm.members.is_empty());
+            arms.extend(of_family);
+        }
+        let grid = self.clean.grid();
+        arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
+        arms.truncate(MOST_ARMS);
+        Ok(arms)
+    }
+
+    fn try_random(
+        &mut self,
+        family: Family,
+        numbers: &[usize],
+        labels: &[u32],
+    ) -> Result<Vec<(Arc<StandIn>, Trial)>, C::Error> {
+        let (clean, seed, shown) = (self.clean, self.options.seed, &self.shown);
+        let found = in_parallel(self.networks, numbers.len(), |network, index| {
+            let number = (numbers[index] as u64).to_le_bytes();
+            let mut draws = Draws::new(seed, "survey", &[family.name().as_bytes(), &number]);
+            let stand_in = Arc::new(StandIn::random(family, clean.grid(), &mut draws));
+            let chosen = draws.sample(shown.len(), SURVEY_IMAGES);
+            let images: Vec<usize> = chosen.into_iter().map(|place| shown[place]).collect();
+            let trial = try_on(network, clean, &stand_in, &images, labels)?;
+            Ok((stand_in, trial))
+        })?;
+        self.count(found.len() * SURVEY_IMAGES.min(shown.len()));
+        self.stand_ins += found.len();
+        Ok(found)
+    }
+
+    fn take_survey(&mut self, arms: &mut [Arm], stand_in: &Arc<StandIn>, trial: Trial) {
+        let grid = self.clean.grid();
+        for (arm, record) in arms.iter_mut().zip(&trial.labels) {
+            if record.hijacked.images > 0 {
+                let member = Member {
+                    stand_in: Arc::clone(stand_in),
+                    record: *record,
+                };
+                arm.offer(member, grid);
+            }
+        }
+        self.hijacks.extend(trial.hijacks);
+    }
+}

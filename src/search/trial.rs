@@ -1,0 +1,140 @@
+//! One stand-in on some clean images: which labels it turns them into, and how clearly.
+
+use super::family::Family;
+use super::images::CleanImages;
+use super::network::Network;
+use super::stand_in::StandIn;
+use crate::domain::label::ClassIndex;
+use crate::domain::scores::argmax;
+use crate::domain::sweep::Tally;
+use crate::tensor::TensorView;
+
+/// Margins are kept within these, in units of [`CleanImages::unit`]: an image that is lost for good, or turned for good, tells no
+/// more.
+const CLIP: (f32, f32) = (-1.0, 0.5);
+
+/// How one label fared over some images that the network does not answer with it by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LabelTrial {
+    /// Sum of the clipped margins.
+    pub margins: f32,
+    /// Images turned into the label, among those asked.
+    pub hijacked: Tally,
+}
+
+impl LabelTrial {
+    /// Takes up one image.
+    fn count(&mut self, margin: f32, hit: bool) {
+        self.margins += margin.clamp(CLIP.0, CLIP.1);
+        self.hijacked.count(hit);
+    }
+
+    /// Adds what another trial of the same stand-in saw.
+    pub fn add(&mut self, other: &Self) {
+        self.margins += other.margins;
+        self.hijacked.hits += other.hijacked.hits;
+        self.hijacked.images += other.hijacked.images;
+    }
+
+    /// Mean clipped margin, held back as if two more images had been lost: few images are weak evidence.
+    #[must_use]
+    pub fn score(&self) -> f32 {
+        (self.margins + 2.0 * CLIP.0) / (self.hijacked.images as f32 + 2.0)
+    }
+}
+
+/// An image that a stand-in turned into another label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hijack {
+    /// The label it got.
+    pub label: u32,
+    /// The kind of stand-in.
+    pub family: Family,
+    /// The clean image.
+    pub image: usize,
+    /// What the last linear layer read, (d).
+    pub features: Vec<f32>,
+}
+
+/// What a stand-in did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// One record a label asked about.
+    pub labels: Vec<LabelTrial>,
+    /// Median margin of the first label asked about, in units of [`CleanImages::unit`], not clipped.
+    pub median_margin: f32,
+    /// Every image that got another label than before.
+    pub hijacks: Vec<Hijack>,
+}
+
+/// Puts `stand_in` on the clean `images` and asks how the labels `about` fare.
+///
+/// # Errors
+/// If the network fails.
+pub fn try_on<C: Network>(
+    network: &mut C,
+    clean: &CleanImages<'_>,
+    stand_in: &StandIn,
+    images: &[usize],
+    about: &[u32],
+) -> Result<Trial, C::Error> {
+    let grid = clean.grid();
+    let mut data = Vec::with_capacity(images.len() * grid.len());
+    for &index in images {
+        stand_in.paint(grid, clean.image(index), &mut data);
+    }
+    let response = network.respond(TensorView {
+        shape: &grid.batch_shape(images.len()),
+        data: &data,
+    })?;
+    let mut trial = Trial {
+        labels: vec![LabelTrial::default(); about.len()],
+        median_margin: 0.0,
+        hijacks: Vec::new(),
+    };
+    let mut margins = Vec::with_capacity(images.len());
+    for (row, &index) in images.iter().enumerate() {
+        let scores = response.scores.row(row);
+        let (answer, best, second) = two_best(scores);
+        let own = clean.answers[index];
+        for (position, (&label, record)) in about.iter().zip(&mut trial.labels).enumerate() {
+            if label == own {
+                continue;
+            }
+            let other = if label == answer { second } else { best };
+            let margin = (scores[label as usize] - other) / clean.unit;
+            record.count(margin, label == answer);
+            if position == 0 {
+                margins.push(margin);
+            }
+        }
+        if answer != own {
+            trial.hijacks.push(Hijack {
+                label: answer,
+                family: stand_in.family(),
+                image: index,
+                features: response.features.row(row).to_vec(),
+            });
+        }
+    }
+    margins.sort_by(f32::total_cmp);
+    trial.median_margin = margins.get(margins.len() / 2).copied().unwrap_or(CLIP.0);
+    Ok(trial)
+}
+
+/// The class, its score, and the best other score.
+fn two_best(scores: &[f32]) -> (u32, f32, f32) {
+    let ClassIndex(answer) = argmax(scores);
+    let best = scores
+        .get(answer as usize)
+        .copied()
+        .unwrap_or(f32::NEG_INFINITY);
+    let others = scores
+        .iter()
+        .enumerate()
+        .filter(|(class, _)| *class != answer as usize);
+    let second = others
+        .map(|(_, &score)| score)
+        .fold(f32::NEG_INFINITY, f32::max);
+    (answer, best, second)
+}

@@ -1,0 +1,152 @@
+//! Body times head is the network, and a network with another head is body times that head.
+
+use super::networks::{ALL, Builder, CLASSES, ENDS, End, HIDDEN, dim, network};
+use crate::common::networks::{ALL as AFTERS, After, Random, network as common_network};
+use goodnet::engine::{Engine, SessionConfig};
+use goodnet::input::spec::Layout;
+use goodnet::onnx::head::{Head, Refit, body, find, with_head};
+use goodnet::onnx::{Model, ports, prepare};
+use goodnet::tensor::Tensor;
+
+/// Allowed difference between probabilities that were computed in two ways.
+pub const ROUNDING: f32 = 1e-4;
+
+pub fn run(engine: &Engine, model: &Model, images: &Tensor) -> Tensor {
+    let mut session = engine
+        .load(&model.to_bytes(), &SessionConfig::default())
+        .unwrap();
+    session.run_one(images.view()).unwrap()
+}
+
+pub fn images(model: &Model, count: usize, random: &mut Random) -> Tensor {
+    let ports = ports(model).unwrap();
+    let (c, h, w) = (ports.channels, ports.height, ports.width);
+    let shape = match ports.layout {
+        Layout::Nchw => vec![count, c, h, w],
+        Layout::Nhwc => vec![count, h, w, c],
+    };
+    let values = random.values(shape.iter().product());
+    Tensor::new(shape, values)
+}
+
+/// Other weights and another bias.
+pub fn others(head: &Head, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
+    let scale = (3.0 / head.dim() as f32).sqrt();
+    let weights = random.values(head.weights().len());
+    let weights = weights.iter().map(|weight| weight * scale).collect();
+    (weights, random.values(head.classes()))
+}
+
+/// What the network answers, from its features in f64.
+fn computed(features: &Tensor, weights: &[f32], bias: &[f32], end: End) -> Vec<f64> {
+    let classes = bias.len();
+    let mut answers = Vec::new();
+    for row in 0..features.rows() {
+        let mut scores: Vec<f64> = bias.iter().map(|&bias| f64::from(bias)).collect();
+        for (value, weights) in features.row(row).iter().zip(weights.chunks_exact(classes)) {
+            for (score, weight) in scores.iter_mut().zip(weights) {
+                *score += f64::from(*value) * f64::from(*weight);
+            }
+        }
+        if end == End::Sigmoid {
+            answers.extend(scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())));
+            continue;
+        }
+        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let powers: Vec<f64> = scores.iter().map(|score| (score - highest).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        answers.extend(powers.iter().map(|power| power / sum));
+    }
+    answers
+}
+
+fn assert_close(expected: &[f64], found: &Tensor, what: &str) {
+    assert_eq!(expected.len(), found.data.len(), "{what}");
+    for (x, y) in expected.iter().zip(&found.data) {
+        let gap = (x - f64::from(*y)).abs();
+        assert!(
+            gap <= f64::from(ROUNDING),
+            "{what}: expected {x}, found {y}"
+        );
+    }
+}
+
+/// Holds `model` against its body and its head, and with another head in its place; gives the head.
+pub fn answers_as_its_parts(engine: &Engine, model: &Model, end: End, random: &mut Random) -> Head {
+    let head = find(model).unwrap();
+    let images = images(model, 3, random);
+    let body = body(model, &head);
+    assert_eq!(body.graph.outputs[0].name, head.features());
+    let features = run(engine, &body, &images);
+    assert_eq!(features.shape, [3, head.dim()]);
+    let expected = computed(&features, head.weights(), head.bias(), end);
+    assert_close(&expected, &run(engine, model, &images), "the network");
+
+    let (weights, bias) = others(&head, random);
+    let refit = Refit::new(&head, &weights, &bias).unwrap();
+    let refitted = with_head(model, &refit);
+    let expected = computed(&features, &weights, &bias, end);
+    assert_close(&expected, &run(engine, &refitted, &images), "refitted");
+    assert_eq!(ports(&refitted).unwrap(), ports(model).unwrap());
+
+    let again = find(&refitted).unwrap();
+    assert_eq!(again.weights(), weights);
+    assert_eq!(again.bias(), bias);
+    head
+}
+
+/// A head of any kind.
+pub fn a_head_of_any_kind(engine: &Engine, seed: u64, kind: usize) {
+    let mut random = Random(seed);
+    let kind = ALL[kind];
+    let end = ENDS[random.below(ENDS.len())];
+    let model = prepare(&network(kind, end, seed)).unwrap();
+    let head = answers_as_its_parts(engine, &model, end, &mut random);
+    assert_eq!(
+        (head.dim(), head.classes()),
+        (dim(kind), CLASSES),
+        "{kind:?}"
+    );
+}
+
+/// The networks of the other tests; the sum of two dense layers has no head.
+pub fn networks_of_other_tests(engine: &Engine) {
+    for (seed, after) in AFTERS.into_iter().enumerate() {
+        let model = prepare(&common_network(after, seed as u64, true)).unwrap();
+        if after == After::TwoBranches {
+            let refusal = find(&model).unwrap_err().to_string();
+            assert!(
+                refusal.contains("Add sum, the sum of two tensors"),
+                "{refusal}"
+            );
+            continue;
+        }
+        answers_as_its_parts(engine, &model, End::Softmax, &mut Random(seed as u64));
+    }
+}
+
+/// Weights that another layer reads too: it keeps them.
+pub fn shared_weights_stay_with_their_other_reader(engine: &Engine) {
+    let mut b = Builder::up_to_map(6);
+    b.hidden();
+    let weight = b.weight("w", &[HIDDEN, CLASSES]);
+    let bias = b.weight("b", &[CLASSES]);
+    b.add("Gemm", &["hidden", &weight, &bias], "inner");
+    b.add("Relu", &["inner"], "inner_relu");
+    let back = b.weight("back", &[CLASSES, HIDDEN]);
+    b.add("MatMul", &["inner_relu", &back], "again");
+    b.add("Gemm", &["again", &weight, &bias], "linear");
+    let model = prepare(&b.finish("linear", End::Softmax)).unwrap();
+
+    let head = answers_as_its_parts(engine, &model, End::Softmax, &mut Random(6));
+    let (weights, bias) = others(&head, &mut Random(7));
+    let refitted = with_head(&model, &Refit::new(&head, &weights, &bias).unwrap());
+    let inner = refitted.graph.producer("inner").unwrap();
+    assert_eq!(inner.inputs, ["hidden", "w", "b"]);
+    for name in ["w", "b"] {
+        assert_eq!(
+            refitted.graph.initializers[name],
+            model.graph.initializers[name]
+        );
+    }
+}
