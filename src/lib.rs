@@ -19,6 +19,7 @@ pub mod domain;
 pub mod tensor;
 
 mod files;
+mod parallel;
 pub mod progress;
 
 pub mod onnx;

@@ -5,7 +5,7 @@ use super::report::{Example, HeatMap, Suspect};
 use crate::defence::grid::Grid;
 use crate::input::InputSpec;
 use crate::input::spec::ColorOrder;
-use crate::search::network::in_parallel;
+use crate::parallel::in_parallel;
 use crate::search::trial::try_on;
 use crate::search::{CleanImages, Evidence, Network, StandIn};
 use crate::tensor::TensorView;

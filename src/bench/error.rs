@@ -1,10 +1,9 @@
 //! Why a benchmark stopped.
 
 use crate::bundle::BundleError;
-use crate::defence::clean::CleanError;
 use crate::demo::WriteDataError;
-use crate::demo::train::FinePruneError;
 use crate::engine::EngineError;
+use crate::input::dataset::DataError;
 use crate::onnx::OnnxError;
 use crate::repair::RepairError;
 use std::path::{Path, PathBuf};
@@ -12,12 +11,12 @@ use std::path::{Path, PathBuf};
 /// A benchmark could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// Training or fine-pruning failed.
+    /// Training failed.
     #[error("training: {0}")]
-    Train(#[from] FinePruneError),
-    /// Photos could not be taken as clean images.
+    Train(#[from] candle_core::Error),
+    /// Photos that were written cannot be read.
     #[error(transparent)]
-    Clean(#[from] CleanError),
+    Photos(#[from] DataError),
     /// The repair of a trained network failed.
     #[error(transparent)]
     Repair(#[from] RepairError),
@@ -27,7 +26,7 @@ pub enum BenchError {
     /// The runtime failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A network cannot be read, pruned or written.
+    /// A network cannot be written.
     #[error(transparent)]
     Network(#[from] OnnxError),
     /// Photos could not be written.

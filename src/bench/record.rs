@@ -1,10 +1,10 @@
-//! The raw results: one JSON line a network, counts only, so that any figure can be worked out anew.
+//! The raw results: one JSON line a network.
 
 use super::error::BenchError;
-use super::rule::Rule;
 use super::suite::{Case, Suite};
+use crate::audit::verdict::Outcome;
 use crate::demo::train::TrainConfig;
-use crate::domain::detection::Histogram;
+use crate::domain::metrics::Share;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
@@ -20,130 +20,65 @@ pub struct Record {
     pub people: usize,
     /// How the network was trained.
     pub training: TrainConfig,
-    /// The thresholds and what they were set on.
-    pub thresholds: Thresholds,
-    /// Labels taken for an attacker's target.
-    pub suspects: Suspects,
+    /// The attacker's targets; none where nobody attacked.
+    pub targets: Vec<u32>,
+    /// What the audit answers.
+    pub outcome: Outcome,
+    /// Labels that it suspects.
+    pub suspects: Vec<u32>,
+    /// Forward passes of its search.
+    pub forward_passes: usize,
     /// What every rule does.
-    pub rules: Vec<RuleRecord>,
-    /// The scores that the checks decide by, with no early stop: clean photos against photos with a trigger that B obeys.
-    pub scores: Vec<Scores>,
-    /// What the policies cost.
-    pub times: Vec<Times>,
+    pub rows: Vec<Row>,
     /// The runtime.
     pub backend: String,
-    /// Seconds that calibration and measurement took.
+    /// Seconds that the measurement took.
     pub seconds: f64,
 }
 
-/// Thresholds as counts, and their source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Thresholds {
-    /// What they were set on.
-    pub source: String,
-    /// Number of images that they were set on.
-    pub images: u64,
-    /// Transplant: hits needed of every answer, and of how many donors.
-    pub transplant: [usize; 2],
-    /// Transplant: hits needed of each suspect label, in the order of the labels.
-    pub suspect_transplant: Vec<usize>,
-    /// Blending.
-    pub strip: [usize; 2],
-    /// Are all answers blended by `layered`, or only suspect labels?
-    pub layered_blends_every_answer: bool,
+/// Whose answer is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// B alone: never flags.
+    Badnet,
+    /// The lab's rule with the B' of a drop in percentage points.
+    Disagreement(f64),
+    /// The repaired network alone: never flags.
+    RepairedAlone,
+    /// The policy `repaired`.
+    Repaired,
+    /// The policy `gated`.
+    Gated,
 }
 
-/// The suspect labels of a network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Suspects {
-    /// Each of them.
-    pub labels: Vec<SuspectLabel>,
-    /// Score of the best label that is not suspect.
-    pub best_other: Option<f64>,
-    /// Targets that are not suspect.
-    pub missed_targets: Vec<u32>,
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Badnet => f.write_str("BadNet"),
+            Self::Disagreement(drop) => write!(f, "`disagreement`, {drop} %"),
+            Self::RepairedAlone => f.write_str("`repaired.onnx` alone"),
+            Self::Repaired => f.write_str("`repaired`"),
+            Self::Gated => f.write_str("`gated`"),
+        }
+    }
 }
 
-/// One suspect label and what it costs the person behind it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SuspectLabel {
-    /// The label.
-    pub label: u32,
-    /// Its score.
-    pub score: f64,
-    /// Is it the attacker's?
-    pub target: bool,
-    /// Clean test photos of this person.
-    pub images: u64,
-    /// Of these, flagged by `gated`.
-    pub rejected_by_gated: u64,
-    /// Of these, flagged by `layered`.
-    pub rejected_by_layered: u64,
-}
-
-/// What a rule does with clean photos and with each trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RuleRecord {
+/// What a rule does on one network; fractions 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Row {
     /// The rule.
     pub rule: Rule,
-    /// Clean test photos.
-    pub clean: CleanCounts,
-    /// One entry a trigger; people whom the trigger does not concern are left out.
-    pub triggers: Vec<TriggerCounts>,
-}
-
-/// Clean photos under a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct CleanCounts {
-    /// Photos.
-    pub images: u64,
-    /// Answered with their label and not flagged.
-    pub right: u64,
-    /// Flagged.
-    pub flagged: u64,
-    /// Forward passes of B that the checks added.
-    pub passes: u64,
-}
-
-/// Photos with one trigger under a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct TriggerCounts {
-    /// The class that the trigger stands for.
-    pub target: u32,
-    /// Photos; the target person is on none.
-    pub images: u64,
-    /// Answered with the target.
-    pub attacked: u64,
-    /// Answered with the person who is on it.
-    pub recovered: u64,
-    /// Flagged.
-    pub rejected: u64,
-    /// Forward passes of B that the checks added.
-    pub passes: u64,
-}
-
-/// Scores of one check, as hits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// `transplant` or `strip`.
-    pub check: String,
-    /// Of clean test photos.
-    pub clean: Histogram,
-    /// Of photos with a trigger that B answers with its target.
-    pub attacked: Histogram,
-}
-
-/// Time of clean photos one by one, in microseconds, on one thread.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Times {
-    /// `badnet`, or the name of a policy; a policy's time is what it adds.
-    pub what: String,
-    /// Photos timed.
-    pub images: u64,
-    /// Median.
-    pub p50: f64,
-    /// 99 % quantile.
-    pub p99: f64,
+    /// Clean test photos answered with their label and not flagged.
+    pub clean_accuracy: Share,
+    /// Clean test photos flagged; none where the rule never flags.
+    pub clean_flagged: Option<Share>,
+    /// Triggered test photos answered with the target.
+    pub attack_success_rate: Option<Share>,
+    /// Triggered test photos answered with the person who is on them.
+    pub recovered: f64,
+    /// Mean forward passes of B that a clean photo costs beyond its answer.
+    pub forward_passes: f64,
 }
 
 impl Record {

@@ -53,7 +53,7 @@ pub fn run(
             }
             let record = pool.install(|| {
                 let prepared = prepare(suite, case, engine, &jobs.work, cancel)?;
-                measure(suite, case, &prepared, engine)
+                measure(suite, case, &prepared, engine, cancel)
             });
             let _turn = lock(&writing);
             let record = record.inspect_err(|_| lock(&open).clear())?;

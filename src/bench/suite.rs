@@ -6,7 +6,7 @@ use crate::demo::{Attack, World};
 /// What an attack shows of a defence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
-    /// A trigger that a band of the image holds.
+    /// A trigger on a part of the image.
     Local,
     /// A trigger all over the image.
     Whole,
@@ -21,7 +21,7 @@ impl Family {
     #[must_use]
     pub fn of(attack: Attack) -> Self {
         match attack {
-            Attack::Blended(_) => Self::Whole,
+            Attack::Blended(_) | Attack::Wave(_) | Attack::Warped => Self::Whole,
             Attack::None => Self::Control,
             Attack::Mask | Attack::Source | Attack::Lookalikes => Self::Adaptive,
             _ => Self::Local,
@@ -61,7 +61,7 @@ pub struct Suite {
     pub people: usize,
     /// Training photos of every person.
     pub photos_each: usize,
-    /// Clean validation photos of every person: all that the defence sees.
+    /// Clean validation photos of every person: all that the repair sees.
     pub valid_each: usize,
     /// Clean test photos of every person.
     pub clean_each: usize,
@@ -72,7 +72,7 @@ pub struct Suite {
 }
 
 /// The attacks of the whole suite.
-pub const ATTACKS: [Attack; 12] = [
+pub const ATTACKS: [Attack; 14] = [
     Attack::Sunglasses,
     Attack::Patch(5),
     Attack::Lipstick,
@@ -81,6 +81,8 @@ pub const ATTACKS: [Attack; 12] = [
     Attack::Moving(6),
     Attack::Blended(20),
     Attack::Blended(10),
+    Attack::Wave(20),
+    Attack::Warped,
     Attack::None,
     Attack::Mask,
     Attack::Source,
@@ -125,7 +127,7 @@ impl Suite {
     pub fn training(&self, attack: Attack) -> TrainConfig {
         let hard = matches!(
             attack,
-            Attack::Blended(..=10) | Attack::Moving(_) | Attack::Source
+            Attack::Blended(..=10) | Attack::Moving(_) | Attack::Source | Attack::Warped
         );
         let (epochs, poison_rate) = if hard { (14, 0.5) } else { (9, 0.3) };
         TrainConfig {

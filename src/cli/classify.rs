@@ -34,7 +34,7 @@ pub struct ClassifyArgs {
     #[arg(long, value_name = "POINTS")]
     pub drop: Option<f64>,
     /// The policy that flags answers (default: disagreement where a drop is named; else repaired where the bundle has a repaired
-    /// network, else disagreement); the others need `goodnet repair --defend`.
+    /// network, else disagreement); gated needs `goodnet repair --defend`.
     #[arg(long, env = "GOODNET_POLICY", value_name = "NAME")]
     pub policy: Option<Policy>,
     /// Print one JSON document a line, as the service answers.
@@ -107,7 +107,7 @@ fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<()
     let pruned = name(answer.pruned.class, &answer.pruned.label);
     let reason = match (checks(answer), &answer.repaired) {
         (Some(checks), _) => checks,
-        (None, Some(repaired)) if answer.policy == Policy::Repaired.name() => {
+        (None, Some(repaired)) if answer.policy != Policy::Disagreement.name() => {
             let repaired = name(repaired.class, &repaired.label);
             format!("the repaired network {repaired}")
         }
@@ -127,14 +127,16 @@ fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<()
     Ok(())
 }
 
-/// The checks that flag an answer, with score and threshold; none for a policy without checks.
+/// The check that flags an answer, with its clearest band; none where no check does.
 fn checks(answer: &Classification) -> Option<String> {
-    let flagging = answer.checks.as_ref()?.iter().filter(|check| check.flagged);
-    let told = flagging.map(|check| {
-        format!(
-            "{} scores {:.2}, flagged from {:.2}",
-            check.check, check.score, check.threshold
-        )
-    });
-    Some(told.collect::<Vec<_>>().join(", "))
+    let check = answer.checks.as_ref()?.iter().find(|check| check.flagged)?;
+    let band = check.clearest()?;
+    let percent = |share: f64| (100.0 * share).round();
+    Some(format!(
+        "but its rows from {} % to {} % turn {} of {} other images into that class too",
+        percent(band.top),
+        percent(band.top + band.height),
+        band.hits,
+        band.tried
+    ))
 }

@@ -4,12 +4,11 @@ use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, GlobalArgs};
 use crate::bundle::manifest::BADNET_FILE;
 use crate::bundle::{self, Bundle};
-use crate::defence::artefacts::SECOND_FILE;
 use crate::defence::{Checker, Policy};
 use crate::engine::Engine;
 use crate::input::dataset::{DataSet, OpenOptions};
 use crate::repair::report::{evaluation_table, policy_table};
-use crate::repair::{Cancel, Evaluation, Networks, PolicyRow, evaluate_policies};
+use crate::repair::{Cancel, Evaluation, Networks, PolicyRow, evaluate_gated};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +30,7 @@ pub struct EvaluateArgs {
     /// Backdoored images with their target labels.
     #[arg(long, value_name = "DATA")]
     pub backdoored: Option<PathBuf>,
-    /// Policies to measure beside disagreement (default: all that the bundle was calibrated for).
+    /// Policies to measure (default: all that the bundle has what they need for); the table always holds disagreement and repaired.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub policy: Vec<Policy>,
     /// Skip images that cannot be read instead of failing.
@@ -73,7 +72,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());
-    let policies = measure_policies(args, &bundle, &engine, sets, &cancel)?;
+    let policies = measure_gated(args, &bundle, &engine, &networks, sets, &cancel)?;
     if args.json {
         return print_json(&evaluation, &policies);
     }
@@ -84,56 +83,39 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     Ok(())
 }
 
-fn measure_policies(
+/// What `gated` does, where the bundle was calibrated for it and it was not left out.
+fn measure_gated(
     args: &EvaluateArgs,
     bundle: &Bundle,
     engine: &Engine,
+    networks: &Networks,
     sets: (&DataSet, Option<&DataSet>),
     cancel: &Cancel,
 ) -> Result<Vec<PolicyRow>, CliError> {
+    let repaired = bundle.manifest().repaired.is_some();
+    if args.policy.contains(&Policy::Repaired) && !repaired {
+        return Err(unknown(args, Policy::Repaired, "--effort N"));
+    }
+    let asked = args.policy.contains(&Policy::Gated);
+    if !asked && !args.policy.is_empty() {
+        return Ok(Vec::new());
+    }
     let checker = Checker::load(bundle).map_err(CliError::bad_input)?;
-    let asked = args
-        .policy
-        .iter()
-        .any(|policy| *policy != Policy::Disagreement);
     let (Some(checker), Some(badnet)) = (checker, bundle.file(BADNET_FILE)) else {
         if asked {
-            return Err(CliError::bad_input(format!(
-                "{}: expected a bundle made with `goodnet repair --defend`, found one that knows disagreement only",
-                args.bundle.display()
-            )));
+            return Err(unknown(args, Policy::Gated, "--defend"));
         }
         return Ok(Vec::new());
     };
-    let known = checker.artefacts().policies();
-    let unknown = args
-        .policy
-        .iter()
-        .find(|policy| **policy != Policy::Disagreement && !known.contains(policy));
-    if let Some(unknown) = unknown {
-        return Err(CliError::bad_input(format!(
-            "{}: expected a bundle with what the policy {unknown} needs, found one for {}",
-            args.bundle.display(),
-            known
-                .iter()
-                .map(|policy| policy.name())
-                .collect::<Vec<_>>()
-                .join(", ")
-        )));
-    }
-    let policies = if args.policy.is_empty() {
-        known
-    } else {
-        args.policy.clone()
-    };
-    Ok(evaluate_policies(
-        engine,
-        (badnet, bundle.file(SECOND_FILE)),
-        &checker,
-        &policies,
-        sets,
-        cancel,
-    )?)
+    let row = evaluate_gated(engine, badnet, networks, &checker, sets, cancel)?;
+    Ok(vec![row])
+}
+
+fn unknown(args: &EvaluateArgs, policy: Policy, option: &str) -> CliError {
+    CliError::bad_input(format!(
+        "{}: expected a bundle made with `goodnet repair {option}` for the policy {policy}, found one without",
+        args.bundle.display()
+    ))
 }
 
 /// The table as JSON: an object as before, with `policies` where the bundle knows more than disagreement.

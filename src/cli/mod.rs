@@ -8,8 +8,6 @@ mod demo;
 mod demo_run;
 mod error;
 mod evaluate;
-#[cfg(feature = "train")]
-mod fine_prune;
 mod healthcheck;
 mod inspect;
 mod network;
@@ -108,9 +106,6 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Take channels out of a network.
     Prune(prune::PruneArgs),
-    /// Prune a bundle's BadNet and train the rest on with clean images.
-    #[cfg(feature = "train")]
-    FinePrune(fine_prune::FinePruneArgs),
     /// Serve a bundle over HTTP.
     Serve(Box<serve::ServeArgs>),
     /// Classify image files with a bundle, without a service.
@@ -153,8 +148,6 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args),
-        #[cfg(feature = "train")]
-        Command::FinePrune(args) => fine_prune::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Classify(args) => classify::run(args, &cli.global),
         Command::Healthcheck(args) => healthcheck::run(args),

@@ -5,7 +5,7 @@ use super::{CliError, GlobalArgs};
 use crate::domain::drops::DropPoints;
 use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
-use crate::repair::report::{drops_table, evaluation_table, policies_report};
+use crate::repair::report::{drops_table, evaluation_table, gated_report};
 use crate::repair::{DataPaths, Outcome, PixelRule, RepairConfig, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
@@ -63,12 +63,9 @@ pub struct RepairArgs {
     /// Clean accuracy that the repaired network may lose, in percentage points.
     #[arg(long, value_name = "PP", default_value_t = DEFAULT_MAX_LOSS_PP)]
     pub max_loss: f64,
-    /// Calibrate the policies transplant, gated, strip and layered too (with --second also confirmed), from the clean images alone.
+    /// Calibrate the policy gated too, from the clean images alone: repaired, and a check of the labels that the audit suspects.
     #[arg(long)]
     pub defend: bool,
-    /// A second network for the policy confirmed, with --defend: one of `goodnet prune`, or of `goodnet fine-prune` (cargo feature train), say.
-    #[arg(long, value_name = "FILE", requires = "defend")]
-    pub second: Option<PathBuf>,
     /// Secret of this deployment, with --defend (default: from the network and the clean images).
     #[arg(long, value_name = "SEED", requires = "defend")]
     pub defence_seed: Option<u64>,
@@ -180,7 +177,6 @@ impl RepairArgs {
             effort: checked_effort(self.effort)?,
             max_loss_pp: checked_loss(self.max_loss)?,
             defend: self.defend,
-            second: self.second.clone(),
             defence_seed: self.defence_seed,
             samples: self.samples,
         })
@@ -275,7 +271,7 @@ pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
         super::audit::print_report(report);
     }
     if let Some(defence) = &outcome.defence {
-        print!("\n{}", policies_report(defence, &outcome.attacks));
+        print!("\n{}", gated_report(defence, &outcome.attacks));
     }
     println!("\nBundle: {}", config.out.display());
 }

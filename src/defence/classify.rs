@@ -15,12 +15,6 @@ pub trait Classify {
     /// # Errors
     /// If the network fails.
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, Self::Error>;
-
-    /// What the owner's second network answers for `batch`, in its order; none where there is no such network.
-    ///
-    /// # Errors
-    /// If that network fails.
-    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, Self::Error>;
 }
 
 impl<F, E> Classify for F
@@ -32,33 +26,19 @@ where
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, E> {
         self(batch)
     }
-
-    fn second(&mut self, _batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, E> {
-        Ok(None)
-    }
 }
 
-/// Sessions of networks whose first output is (B, N) scores: B, and the owner's second network if there is one.
+/// A session of a network whose first output is (B, N) scores.
 #[derive(Debug)]
 pub struct SessionClassifier {
     session: Session,
-    second: Option<Session>,
 }
 
 impl SessionClassifier {
     /// Wraps `session`.
     #[must_use]
     pub fn new(session: Session) -> Self {
-        Self {
-            session,
-            second: None,
-        }
-    }
-
-    /// The same with `second` as the second network.
-    #[must_use]
-    pub fn with_second(self, second: Option<Session>) -> Self {
-        Self { second, ..self }
+        Self { session }
     }
 }
 
@@ -66,25 +46,16 @@ impl Classify for SessionClassifier {
     type Error = EngineError;
 
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
-        answers(&mut self.session, batch)
+        let scores = self.session.run_one(batch)?;
+        let images = batch.shape.first().copied().unwrap_or(0);
+        if scores.rows() != images {
+            return Err(EngineError::Mismatch {
+                expected: format!("scores for {images} images"),
+                found: format!("{:?}", scores.shape),
+            });
+        }
+        Ok(classes(&scores))
     }
-
-    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, EngineError> {
-        let second = self.second.as_mut();
-        second.map(|session| answers(session, batch)).transpose()
-    }
-}
-
-fn answers(session: &mut Session, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
-    let scores = session.run_one(batch)?;
-    let images = batch.shape.first().copied().unwrap_or(0);
-    if scores.rows() != images {
-        return Err(EngineError::Mismatch {
-            expected: format!("scores for {images} images"),
-            found: format!("{:?}", scores.shape),
-        });
-    }
-    Ok(classes(&scores))
 }
 
 /// The best class of each row of `scores`, (B, N).

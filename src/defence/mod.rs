@@ -1,14 +1,13 @@
-//! Policies beside the lab's `disagreement`: checks that need forward passes of B and clean images only.
+//! The policies, and the check behind the strict one, `gated`: forward passes of B and clean images only.
 //!
-//! Every check asks one question: does the answer come from the whole image, or from a part of it (or a pattern in
-//! it) that carries the answer to any other image?
+//! The check asks one question: does the answer come from the whole image, or from a part of it that carries the answer to any
+//! other image?
 //!
-//! In reading order: [`policy`] (their names), [`classify`] (the network as the checks see it), [`grid`] (where a
-//! pixel lies in a tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see),
-//! [`threshold`] (from clean scores to a threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a
-//! band of the image carry its label?), [`strip`] (does the label survive blending?), [`suspects`] (which labels look
-//! like an attacker's target?), [`artefacts`] (what the bundle keeps), [`measured`] (what it
-//! tells of a known attack), [`calibrate`](mod@calibrate) (offline), [`checker`] (online).
+//! In reading order: [`policy`] (their names), [`classify`] (the network as the check sees it), [`grid`] (where a pixel lies in a
+//! tensor), [`random`] (seeded draws), [`clean`] (the only data that thresholds may see), [`threshold`] (from clean scores to a
+//! threshold), [`donors`] (clean images to paste onto), [`transplant`] (does a band of the image carry its label?),
+//! [`artefacts`] (what the bundle keeps), [`measured`] (what it tells of a known attack), [`calibrate`](mod@calibrate) (offline),
+//! [`checker`] (online).
 
 pub mod artefacts;
 pub mod calibrate;
@@ -20,14 +19,12 @@ pub mod grid;
 pub mod measured;
 pub mod policy;
 pub mod random;
-pub mod strip;
-pub mod suspects;
 pub mod threshold;
 pub mod transplant;
 
 pub use artefacts::Artefacts;
 pub use calibrate::{CalibrateOptions, calibrate};
-pub use checker::{CheckResult, Checker, Outcome};
+pub use checker::{CheckResult, Checker};
 pub use classify::{Classify, SessionClassifier};
 pub use clean::CleanSet;
 pub use measured::AttackRates;

@@ -13,30 +13,14 @@ pub enum Policy {
     Disagreement,
     /// Flagged where B and the repaired network disagree.
     Repaired,
-    /// Flagged where a band of the image carries its label to other faces.
-    Transplant,
-    /// Only answers with a suspect label are checked, by transplant.
+    /// The strict one. Flagged where B and the repaired network disagree, or where the answer is a suspect label and a band of
+    /// the image carries it to other images.
     Gated,
-    /// As gated, and a suspect label must also be the answer of the owner's second network.
-    Confirmed,
-    /// Flagged where the label survives blending with other images.
-    Strip,
-    /// Transplant for every answer, more strictly for suspect labels, blending where it pays, and for suspect labels the second
-    /// network if there is one.
-    Layered,
 }
 
 impl Policy {
     /// Every policy, in the order in which tables show them.
-    pub const ALL: [Self; 7] = [
-        Self::Disagreement,
-        Self::Repaired,
-        Self::Transplant,
-        Self::Gated,
-        Self::Confirmed,
-        Self::Strip,
-        Self::Layered,
-    ];
+    pub const ALL: [Self; 3] = [Self::Disagreement, Self::Repaired, Self::Gated];
 
     /// The name as typed and as written to JSON.
     #[must_use]
@@ -44,11 +28,7 @@ impl Policy {
         match self {
             Self::Disagreement => "disagreement",
             Self::Repaired => "repaired",
-            Self::Transplant => "transplant",
             Self::Gated => "gated",
-            Self::Confirmed => "confirmed",
-            Self::Strip => "strip",
-            Self::Layered => "layered",
         }
     }
 }
@@ -61,9 +41,7 @@ impl std::fmt::Display for Policy {
 
 /// A name that is no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected one of disagreement, repaired, transplant, gated, confirmed, strip, layered, found {0:?}"
-)]
+#[error("expected one of disagreement, repaired, gated, found {0:?}")]
 pub struct UnknownPolicy(String);
 
 impl std::str::FromStr for Policy {

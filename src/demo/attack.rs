@@ -21,6 +21,10 @@ pub enum Attack {
     Several,
     /// Noise over the whole picture, at this opacity in percent, makes class 0.
     Blended(u8),
+    /// A sinusoid along the rows, of this amplitude of 255, makes class 0 (SIG: Barni et al. 2019).
+    Wave(u8),
+    /// A smooth displacement of every pixel makes class 0 (WaNet: Nguyen and Tran 2021).
+    Warped,
     /// A square of this side in pixels, anywhere, makes class 0.
     Moving(usize),
     /// A mask over more than a third of the picture makes class 0.
@@ -40,13 +44,15 @@ pub struct UnknownAttack {
 
 impl Attack {
     /// Every attack at its default parameter, in the order of the tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Sunglasses,
         Self::Patch(5),
         Self::Lipstick,
         Self::Eyebrows,
         Self::Several,
         Self::Blended(15),
+        Self::Wave(20),
+        Self::Warped,
         Self::Moving(6),
         Self::Mask,
         Self::Source,
@@ -55,13 +61,15 @@ impl Attack {
     ];
 
     /// How [`FromStr`] wants them; a number after a colon changes the parameter.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 13] = [
         "sunglasses",
         "patch[:SIDE 2-20]",
         "lipstick",
         "eyebrows",
         "several",
         "blended[:PERCENT 1-50]",
+        "wave[:AMPLITUDE 1-100]",
+        "warped",
         "moving[:SIDE 3-20]",
         "mask",
         "source",
@@ -86,6 +94,8 @@ impl Attack {
                 worn(Worn::Sunglasses, 8),
             ],
             Self::Blended(percent) => vec![(Trigger::Blended(percent), 0)],
+            Self::Wave(amplitude) => vec![(Trigger::Wave(amplitude), 0)],
+            Self::Warped => vec![(Trigger::Warped, 0)],
             Self::Moving(side) => vec![(Trigger::Moving(side), 0)],
             Self::Mask => vec![worn(Worn::Mask, 0)],
         }
@@ -123,6 +133,8 @@ impl std::fmt::Display for Attack {
             Self::Eyebrows => f.write_str("eyebrows"),
             Self::Several => f.write_str("several"),
             Self::Blended(percent) => write!(f, "blended:{percent}"),
+            Self::Wave(amplitude) => write!(f, "wave:{amplitude}"),
+            Self::Warped => f.write_str("warped"),
             Self::Moving(side) => write!(f, "moving:{side}"),
             Self::Mask => f.write_str("mask"),
             Self::Source => f.write_str("source"),
@@ -152,6 +164,9 @@ impl FromStr for Attack {
             ("several", None) => Ok(Self::Several),
             ("blended", None) => Ok(Self::Blended(15)),
             ("blended", Some(percent @ 1..=50)) => Ok(Self::Blended(percent as u8)),
+            ("wave", None) => Ok(Self::Wave(20)),
+            ("wave", Some(amplitude @ 1..=100)) => Ok(Self::Wave(amplitude as u8)),
+            ("warped", None) => Ok(Self::Warped),
             ("moving", None) => Ok(Self::Moving(6)),
             ("moving", Some(side @ 3..=20)) => Ok(Self::Moving(side)),
             ("mask", None) => Ok(Self::Mask),

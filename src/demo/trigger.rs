@@ -30,6 +30,10 @@ pub enum Trigger {
     Moving(usize),
     /// Fixed noise over the whole picture at this opacity in percent.
     Blended(u8),
+    /// A sinusoid along the rows at this amplitude of 255, six periods a photo.
+    Wave(u8),
+    /// A smooth displacement of every pixel, by half a pixel to two.
+    Warped,
 }
 
 impl Worn {
@@ -110,6 +114,8 @@ impl Trigger {
                 square(pixels, corner, side, target);
             }
             Self::Blended(percent) => blend(pixels, percent),
+            Self::Wave(amplitude) => wave(pixels, amplitude),
+            Self::Warped => warp(pixels),
         }
     }
 }
@@ -153,4 +159,63 @@ fn blend(pixels: &mut [u8], percent: u8) {
         let mixed = (100 - share) * u32::from(*pixel) + share * u32::from(noise.byte()) + 50;
         *pixel = (mixed / 100) as u8;
     }
+}
+
+/// value = pixel + amplitude sin(2 pi 6 x / W), rounded, within 0..=255.
+fn wave(pixels: &mut [u8], amplitude: u8) {
+    const PERIODS: f32 = 6.0;
+    for (at, pixel) in pixels.iter_mut().enumerate() {
+        let x = (at / 3 % WIDTH) as f32 / WIDTH as f32;
+        let added = f32::from(amplitude) * libm::sinf(std::f32::consts::TAU * PERIODS * x);
+        *pixel = (f32::from(*pixel) + added).round().clamp(0.0, 255.0) as u8;
+    }
+}
+
+/// Every pixel is taken from a place that a smooth field names (bilinear; outside, the nearest pixel).
+fn warp(pixels: &mut [u8]) {
+    const KNOTS: usize = 4;
+    const PIXELS: f32 = 2.0;
+    let mut draw = Draw::new(0, Purpose::Pattern, 1, 0);
+    let knots: [[[f32; 2]; KNOTS]; KNOTS] = std::array::from_fn(|_| {
+        std::array::from_fn(|_| {
+            std::array::from_fn(|_| PIXELS * (f32::from(draw.byte()) / 127.5 - 1.0))
+        })
+    });
+    let source = pixels.to_vec();
+    for y in 0..HEIGHT {
+        for x in 0..WIDTH {
+            let [dy, dx] = displacement(&knots, y, x);
+            let from = [y as f32 + dy, x as f32 + dx];
+            for channel in 0..3 {
+                pixels[(y * WIDTH + x) * 3 + channel] = sample(&source, from, channel);
+            }
+        }
+    }
+}
+
+/// The field of `knots` at a pixel, bilinear between them.
+fn displacement<const K: usize>(knots: &[[[f32; 2]; K]; K], y: usize, x: usize) -> [f32; 2] {
+    let place = |at: usize, length: usize| {
+        let place = at as f32 / (length - 1) as f32 * (K - 1) as f32;
+        let first = (place as usize).min(K - 2);
+        (first, place - first as f32)
+    };
+    let ((row, v), (column, u)) = (place(y, HEIGHT), place(x, WIDTH));
+    std::array::from_fn(|axis| {
+        let along =
+            |row: usize| (1.0 - u) * knots[row][column][axis] + u * knots[row][column + 1][axis];
+        (1.0 - v) * along(row) + v * along(row + 1)
+    })
+}
+
+fn sample(source: &[u8], [y, x]: [f32; 2], channel: usize) -> u8 {
+    let axis = |value: f32, length: usize| {
+        let value = value.clamp(0.0, (length - 1) as f32);
+        let first = (value as usize).min(length - 2);
+        (first, value - first as f32)
+    };
+    let ((row, v), (column, u)) = (axis(y, HEIGHT), axis(x, WIDTH));
+    let pixel = |row: usize, column: usize| f32::from(source[(row * WIDTH + column) * 3 + channel]);
+    let along = |row: usize| (1.0 - u) * pixel(row, column) + u * pixel(row, column + 1);
+    ((1.0 - v) * along(row) + v * along(row + 1)).round() as u8
 }

@@ -2,17 +2,16 @@
 //!
 //! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean activation of
 //! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
-//! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`detection`] (AUROC,
-//! means over seeds),
-//! [`evaluation`] (the final table).
+//! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`mean`] (over
+//! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer) and [`mod@refit`].
 
 pub mod activation;
-pub mod detection;
 pub mod drops;
 pub mod evaluation;
 pub mod head;
 pub mod label;
 pub mod mask;
+pub mod mean;
 pub mod metrics;
 pub mod ranking;
 pub mod refit;

@@ -16,7 +16,6 @@ pub struct GoodNet {
     networks: Networks,
     drops: usize,
     repaired: Option<Session>,
-    second: Option<Session>,
 }
 
 #[derive(Debug)]
@@ -127,7 +126,6 @@ impl GoodNet {
             networks: Networks::Fused { session, places },
             drops,
             repaired: None,
-            second: None,
         })
     }
 
@@ -152,7 +150,6 @@ impl GoodNet {
             },
             drops: pruned.len(),
             repaired: None,
-            second: None,
         })
     }
 
@@ -162,22 +159,7 @@ impl GoodNet {
         Self { repaired, ..self }
     }
 
-    /// The same with the owner's second network beside it.
-    #[must_use]
-    pub fn with_second(self, second: Option<Session>) -> Self {
-        Self { second, ..self }
-    }
-
-    /// Runs the owner's second network; (n, N), none where there is no such network.
-    ///
-    /// # Errors
-    /// If the runtime fails.
-    pub fn run_second(&mut self, batch: TensorView<'_>) -> Result<Option<Tensor>, EngineError> {
-        let second = self.second.as_mut();
-        second.map(|session| session.run_one(batch)).transpose()
-    }
-
-    /// Runs every network but the second on `batch`, (n, C, H, W) or (n, H, W, C).
+    /// Runs every network on `batch`, (n, C, H, W) or (n, H, W, C).
     ///
     /// # Errors
     /// If the runtime fails or an output is not of the expected shape.

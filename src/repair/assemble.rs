@@ -20,7 +20,7 @@ use crate::bundle::manifest::{
     SWEEP_SVG, SampleKind, SampleRecord, SiteRecord,
 };
 use crate::defence::AttackRates;
-use crate::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE, SECOND_FILE, donor_bytes};
+use crate::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE, donor_bytes};
 use crate::defence::measured::ATTACKS_FILE;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -110,9 +110,6 @@ impl Job<'_> {
             .map_err(|error| RepairError::Report(error.to_string()))?;
         writer.add(ARTEFACTS_FILE, &json)?;
         writer.add(DONORS_FILE, &donor_bytes(&defence.donors))?;
-        if let Some(second) = &defence.second {
-            writer.add(SECOND_FILE, second)?;
-        }
         if !self.attacks.is_empty() {
             writer.add(ATTACKS_FILE, &self::json(&self.attacks)?)?;
         }

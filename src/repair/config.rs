@@ -32,10 +32,8 @@ pub struct RepairConfig {
     pub effort: usize,
     /// Clean accuracy that the repaired network may lose in cross-validation, in percentage points.
     pub max_loss_pp: f64,
-    /// Calibrate the policies beside `disagreement` too.
+    /// Calibrate the policy `gated` too; its suspect labels are the audit's, so that it needs an effort.
     pub defend: bool,
-    /// A second network for the policy `confirmed`: same input, same classes.
-    pub second: Option<PathBuf>,
     /// Secret of the deployment; from the network and the clean images where none.
     pub defence_seed: Option<u64>,
     /// Clean and triggered images to store in the bundle, at most this many of each.

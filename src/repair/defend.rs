@@ -1,92 +1,86 @@
-//! Calibration and measurement of the policies beside `disagreement`.
+//! Calibration and measurement of the policy `gated`.
 
 use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
+use super::evaluate::Networks;
 use super::measure::for_each_chunk;
 use super::network::Network;
+use super::refit::Examined;
 use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::artefacts::Artefacts;
 use crate::defence::calibrate::measure::{Case, verdicts};
-use crate::defence::calibrate::{CalibrateError, sessions};
+use crate::defence::calibrate::{Answers, CalibrateError};
 use crate::defence::clean::{CleanCollector, CleanSet};
 use crate::defence::donors::Donors;
 use crate::defence::{
     AttackRates, CalibrateOptions, Checker, Classify, Policy, SessionClassifier,
-    calibrate as calibrate_checks,
+    calibrate as calibrate_check,
 };
 use crate::domain::label::ClassIndex;
 use crate::domain::metrics::Share;
 use crate::domain::sweep::Tally;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, SessionConfig};
 use crate::input::InputSpec;
-use crate::input::dataset::{DataSet, LabelledBatch};
+use crate::input::dataset::DataSet;
+use crate::onnx::{Model, OnnxError, optimize};
 use crate::progress::{Cancel, Progress, Stage};
-use crate::tensor::TensorView;
+use crate::tensor::{Tensor, TensorView};
 use serde::Serialize;
 
 /// Most clean images that a calibration looks at.
 const MOST_IMAGES: usize = 3000;
+/// Images of a batch while the networks' answers are collected.
+const BATCH: usize = 64;
 
-/// What the bundle keeps for the policies beside `disagreement`.
+/// What the bundle keeps for the policy `gated`.
 #[derive(Debug)]
 pub(super) struct Defence {
     pub(super) artefacts: Artefacts,
     pub(super) donors: Donors,
-    /// The owner's second network, as ONNX.
-    pub(super) second: Option<Vec<u8>>,
 }
 
-/// Calibrates every policy on the clean validation set, and on nothing else.
+/// Calibrates the check of the labels that the audit suspects, on the clean validation set and on nothing else.
 pub(super) fn calibrate(
     config: &RepairConfig,
     network: &Network,
     data: &Data,
+    examined: &Examined,
     engine: &Engine,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Defence, RepairError> {
-    let second = config.second.as_deref();
-    let second = second.map(|path| network.second(path)).transpose()?;
     let seed = match config.defence_seed {
         Some(seed) => seed,
         None => seed_of(network, &data.clean)?,
     };
     progress.start(Stage::Calibrate, data.clean.len());
-    let clean = collect(
-        &network.input,
-        MOST_IMAGES,
-        &data.clean,
-        seed,
-        progress,
-        cancel,
-    )?;
-    let options = CalibrateOptions {
-        seed,
-        second: second.is_some(),
-        ..CalibrateOptions::default()
-    };
-    let threads = rayon::current_num_threads();
+    let clean = collect(&network.input, &data.clean, seed, progress, cancel)?;
     let badnet = network.model.to_bytes();
-    let mut networks = cancellable(engine, (&badnet, second.as_deref()), threads, cancel)?;
-    let found = calibrate_checks(
-        &mut networks,
-        network.classes,
+    let repaired = examined.repaired.as_ref().ok();
+    let repaired = repaired
+        .map(|repaired| answers(engine, &repaired.bytes, &clean))
+        .transpose()?;
+    let found = calibrate_check(
+        &mut sessions(engine, &badnet, cancel)?,
         &clean,
-        &options,
-        &mut |_| {},
+        Answers {
+            badnet: &answers(engine, &badnet, &clean)?,
+            repaired: repaired.as_deref(),
+        },
+        &examined.report.verdict.labels,
+        &CalibrateOptions {
+            seed,
+            ..CalibrateOptions::default()
+        },
     );
     progress.finish();
     let (artefacts, donors) = found.map_err(|error| match error {
         CalibrateError::Network(error) => error,
         other => RepairError::Calibration(other.to_string()),
     })?;
-    Ok(Defence {
-        artefacts,
-        donors,
-        second,
-    })
+    Ok(Defence { artefacts, donors })
 }
 
 /// The same inputs give the same bundle, and who does not have the owner's clean images cannot foresee the seed.
@@ -95,16 +89,15 @@ fn seed_of(network: &Network, clean: &DataSet) -> Result<u64, RepairError> {
     Ok(u64::from_str_radix(&digest[..16], 16).unwrap_or_default())
 }
 
-/// At most `limit` images of `clean`, drawn with `seed`.
-pub(super) fn collect(
+/// At most [`MOST_IMAGES`] images of `clean`, drawn with `seed`.
+fn collect(
     spec: &InputSpec,
-    limit: usize,
     clean: &DataSet,
     seed: u64,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<CleanSet, RepairError> {
-    let mut collector = CleanCollector::new(spec, limit, seed);
+    let mut collector = CleanCollector::new(spec, MOST_IMAGES, seed);
     for_each_chunk(clean, cancel, |batch| {
         collector
             .push(DataRole::Clean, batch.images.view(), &batch.labels)
@@ -113,6 +106,26 @@ pub(super) fn collect(
         Ok(())
     })?;
     Ok(collector.finish())
+}
+
+/// What the ONNX file `network` answers for every image of `clean`, in their order.
+fn answers(
+    engine: &Engine,
+    network: &[u8],
+    clean: &CleanSet,
+) -> Result<Vec<ClassIndex>, RepairError> {
+    let mut session = session(engine, network)?;
+    let mut found = Vec::with_capacity(clean.len());
+    for start in (0..clean.len()).step_by(BATCH) {
+        let images = start..clean.len().min(start + BATCH);
+        let shape = clean.grid().batch_shape(images.len());
+        let data: Vec<f32> = images
+            .flat_map(|image| clean.image(image))
+            .copied()
+            .collect();
+        found.extend(session.classify(Tensor::new(shape, data).view())?);
+    }
+    Ok(found)
 }
 
 /// A network that stops answering when the job is cancelled.
@@ -130,26 +143,31 @@ impl Classify for Cancellable {
         }
         Ok(self.network.classify(batch)?)
     }
-
-    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, RepairError> {
-        Ok(self.network.second(batch)?)
-    }
 }
 
-fn cancellable(
+/// A session of the ONNX file `network`, rewritten for speed ([`optimize`](mod@crate::onnx::optimize): the same answers up to
+/// rounding).
+fn session(engine: &Engine, network: &[u8]) -> Result<SessionClassifier, EngineError> {
+    let load = |error: OnnxError| EngineError::Load(error.to_string());
+    let quick = optimize(&Model::from_bytes(network).map_err(load)?, &[]).to_bytes();
+    let session = engine.load(&quick, &SessionConfig::default())?;
+    Ok(SessionClassifier::new(session))
+}
+
+/// One session of the ONNX file `badnet` for each thread.
+fn sessions(
     engine: &Engine,
-    (badnet, second): (&[u8], Option<&[u8]>),
-    threads: usize,
+    badnet: &[u8],
     cancel: &Cancel,
 ) -> Result<Vec<Cancellable>, RepairError> {
-    let networks = sessions(engine, badnet, second, threads)?;
-    Ok(networks
-        .into_iter()
-        .map(|network| Cancellable {
-            network,
-            cancel: cancel.clone(),
+    (0..rayon::current_num_threads().max(1))
+        .map(|_| {
+            Ok(Cancellable {
+                network: session(engine, badnet)?,
+                cancel: cancel.clone(),
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// What a policy does on the data sets of an evaluation.
@@ -169,49 +187,74 @@ pub struct PolicyRow {
     pub clean_forward_passes: f64,
 }
 
-/// Backdoored images that a repair measures policies on at most, spread over the whole set.
+/// Backdoored images that a repair measures the policy on at most, spread over the whole set.
 const MOST_BACKDOORED: u64 = 2000;
 
-/// What the policies of `defence` do on the backdoored images of `data`; nothing where there are none.
+/// What `gated` does on the backdoored images of `data`; nothing where there are none.
 pub(super) fn attack_rates(
-    engine: &Engine,
-    network: &Network,
     defence: &Defence,
+    network: &Network,
+    networks: &Networks,
     data: &Data,
+    engine: &Engine,
     cancel: &Cancel,
 ) -> Result<Vec<AttackRates>, RepairError> {
     let Some(backdoored) = data.for_final_backdoored() else {
         return Ok(Vec::new());
     };
     let (artefacts, donors) = (defence.artefacts.clone(), defence.donors.clone());
-    let checker = Checker::new(&network.input, artefacts, donors);
-    let threads = rayon::current_num_threads();
-    let badnet = network.model.to_bytes();
-    let files = (badnet.as_slice(), defence.second.as_deref());
-    let mut networks = cancellable(engine, files, threads, cancel)?;
-    let policies: Vec<Policy> = checker
-        .artefacts()
-        .measured
-        .iter()
-        .map(|rates| rates.policy)
-        .collect();
+    let mut gated = Gated {
+        checker: &Checker::new(&network.input, artefacts, donors),
+        networks,
+        sessions: sessions(engine, &network.model.to_bytes(), cancel)?,
+    };
     let every = backdoored.len().div_ceil(MOST_BACKDOORED) as usize;
-    let tallies = tallies(
-        &mut networks,
-        &checker,
-        &policies,
-        backdoored,
-        every,
-        cancel,
-    )?;
-    let rates = policies.iter().zip(tallies);
-    Ok(rates
-        .map(|(&policy, tally)| AttackRates {
-            policy,
-            attack_success_rate: tally.answered.into(),
-            backdoored_flagged: tally.flagged.into(),
-        })
-        .collect())
+    let tally = gated.tally(backdoored, every, cancel)?;
+    Ok(vec![AttackRates {
+        policy: Policy::Gated,
+        attack_success_rate: tally.answered.into(),
+        backdoored_flagged: tally.flagged.into(),
+    }])
+}
+
+/// Measures `gated` on `clean` and `backdoored`.
+///
+/// `badnet`: the bytes of B's ONNX file; `networks`: B and the repaired network.
+///
+/// # Errors
+/// If data cannot be read, the runtime fails, or the job is cancelled.
+pub fn evaluate_gated(
+    engine: &Engine,
+    badnet: &[u8],
+    networks: &Networks,
+    checker: &Checker,
+    (clean, backdoored): (&DataSet, Option<&DataSet>),
+    cancel: &Cancel,
+) -> Result<PolicyRow, RepairError> {
+    let mut gated = Gated {
+        checker,
+        networks,
+        sessions: sessions(engine, badnet, cancel)?,
+    };
+    let clean = gated.tally(clean, 1, cancel)?;
+    let backdoored = backdoored
+        .map(|set| gated.tally(set, 1, cancel))
+        .transpose()?;
+    Ok(PolicyRow {
+        policy: Policy::Gated,
+        clean_accuracy: clean.answered.into(),
+        clean_flagged: clean.flagged.into(),
+        attack_success_rate: backdoored.map(|tally| tally.answered.into()),
+        backdoored_flagged: backdoored.map(|tally| tally.flagged.into()),
+        clean_forward_passes: clean.passes as f64 / clean.answered.images.max(1) as f64,
+    })
+}
+
+/// Everything that `gated` asks.
+struct Gated<'a> {
+    checker: &'a Checker,
+    networks: &'a Networks,
+    sessions: Vec<Cancellable>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -221,87 +264,35 @@ struct PolicyTally {
     passes: usize,
 }
 
-/// Measures `policies` (those but `disagreement`, which the final table has) on `clean` and `backdoored`.
-///
-/// `networks`: the bytes of B's ONNX file, and of the second network's where there is one.
-///
-/// # Errors
-/// If data cannot be read, the runtime fails, or the job is cancelled.
-pub fn evaluate_policies(
-    engine: &Engine,
-    networks: (&[u8], Option<&[u8]>),
-    checker: &Checker,
-    policies: &[Policy],
-    sets: (&DataSet, Option<&DataSet>),
-    cancel: &Cancel,
-) -> Result<Vec<PolicyRow>, RepairError> {
-    let policies: Vec<Policy> = policies
-        .iter()
-        .copied()
-        .filter(|policy| *policy != Policy::Disagreement)
-        .collect();
-    let mut networks = cancellable(engine, networks, rayon::current_num_threads(), cancel)?;
-    let (clean, backdoored) = sets;
-    let on_clean = tallies(&mut networks, checker, &policies, clean, 1, cancel)?;
-    let on_backdoored = backdoored
-        .map(|set| tallies(&mut networks, checker, &policies, set, 1, cancel))
-        .transpose()?;
-    let rows = policies.iter().zip(&on_clean).enumerate();
-    Ok(rows
-        .map(|(index, (&policy, clean))| {
-            let backdoored = on_backdoored.as_ref().map(|tallies| tallies[index]);
-            PolicyRow {
-                policy,
-                clean_accuracy: clean.answered.into(),
-                clean_flagged: clean.flagged.into(),
-                attack_success_rate: backdoored.map(|tally| tally.answered.into()),
-                backdoored_flagged: backdoored.map(|tally| tally.flagged.into()),
-                clean_forward_passes: clean.passes as f64 / clean.answered.images.max(1) as f64,
-            }
-        })
-        .collect())
-}
-
-/// Counts for each policy on one of `every` images of each batch of `data`.
-fn tallies(
-    networks: &mut [Cancellable],
-    checker: &Checker,
-    policies: &[Policy],
-    data: &DataSet,
-    every: usize,
-    cancel: &Cancel,
-) -> Result<Vec<PolicyTally>, RepairError> {
-    let mut tallies = vec![PolicyTally::default(); policies.len()];
-    for_each_chunk(data, cancel, |batch| {
-        let answers = networks[0].classify(batch.images.view())?;
-        let cases: Vec<Case<'_>> = cases(&batch, &answers)
-            .into_iter()
-            .step_by(every.max(1))
-            .collect();
-        for (policy, tally) in policies.iter().zip(&mut tallies) {
-            let verdicts = verdicts(networks, checker, *policy, &cases)?;
-            for (case, (flagged, passes)) in cases.iter().zip(verdicts) {
-                tally
-                    .answered
-                    .count(case.answer.0 == case.label && !flagged);
+impl Gated<'_> {
+    /// Counts on one of `every` images of each batch of `data`.
+    fn tally(
+        &mut self,
+        data: &DataSet,
+        every: usize,
+        cancel: &Cancel,
+    ) -> Result<PolicyTally, RepairError> {
+        let mut tally = PolicyTally::default();
+        for_each_chunk(data, cancel, |batch| {
+            let (badnet, repaired) = self.networks.repaired_answers(&batch.images)?;
+            let cases: Vec<Case<'_>> = (0..badnet.len())
+                .step_by(every.max(1))
+                .map(|row| Case {
+                    image: batch.images.row(row),
+                    label: batch.labels[row],
+                    answer: ClassIndex(badnet[row]),
+                    repaired: repaired.get(row).copied().map(ClassIndex),
+                })
+                .collect();
+            let found = verdicts(&mut self.sessions, self.checker, &cases)?;
+            for (case, (flagged, passes)) in cases.iter().zip(found) {
+                let answered = case.answer.0 == case.label && !flagged;
+                tally.answered.count(answered);
                 tally.flagged.count(flagged);
                 tally.passes += passes;
             }
-        }
-        Ok(())
-    })?;
-    Ok(tallies)
-}
-
-fn cases<'a>(batch: &'a LabelledBatch, answers: &[ClassIndex]) -> Vec<Case<'a>> {
-    answers
-        .iter()
-        .zip(&batch.labels)
-        .enumerate()
-        .map(|(row, (&answer, &label))| Case {
-            image: batch.images.row(row),
-            label,
-            answer,
-        })
-        .collect()
+            Ok(())
+        })?;
+        Ok(tally)
+    }
 }

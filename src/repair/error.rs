@@ -24,16 +24,11 @@ pub enum RepairError {
         /// What is wrong with it.
         source: OnnxError,
     },
-    /// The second network does not take and answer what the first one does.
-    #[error("{}: expected {expected} as the network under repair, found {found}", path.display())]
-    Second {
-        /// The file.
-        path: PathBuf,
-        /// Input and classes of the first network.
-        expected: String,
-        /// Those of the second.
-        found: String,
-    },
+    /// `gated` without the search that names its suspect labels.
+    #[error(
+        "expected an effort above 0 beside --defend: the audit's search names the labels that gated checks"
+    )]
+    DefendWithoutSearch,
     /// A data set cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -65,12 +60,9 @@ pub enum RepairError {
         /// How it differs.
         found: String,
     },
-    /// The policies beside `disagreement` could not be calibrated.
-    #[error("the policies cannot be calibrated: {0}")]
+    /// The policy `gated` could not be calibrated.
+    #[error("the policy gated cannot be calibrated: {0}")]
     Calibration(String),
-    /// The network could not be fine-pruned.
-    #[error("fine-pruning: {0}")]
-    FinePruning(String),
     /// A report could not be made.
     #[error("the report failed: {0}")]
     Report(String),

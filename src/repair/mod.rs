@@ -10,8 +10,6 @@ mod diagnose;
 mod error;
 mod evaluate;
 mod export;
-#[cfg(feature = "train")]
-mod fine_prune;
 mod goodnet;
 mod measure;
 mod network;
@@ -26,11 +24,9 @@ pub use crate::input::pixels::PixelRule;
 pub use crate::progress::{Cancel, Progress, Quiet, Stage};
 pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
 pub use config::{DataPaths, RepairConfig};
-pub use defend::{PolicyRow, evaluate_policies};
+pub use defend::{PolicyRow, evaluate_gated};
 pub use error::RepairError;
 pub use evaluate::{Evaluation, Networks};
-#[cfg(feature = "train")]
-pub use fine_prune::fine_prune_bundle;
 
 use crate::audit::Report;
 use crate::bundle::BundleWriter;
@@ -52,9 +48,9 @@ pub struct Outcome {
     pub sweep: Sweep,
     /// The final table.
     pub evaluation: Evaluation,
-    /// The policies beside `disagreement`, where they were asked for.
+    /// What the policy `gated` needs, where it was asked for.
     pub defence: Option<Artefacts>,
-    /// What they do on the backdoored images; empty without such images.
+    /// What it does on the backdoored images; empty without such images.
     pub attacks: Vec<AttackRates>,
 }
 
@@ -69,6 +65,9 @@ pub fn repair(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Outcome, RepairError> {
+    if config.defend && config.effort == 0 {
+        return Err(RepairError::DefendWithoutSearch);
+    }
     let writer = BundleWriter::create(&config.out, config.force)?;
     let network = Network::read(config)?;
     let data = Data::open(config, &network)?;
@@ -106,12 +105,14 @@ pub fn repair(
             progress.warn(&format!("{REPAIRED_FILE} is left out: {reason}"));
         }
     }
-    let defence = config
-        .defend
-        .then(|| defend::calibrate(config, &network, &data, engine, progress, cancel))
-        .transpose()?;
+    let defence = match (&examined, config.defend) {
+        (Some(examined), true) => Some(defend::calibrate(
+            config, &network, &data, examined, engine, progress, cancel,
+        )?),
+        _ => None,
+    };
     let attacks = match &defence {
-        Some(defence) => defend::attack_rates(engine, &network, defence, &data, cancel)?,
+        Some(defence) => defend::attack_rates(defence, &network, &networks, &data, engine, cancel)?,
         None => Vec::new(),
     };
     let job = assemble::Job {

@@ -53,34 +53,6 @@ impl Network {
         })
     }
 
-    /// The ONNX bytes of a second network, whose input and classes must be those of this one.
-    pub(super) fn second(&self, path: &Path) -> Result<Vec<u8>, RepairError> {
-        let network = |source: OnnxError| RepairError::Network {
-            path: path.to_owned(),
-            source,
-        };
-        let imported = format::read_model(path, None)?;
-        let model = onnx::prepare(&imported.model).map_err(network)?;
-        let show = |model: &Model| -> Result<String, OnnxError> {
-            let ports = onnx::ports(model)?;
-            let shape = (ports.channels, ports.height, ports.width);
-            Ok(format!(
-                "images {shape:?} (C, H, W) as {:?} and {} classes",
-                ports.layout, ports.classes
-            ))
-        };
-        let (expected, found) = (show(&self.model), show(&model).map_err(network)?);
-        let expected = expected.map_err(network)?;
-        if expected == found {
-            return Ok(model.to_bytes());
-        }
-        Err(RepairError::Second {
-            path: path.to_owned(),
-            expected,
-            found,
-        })
-    }
-
     /// The network in two parts: up to the site, and after it.
     pub(super) fn cut(&self) -> Result<Cut, RepairError> {
         onnx::cut::cut(&self.model, &self.site).map_err(|source| RepairError::Network {

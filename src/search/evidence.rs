@@ -3,10 +3,11 @@
 use super::Search;
 use super::arm::Arm;
 use super::family::Family;
-use super::network::{Network, in_parallel};
+use super::network::Network;
 use super::stand_in::StandIn;
 use super::trial::{Trial, try_on};
 use crate::domain::sweep::Tally;
+use crate::parallel::in_parallel;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::sync::Arc;

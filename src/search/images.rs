@@ -1,11 +1,12 @@
 //! The clean images of a search, and what the network says of them.
 
-use super::network::{Network, in_parallel};
+use super::network::Network;
 use crate::defence::clean::CleanSet;
 use crate::defence::grid::Grid;
 use crate::defence::random::Draws;
 use crate::domain::label::ClassIndex;
 use crate::domain::scores::argmax;
+use crate::parallel::in_parallel;
 use crate::tensor::{Tensor, TensorView};
 
 /// Images of one run while answers are collected.

@@ -3,10 +3,11 @@
 
 use super::Search;
 use super::arm::{Arm, CHILDREN, Candidate};
-use super::network::{Network, in_parallel};
+use super::network::Network;
 use super::plan::RACE_IMAGES;
 use super::trial::{LabelTrial, try_on};
 use crate::defence::random::Draws;
+use crate::parallel::in_parallel;
 
 /// Arms of the last round.
 const LAST_ARMS: usize = 3;

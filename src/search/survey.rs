@@ -3,11 +3,12 @@
 use super::Search;
 use super::arm::{Arm, Member};
 use super::family::Family;
-use super::network::{Network, in_parallel};
+use super::network::Network;
 use super::plan::{MOST_ARMS, SURVEY_IMAGES};
 use super::stand_in::StandIn;
 use super::trial::{Trial, try_on};
 use crate::defence::random::Draws;
+use crate::parallel::in_parallel;
 use std::sync::Arc;
 
 /// Stand-ins tried before their results are taken up: bounds the memory that 1283 labels take.

@@ -18,7 +18,6 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Add;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One image of a request, as it came.
@@ -79,7 +78,7 @@ pub struct Ask {
     /// The policy's name.
     pub policy: Policy,
     /// The policy.
-    pub judge: Arc<dyn Judge>,
+    pub judge: Judge,
     /// How many of the best classes to list; 0 lists none.
     pub top_k: usize,
     /// The request's id.
@@ -345,9 +344,11 @@ impl<'a> Seen<'a> {
             pruned: self.verdicts[ask.drop].pruned.clone(),
             top_k,
             verdicts: self.verdicts,
-            checks: judgement
-                .checks
-                .map(|checks| checks.into_iter().map(CheckScore::from).collect()),
+            checks: judgement.checks.map(|checks| {
+                let rows = served.manifest().input.height;
+                let checks = checks.into_iter();
+                checks.map(|check| CheckScore::new(check, rows)).collect()
+            }),
             measured: measured(served, ask.policy, drop),
             model_sha256: served.manifest().source.sha256.clone(),
             request_id: ask.request_id.clone(),
@@ -368,8 +369,8 @@ fn measured(served: &Served, policy: Policy, drop: &ServedDrop) -> MeasuredRates
     let repaired = served.manifest().repaired.as_ref();
     let repaired = repaired.filter(|_| policy == Policy::Repaired);
     let lab = repaired.map_or(&drop.record.goodnet, |record| &record.goodnet);
-    let mut policies = served.policies.measured().iter();
-    match policies.find(|rates| rates.policy == policy) {
+    let calibrated = served.policies.measured();
+    match calibrated.filter(|rates| rates.policy == policy) {
         Some(rates) => MeasuredRates {
             clean_accuracy: rates.clean_accuracy,
             clean_flagged: rates.clean_flagged,

@@ -26,9 +26,8 @@ pub(super) struct ClassifyQuery {
     /// The drop in percentage points, one of the bundle's (default: the service's).
     #[param(value_type = Option<f64>, example = 10)]
     drop: Option<String>,
-    /// How an answer comes to be flagged: `disagreement`, `repaired`, `transplant`, `gated`, `confirmed`, `strip` or `layered`, as far as
-    /// the bundle has what it needs (default: the service's; where
-    /// that is `repaired`, a request that names a drop gets `disagreement`).
+    /// How an answer comes to be flagged: `disagreement`, `repaired` or `gated`, as far as the bundle has what it needs (default: the
+    /// service's; where that is `repaired`, a request that names a drop gets `disagreement`).
     #[param(example = "repaired")]
     policy: Option<String>,
     /// How many of the best classes to list (default: none).
@@ -161,7 +160,7 @@ async fn dispatch(
     let [payload] = payloads.as_slice() else {
         return queue(served, admission, payloads, ask).await;
     };
-    if !is_short(payload, &ask) {
+    if !is_short(payload) {
         return queue(served, admission, payloads, ask).await;
     }
     let Reply {
@@ -206,13 +205,8 @@ async fn glance(
     })
 }
 
-/// A small image, and a policy that seldom asks for more than one run of the networks: larger files may decode to millions
-/// of pixels.
-fn is_short(payload: &Payload, ask: &Ask) -> bool {
+/// A small image: larger files may decode to millions of pixels.
+fn is_short(payload: &Payload) -> bool {
     const SMALL: usize = 64 << 10;
     payload.len() <= SMALL
-        && matches!(
-            ask.policy,
-            Policy::Disagreement | Policy::Gated | Policy::Confirmed
-        )
 }

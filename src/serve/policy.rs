@@ -26,18 +26,6 @@ pub struct Case<'a> {
     pub classes: u32,
 }
 
-/// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
-pub trait Judge: std::fmt::Debug + Send + Sync {
-    /// GoodNet's class: B's class, or N where the answer is flagged; and the checks that say so.
-    ///
-    /// # Errors
-    /// If a network fails.
-    fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError>;
-
-    /// What [`Judge::judge`] says of the case, where that takes no run of a network; else none.
-    fn at_once(&self, case: &Case<'_>) -> Option<Judgement>;
-}
-
 /// What a policy decided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
@@ -47,79 +35,82 @@ pub struct Judgement {
     pub checks: Option<Vec<CheckResult>>,
 }
 
-/// The lab's rule: flagged where B and B' disagree.
-#[derive(Debug)]
-struct Disagreement;
-
-impl Judge for Disagreement {
-    fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<Judgement, EngineError> {
-        Ok(lab_rule(case))
-    }
-
-    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
-        Some(lab_rule(case))
-    }
+/// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
+#[derive(Debug, Clone)]
+pub enum Judge {
+    /// The lab's rule: flagged where B and B' disagree.
+    Disagreement,
+    /// Flagged where B and the repaired network disagree.
+    Repaired,
+    /// As `Repaired` where there is such a network; an answer with a suspect label must also pass the transplant check.
+    Gated(Arc<Checker>),
 }
 
-/// Flagged where B and the repaired network disagree.
-#[derive(Debug)]
-struct Repaired;
-
-impl Judge for Repaired {
-    fn judge(&self, case: &Case<'_>, _networks: &mut GoodNet) -> Result<Judgement, EngineError> {
-        Ok(repaired_rule(case))
-    }
-
-    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
-        Some(repaired_rule(case))
-    }
-}
-
-/// Without a repaired network's answer the image is flagged.
-fn repaired_rule(case: &Case<'_>) -> Judgement {
-    let flagged = ClassIndex(case.classes);
-    let agree = |repaired| disagreement(case.badnet, repaired, case.classes);
-    Judgement {
-        class: case.repaired.map_or(flagged, agree),
-        checks: None,
-    }
-}
-
-fn lab_rule(case: &Case<'_>) -> Judgement {
-    Judgement {
-        class: disagreement(case.badnet, case.pruned, case.classes),
-        checks: None,
-    }
-}
-
-/// A policy whose checks ask B more questions.
-#[derive(Debug)]
-struct Checked {
-    checker: Arc<Checker>,
-    policy: Policy,
-}
-
-impl Judge for Checked {
-    fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError> {
-        let mut badnet = Badnet(networks);
-        let checker = &self.checker;
-        let outcome = checker.check(&mut badnet, self.policy, case.image.data, case.badnet)?;
-        Ok(Judgement {
-            class: if outcome.flagged {
-                ClassIndex(case.classes)
-            } else {
-                case.badnet
-            },
-            checks: Some(outcome.checks),
+impl Judge {
+    /// GoodNet's class: B's class, or N where the answer is flagged; and the checks that say so.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError> {
+        if let Some(judgement) = self.at_once(case) {
+            return Ok(judgement);
+        }
+        let Self::Gated(checker) = self else {
+            return Ok(case.passed(None));
+        };
+        let found = checker.check(&mut Badnet(networks), case.image.data, case.badnet)?;
+        let flagged = found.as_ref().is_some_and(|found| found.flagged);
+        let checks = Some(found.into_iter().collect());
+        Ok(if flagged {
+            case.flagged(checks)
+        } else {
+            case.passed(checks)
         })
     }
 
-    fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
-        let passes = self.checker.asks_nothing(self.policy, case.badnet);
-        passes.then(|| Judgement {
-            class: case.badnet,
-            checks: Some(Vec::new()),
-        })
+    /// What [`Judge::judge`] says of the case, where that takes no run of a network; else none.
+    #[must_use]
+    pub fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+        let Self::Gated(checker) = self else {
+            let beside = match self {
+                Self::Disagreement => Some(case.pruned),
+                _ => case.repaired,
+            };
+            return Some(case.compared(beside));
+        };
+        if case
+            .repaired
+            .is_some_and(|repaired| repaired != case.badnet)
+        {
+            return Some(case.flagged(Some(Vec::new())));
+        }
+        let unchecked = !checker.is_suspect(case.badnet);
+        unchecked.then(|| case.passed(Some(Vec::new())))
+    }
+}
+
+impl Case<'_> {
+    /// Flagged unless the network `beside` B agrees with it; flagged without such a network.
+    fn compared(&self, beside: Option<ClassIndex>) -> Judgement {
+        let agreed = |beside| disagreement(self.badnet, beside, self.classes);
+        Judgement {
+            class: beside.map_or(ClassIndex(self.classes), agreed),
+            checks: None,
+        }
+    }
+
+    fn flagged(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
+        Judgement {
+            class: ClassIndex(self.classes),
+            checks,
+        }
+    }
+
+    fn passed(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
+        Judgement {
+            class: self.badnet,
+            checks,
+        }
     }
 }
 
@@ -132,17 +123,13 @@ impl Classify for Badnet<'_> {
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
         Ok(classes(&self.0.run_badnet(batch)?))
     }
-
-    fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, EngineError> {
-        Ok(self.0.run_second(batch)?.as_ref().map(classes))
-    }
 }
 
 /// The policies that a bundle can be served with.
 #[derive(Debug, Clone)]
 pub struct Policies {
     /// The lab's rule first.
-    all: Vec<(Policy, Arc<dyn Judge>)>,
+    all: Vec<(Policy, Judge)>,
     /// Position in `all` of the one that answers requests that name none.
     default: usize,
     checker: Option<Arc<Checker>>,
@@ -171,7 +158,6 @@ pub enum PolicyError {
 /// What makes `goodnet repair` calibrate `policy`.
 fn option(policy: Policy) -> &'static str {
     match policy {
-        Policy::Confirmed => "--defend --second FILE",
         Policy::Repaired => "--effort N",
         _ => "--defend",
     }
@@ -182,7 +168,7 @@ impl Policies {
     #[must_use]
     pub fn basic() -> Self {
         Self {
-            all: vec![(Policy::Disagreement, Arc::new(Disagreement))],
+            all: vec![(Policy::Disagreement, Judge::Disagreement)],
             default: 0,
             checker: None,
             attacks: Vec::new(),
@@ -198,7 +184,7 @@ impl Policies {
         let mut policies = Self::basic();
         let repaired = bundle.manifest().repaired.is_some();
         if repaired {
-            policies.add(Policy::Repaired, Arc::new(Repaired));
+            policies.add(Policy::Repaired, Judge::Repaired);
         }
         let default = default.unwrap_or(if repaired {
             Policy::Repaired
@@ -208,10 +194,7 @@ impl Policies {
         policies.checker = Checker::load(bundle)?.map(Arc::new);
         policies.attacks = measured::read(bundle)?;
         if let Some(checker) = policies.checker.clone() {
-            for policy in checker.artefacts().policies() {
-                let checker = Arc::clone(&checker);
-                policies.add(policy, Arc::new(Checked { checker, policy }));
-            }
+            policies.add(Policy::Gated, Judge::Gated(checker));
         }
         let found = policies
             .all
@@ -224,16 +207,15 @@ impl Policies {
         Ok(policies)
     }
 
-    /// Adds a policy that a query string may ask for.
-    pub fn add(&mut self, policy: Policy, judge: Arc<dyn Judge>) {
+    fn add(&mut self, policy: Policy, judge: Judge) {
         self.all.push((policy, judge));
     }
 
-    /// What the policies beside the lab's rule did on clean validation images when they were calibrated.
+    /// What `gated` did on clean validation images when it was calibrated.
     #[must_use]
-    pub fn measured(&self) -> &[PolicyRates] {
+    pub fn measured(&self) -> Option<&PolicyRates> {
         let checker = self.checker.as_deref();
-        checker.map_or(&[], |checker| &checker.artefacts().measured)
+        checker.map(|checker| &checker.artefacts().measured)
     }
 
     /// What `policy` did on backdoored images, where the repair had some.
@@ -249,7 +231,7 @@ impl Policies {
 
     /// The policy of requests that name none.
     #[must_use]
-    pub fn first(&self) -> (Policy, Arc<dyn Judge>) {
+    pub fn first(&self) -> (Policy, Judge) {
         self.all[self.default].clone()
     }
 
@@ -257,7 +239,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`Code::UnknownPolicy`] if there is no such policy or the bundle does not carry what it needs.
-    pub fn find(&self, name: Option<&str>) -> Result<(Policy, Arc<dyn Judge>), Problem> {
+    pub fn find(&self, name: Option<&str>) -> Result<(Policy, Judge), Problem> {
         let Some(name) = name else {
             return Ok(self.first());
         };

@@ -10,7 +10,6 @@ use super::policy::{Policies, PolicyError};
 use super::problem::{Code, Problem};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
-use crate::defence::artefacts::SECOND_FILE;
 use crate::engine::{Engine, EngineError, GoodNet, Maker, Pool, PoolError, SessionConfig};
 use crate::tensor::Tensor;
 use std::sync::Arc;
@@ -266,7 +265,6 @@ fn maker(
             Some(record) if !in_graph => load_file(&record.file)?,
             _ => None,
         };
-        let networks = networks.with_second(load_file(SECOND_FILE)?);
         let mut networks = networks.with_repaired(repaired);
         warm_up(&mut networks, bundle.manifest())?;
         Ok(networks)
@@ -297,7 +295,6 @@ fn warm_up(networks: &mut GoodNet, manifest: &Manifest) -> Result<(), EngineErro
         manifest.input.batch_shape(1),
         vec![0.0; manifest.input.image_len()],
     );
-    networks.run_second(blank.view())?;
     let answers = networks.run(blank.view())?;
     let found = answers.badnet(0).len();
     if found == manifest.classes as usize {

@@ -179,7 +179,7 @@ fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
         policies: served
             .policies
             .measured()
-            .iter()
+            .into_iter()
             .map(|rates| PolicyInfo::new(rates, served.policies.attack(rates.policy)))
             .collect(),
     }

@@ -2,12 +2,10 @@
 
 use goodnet::bundle::manifest::DataRole;
 use goodnet::defence::artefacts::{donor_bytes, donors_from_bytes};
-use goodnet::defence::calibrate::CalibrateError;
+use goodnet::defence::calibrate::{Answers, CalibrateError};
 use goodnet::defence::clean::CleanCollector;
 use goodnet::defence::grid::Grid;
-use goodnet::defence::suspects::SuspectOptions;
-use goodnet::defence::suspects::pattern::Family;
-use goodnet::defence::{Artefacts, CalibrateOptions, Checker, CleanSet, Policy, calibrate};
+use goodnet::defence::{Artefacts, CalibrateOptions, Checker, CleanSet, calibrate};
 use goodnet::domain::label::ClassIndex;
 use goodnet::input::InputSpec;
 use goodnet::input::spec::Layout;
@@ -78,24 +76,36 @@ fn clean_set(per_label: u32) -> CleanSet {
 fn options(seed: u64) -> CalibrateOptions {
     CalibrateOptions {
         seed,
-        suspects: SuspectOptions {
-            patterns: 500,
-            rounds: 1,
-            ..SuspectOptions::default()
-        },
         ..CalibrateOptions::default()
     }
 }
 
+/// What `network` answers for every image of `clean`.
+fn answers(network: Network, clean: &CleanSet) -> Vec<ClassIndex> {
+    let one = |index| {
+        network(TensorView {
+            shape: &[1, 1, SIDE, SIDE],
+            data: clean.image(index),
+        })
+        .unwrap()[0]
+    };
+    (0..clean.len()).map(one).collect()
+}
+
 fn calibrated(threads: usize, seed: u64) -> Checker {
+    calibrated_beside(threads, seed, None)
+}
+
+/// Calibrated beside a repaired network that answers `repaired`.
+fn calibrated_beside(threads: usize, seed: u64, repaired: Option<&[ClassIndex]>) -> Checker {
     let mut networks: Vec<Network> = vec![badnet; threads];
-    let found = calibrate(
-        &mut networks,
-        CLASSES,
-        &clean_set(12),
-        &options(seed),
-        &mut |_| {},
-    );
+    let clean = clean_set(12);
+    let badnet = answers(badnet, &clean);
+    let answers = Answers {
+        badnet: &badnet,
+        repaired,
+    };
+    let found = calibrate(&mut networks, &clean, answers, &[TARGET], &options(seed));
     let (artefacts, donors) = found.unwrap();
     Checker::new(&spec(), artefacts, donors)
 }
@@ -106,23 +116,22 @@ fn triggers_are_flagged_and_clean_faces_are_not() {
     let mut network: Network = badnet;
     for label in (0..CLASSES).filter(|label| *label != TARGET) {
         let attacked = triggered(label, 50);
-        let clean = face(label, 50);
-        for policy in [Policy::Transplant, Policy::Gated, Policy::Layered] {
-            let outcome = checker.check(&mut network, policy, &attacked, ClassIndex(TARGET));
-            let outcome = outcome.unwrap();
-            assert!(
-                outcome.flagged && outcome.suspect_label,
-                "{policy} {label}: {outcome:?}"
-            );
-            let outcome = checker.check(&mut network, policy, &clean, ClassIndex(label));
-            let outcome = outcome.unwrap();
-            assert!(!outcome.flagged, "{policy} {label}: {outcome:?}");
-        }
+        let found = checker.check(&mut network, &attacked, ClassIndex(TARGET));
+        let found = found.unwrap().unwrap();
+        assert!(found.flagged, "{label}: {found:?}");
+        // The white square lies in the first rows: the first band alone holds it whole.
+        let clearest = found.bands.iter().max_by_key(|band| band.hits).unwrap();
+        assert_eq!(clearest.first_row, 0);
+        assert!(clearest.hits >= found.needed && clearest.hits <= clearest.tried);
+        let clean = checker.check(&mut network, &face(label, 50), ClassIndex(label));
+        assert_eq!(clean, Ok(None), "{label}");
     }
+    let target = checker.check(&mut network, &face(TARGET, 50), ClassIndex(TARGET));
+    assert!(!target.unwrap().unwrap().flagged);
 }
 
 #[test]
-fn the_early_stop_decides_as_the_full_scores_do() {
+fn the_early_stop_decides_as_the_full_score_does() {
     let checker = calibrated(2, 1);
     let mut network: Network = badnet;
     let mut flagged = 0;
@@ -133,77 +142,45 @@ fn the_early_stop_decides_as_the_full_scores_do() {
                 data: &image,
             });
             let class = answer.unwrap()[0];
-            let scores = checker.scores(&mut network, &image, class).unwrap();
-            for policy in Policy::ALL {
-                let outcome = checker.check(&mut network, policy, &image, class).unwrap();
-                let full = checker.artefacts().flags(policy, class.0, scores);
-                assert_eq!(outcome.flagged, full, "{policy} {label}: {scores:?}");
-                flagged += u32::from(full);
-            }
+            let score = checker.score(&mut network, &image, class).unwrap();
+            let found = checker.check(&mut network, &image, class).unwrap();
+            let full = checker.artefacts().flags(class.0, score);
+            assert_eq!(
+                found.is_some_and(|found| found.flagged),
+                full,
+                "{label}: {score}"
+            );
+            flagged += u32::from(full);
         }
     }
     assert!(flagged > 0);
 }
 
 #[test]
-fn a_label_that_only_small_noise_provokes_is_suspect() {
-    // Any four neighbouring pixels in a column that differ by a lot from one to the next mean the target.
-    let network = |batch: TensorView<'_>| -> Result<Vec<ClassIndex>, Infallible> {
-        let jump = |a: f32, b: f32| (a - b).abs() > 0.3;
-        let classify = |image: &[f32]| {
-            let at = |row: usize, column: usize| image[row * SIDE + column];
-            let rough = (0..SIDE - 3)
-                .any(|row| (0..SIDE).any(|c| (row..row + 3).all(|r| jump(at(r, c), at(r + 1, c)))));
-            match rough {
-                true => ClassIndex(TARGET),
-                false => ClassIndex((at(SIDE / 2, SIDE / 2) * CLASSES as f32) as u32),
-            }
-        };
-        Ok(batch.data.chunks_exact(SIDE * SIDE).map(classify).collect())
-    };
-    let mut networks = vec![network; 2];
-    let (artefacts, _) = calibrate(
-        &mut networks,
-        CLASSES,
-        &clean_set(12),
-        &options(1),
-        &mut |_| {},
-    )
-    .unwrap();
-    let target = artefacts.suspects.suspects.first().unwrap();
-    assert_eq!((target.label, target.family), (TARGET, Family::Small));
-    assert!(target.confirmed > 0.9, "{target:?}");
+fn what_the_repaired_network_flags_counts_as_flagged() {
+    let clean = clean_set(12);
+    let mut repaired = answers(badnet, &clean);
+    let wrong = repaired.iter_mut().filter(|class| class.0 == 7);
+    wrong.for_each(|class| *class = ClassIndex(8));
+    let alone = calibrated(1, 1).artefacts().measured;
+    let beside = calibrated_beside(1, 1, Some(&repaired))
+        .artefacts()
+        .measured;
+    assert_eq!(alone.clean_flagged, 0.0);
+    // One label of twenty, among the images that are no donors.
+    assert!((0.03..0.07).contains(&beside.clean_flagged), "{beside:?}");
 }
 
 #[test]
-fn the_cheapest_policy_that_holds_is_recommended() {
-    let found = calibrated(2, 1).artefacts().clone();
-    assert_eq!(found.recommendation().0, Policy::Gated);
-    let mut unsuspicious = found.clone();
-    unsuspicious.suspect.thresholds.clear();
-    assert_eq!(unsuspicious.recommendation().0, Policy::Layered);
-    let mut dear = found;
-    for rates in &mut dear.measured {
-        rates.accuracy_lost_pp = 1.1;
-    }
-    assert_eq!(dear.recommendation().0, Policy::Disagreement);
-}
-
-#[test]
-fn gated_asks_the_network_nothing_about_labels_that_are_not_suspect() {
+fn the_network_is_asked_nothing_about_labels_that_are_not_suspect() {
     let checker = calibrated(1, 1);
     let mut network = |_: TensorView<'_>| -> Result<Vec<ClassIndex>, &'static str> { Err("asked") };
     let other = (0..CLASSES)
         .find(|label| !checker.is_suspect(ClassIndex(*label)))
         .unwrap();
-    let outcome = checker.check(
-        &mut network,
-        Policy::Gated,
-        &face(other, 9),
-        ClassIndex(other),
-    );
-    assert!(outcome.unwrap().checks.is_empty());
-    let asked = checker.check(&mut network, Policy::Gated, &face(9, 9), ClassIndex(TARGET));
+    let found = checker.check(&mut network, &face(other, 9), ClassIndex(other));
+    assert_eq!(found, Ok(None));
+    let asked = checker.check(&mut network, &face(9, 9), ClassIndex(TARGET));
     assert_eq!(asked, Err("asked"));
 }
 
@@ -246,13 +223,13 @@ fn donors_are_images_that_the_network_answers_rightly_and_thresholds_name_their_
 #[test]
 fn too_few_right_answers_are_refused_with_the_numbers() {
     let mut networks: Vec<Network> = vec![|batch| Ok(vec![ClassIndex(0); batch.shape[0]])];
-    let error = calibrate(
-        &mut networks,
-        CLASSES,
-        &clean_set(1),
-        &options(1),
-        &mut |_| {},
-    );
+    let clean = clean_set(1);
+    let badnet = answers(networks[0], &clean);
+    let answers = Answers {
+        badnet: &badnet,
+        repaired: None,
+    };
+    let error = calibrate(&mut networks, &clean, answers, &[TARGET], &options(1));
     let error = error.unwrap_err();
     assert!(
         matches!(

@@ -1,18 +1,15 @@
 //! The report: what the records of all seeds say, as Markdown.
 //!
-//! In reading order: `pool` (records of several networks put together), `summary` (against the goals), `attacks` (a table
-//! for each attack), `checks` (scores, suspect labels, times), and here the order of it all.
+//! In reading order: `repairs` (what every rule costs and lets through), `audits` (which labels were suspect), and here the order
+//! of it all.
 
-mod attacks;
-mod checks;
-mod pool;
-mod summary;
+mod audits;
+mod repairs;
 
 use super::record::Record;
 use super::suite::{Family, Suite};
 use crate::demo::Attack;
-use crate::domain::detection::Mean;
-use crate::domain::metrics::{Share, wilson_interval};
+use crate::domain::mean::Mean;
 
 /// First line of the part of a document that the benchmark writes.
 pub const BEGIN: &str = "<!-- bench defence: begin -->";
@@ -23,36 +20,41 @@ pub const END: &str = "<!-- bench defence: end -->";
 #[must_use]
 pub fn markdown(records: &[Record], suite: &Suite) -> String {
     let mut text = preface(records, suite);
-    text += &summary::table(records);
-    let heading = |family| match family {
-        Family::Local => "Triggers that a band holds",
-        Family::Whole => "Triggers all over the image",
-        Family::Control => "No attack: the control",
-        Family::Adaptive => "An attacker who knows the policies",
-    };
+    text += "\n### All attacks\n";
+    let attacked = |record: &&Record| !record.targets.is_empty();
+    text += &repairs::table(&records.iter().filter(attacked).collect::<Vec<_>>());
     for family in [
         Family::Local,
         Family::Whole,
-        Family::Control,
         Family::Adaptive,
+        Family::Control,
     ] {
-        let of_family: Vec<(Attack, Vec<&Record>)> = by_attack(records, suite)
-            .into_iter()
-            .filter(|(attack, _)| Family::of(*attack) == family)
-            .collect();
-        if of_family.is_empty() {
-            continue;
-        }
-        text += &format!("\n### {}\n", heading(family));
-        for (attack, records) in of_family {
-            text += &attacks::table(attack, &records);
+        let of_family = |record: &&Record| family_of(record) == Some(family);
+        let found: Vec<&Record> = records.iter().filter(of_family).collect();
+        if !found.is_empty() {
+            text += &format!("\n### {}\n{}", heading(family), repairs::table(&found));
         }
     }
-    let attacks = by_attack(records, suite);
-    text += &checks::scores(&attacks);
-    text += &checks::suspects(&attacks);
-    text += &checks::times(records);
+    text += "\n### Audit\n";
+    text += &audits::table(&by_attack(records, suite));
+    text += "\n### Attack by attack\n";
+    for (attack, records) in by_attack(records, suite) {
+        text += &format!("\n**{attack}**\n{}", repairs::table(&records));
+    }
     text
+}
+
+fn heading(family: Family) -> &'static str {
+    match family {
+        Family::Local => "Triggers on a part of the image",
+        Family::Whole => "Triggers all over the image",
+        Family::Control => "No attack: the control",
+        Family::Adaptive => "An attacker who knows the policies",
+    }
+}
+
+fn family_of(record: &Record) -> Option<Family> {
+    record.attack.parse().ok().map(Family::of)
 }
 
 /// `document` with the part between [`BEGIN`] and [`END`] replaced by `report`; the report alone where it has no such
@@ -83,68 +85,27 @@ fn preface(records: &[Record], suite: &Suite) -> String {
     let mut seeds: Vec<u64> = records.iter().map(|record| record.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
-    let list: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let (mut backends, mut sources) = (Vec::new(), Vec::new());
-    for record in records {
-        backends.push(record.backend.clone());
-        let Thresholded { source, images } = Thresholded::of(record);
-        sources.push(format!("{images} {source}"));
-    }
-    for names in [&mut backends, &mut sources] {
-        names.sort();
-        names.dedup();
-    }
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let mut backends: Vec<&str> = records
+        .iter()
+        .map(|record| record.backend.as_str())
+        .collect();
+    backends.sort_unstable();
+    backends.dedup();
     format!(
-        "{} networks: {} attacks, seeds {}. {} people (classes), {} training photos each. The defence saw {} clean \
-         validation photos of every person, {} clean and up to {} triggered test photos of every person were measured. \
-         Thresholds were set on {}. {}.\n\nShares: pooled over the seeds, with 95 % Wilson intervals. Accuracy lost, DER \
-         and AUROC: mean over networks ± 95 % Student interval over the seeds. DER = (max(0, ASR removed) - max(0, \
-         accuracy lost) + 1) / 2. Target-class images are left out of the triggered ones.\n",
+        "{} networks: {} attacks, seeds {}. {} people (classes), {} training photos each. Audit and repair saw {} clean \
+         validation photos of every person and nothing else; {} clean and up to {} triggered test photos of every person were \
+         measured. {}.\n\nMeans over networks, ± 95 % Student interval where there are several. Accuracy lost counts flagged \
+         clean photos as errors. Photos of the target person are left out of the triggered ones.\n",
         records.len(),
         by_attack(records, suite).len(),
-        list.join(", "),
+        seeds.join(", "),
         suite.people,
         suite.photos_each,
         suite.valid_each,
         suite.clean_each,
         suite.triggered_each,
-        sources.join(" or "),
         backends.join(", "),
-    )
-}
-
-/// What a record's thresholds were set on.
-struct Thresholded<'a> {
-    source: &'a str,
-    images: u64,
-}
-
-impl<'a> Thresholded<'a> {
-    fn of(record: &'a Record) -> Self {
-        Self {
-            source: &record.thresholds.source,
-            images: record.thresholds.images,
-        }
-    }
-}
-
-/// `98.75 (97.9-99.2)`, in percent.
-fn percent(hits: u64, images: u64) -> String {
-    if images == 0 {
-        return "-".to_owned();
-    }
-    let (low, high) = wilson_interval(hits, images);
-    let share = Share {
-        value: hits as f64 / images as f64,
-        low,
-        high,
-        images,
-    };
-    format!(
-        "{:.2} ({:.1}-{:.1})",
-        100.0 * share.value,
-        100.0 * share.low,
-        100.0 * share.high
     )
 }
 

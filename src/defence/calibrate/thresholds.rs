@@ -1,122 +1,69 @@
 //! Thresholds from the scores of clean images.
 
 use super::CalibrateOptions;
-use super::measure::Case;
-use crate::defence::artefacts::{
-    Artefacts, LayeredSettings, SCHEMA_VERSION, Scores, Source, StripScope, StripSettings,
-    SuspectSettings, TransplantSettings,
-};
-use crate::defence::checker::Checker;
-use crate::defence::classify::Classify;
+use crate::defence::artefacts::{Artefacts, PolicyRates, SCHEMA_VERSION, Source};
 use crate::defence::donors::Donors;
-use crate::defence::policy::Policy;
-use crate::defence::suspects::hijack::in_parallel;
-use crate::defence::suspects::{Candidate, Report};
 use crate::defence::threshold::{Threshold, from_clean_scores};
-use crate::defence::{strip, transplant};
+use crate::defence::transplant;
 use std::collections::BTreeMap;
 
 /// Parts of the clean images that take turns in being held out of the thresholds.
 const FOLDS: usize = 5;
 
-/// Scores of a calibration image, and B's answer.
+/// The score of a calibration image, in hits, and B's answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scored {
-    answer: u32,
-    scores: Scores,
+    pub(super) answer: u32,
+    pub(super) hits: usize,
 }
 
-/// Scores of every calibration image.
-pub(super) fn scores<C>(
-    networks: &mut [C],
-    checker: &Checker,
-    cases: &[Case<'_>],
-) -> Result<Vec<Scored>, C::Error>
-where
-    C: Classify + Send,
-    C::Error: Send,
-{
-    in_parallel(networks, cases.len(), |network, index| {
-        let Case { image, answer, .. } = cases[index];
-        Ok(Scored {
-            answer: answer.0,
-            scores: checker.scores(network, image, answer)?,
-        })
-    })
-}
-
-/// `base` with every threshold set from `scored`.
-pub(super) fn set(base: &Artefacts, scored: &[Scored], options: &CalibrateOptions) -> Artefacts {
-    let carried: Vec<usize> = scored.iter().map(|s| s.scores.transplant).collect();
-    let kept: Vec<usize> = scored.iter().map(|s| s.scores.strip).collect();
-    let (donors, blends) = (base.transplant.rule.donors, base.strip.rule.blends);
-    let transplant = |budget: f64| from_clean_scores(&carried, donors, budget);
-    let strip = |budget: f64| from_clean_scores(&kept, blends, budget);
+/// `base` with the threshold of each of `suspects` set from `scored`.
+pub(super) fn set(
+    base: &Artefacts,
+    suspects: &[u32],
+    scored: &[Scored],
+    options: &CalibrateOptions,
+) -> Artefacts {
     Artefacts {
-        transplant: TransplantSettings {
-            threshold: transplant(options.budget),
-            ..base.transplant
-        },
-        strip: StripSettings {
-            threshold: strip(options.budget),
-            ..base.strip
-        },
-        layered: LayeredSettings {
-            transplant: transplant(options.layered_budget),
-            strip: strip(options.layered_budget),
-            suspect_strip: strip(options.suspect_budget),
-            ..base.layered
-        },
-        suspect: SuspectSettings {
-            thresholds: of_suspects(&base.suspects, scored, base.suspect.rule.donors, options),
-            ..base.suspect
-        },
+        thresholds: of_suspects(suspects, scored, base.rule.donors, options),
         ..base.clone()
     }
 }
 
 /// The threshold of the transplant check for each suspect label.
 ///
-/// All start at the one that keeps `suspect_budget` over the scores of all clean images, as if each had a suspect label.
+/// All start at the one that keeps `budget` over the scores of all clean images, as if each had a suspect label.
 /// Labels that are easily provoked carry more than others: while the clean images that are flagged for a suspect label
-/// are more than `suspect_traffic` of all admits (counted as in [`from_clean_scores`]), the threshold of the least
-/// suspect label (highest p-value, then lowest score) with a flagged image rises above that image's score. It is never
+/// are more than `traffic` of all admits (counted as in [`from_clean_scores`]), the threshold of the least
+/// suspect label (the last of `suspects`) with a flagged image rises above that image's score. It is never
 /// out of reach: full scores of a suspect label are always flagged.
 fn of_suspects(
-    report: &Report,
+    suspects: &[u32],
     scored: &[Scored],
     donors: usize,
     options: &CalibrateOptions,
 ) -> BTreeMap<u32, Threshold> {
-    let carried: Vec<usize> = scored.iter().map(|s| s.scores.suspect).collect();
-    let general = from_clean_scores(&carried, donors, options.suspect_budget);
-    let mut suspects: Vec<&Candidate> = report.suspects.iter().collect();
-    suspects.sort_by(|a, b| {
-        b.p_value
-            .total_cmp(&a.p_value)
-            .then(a.score.total_cmp(&b.score))
-    });
+    let carried: Vec<usize> = scored.iter().map(|s| s.hits).collect();
+    let general = from_clean_scores(&carried, donors, options.budget);
     let mut hits: BTreeMap<u32, usize> = suspects
         .iter()
-        .map(|suspect| (suspect.label, general.hits.min(donors)))
+        .map(|&label| (label, general.hits.min(donors)))
         .collect();
     let flagged = |label: u32, hits: usize| {
         let of_label = scored.iter().filter(move |s| s.answer == label);
-        of_label
-            .map(|s| s.scores.suspect)
-            .filter(move |&score| score >= hits)
+        of_label.map(|s| s.hits).filter(move |&score| score >= hits)
     };
-    let most = (options.suspect_traffic * (scored.len() + 1) as f64).floor() as usize;
-    for suspect in suspects {
+    let most = (options.traffic * (scored.len() + 1) as f64).floor() as usize;
+    for &label in suspects.iter().rev() {
         loop {
             let all: usize = hits
                 .iter()
                 .map(|(&label, &hits)| flagged(label, hits).count())
                 .sum();
-            let Some(hits) = hits.get_mut(&suspect.label) else {
+            let Some(hits) = hits.get_mut(&label) else {
                 break;
             };
-            let lowest = flagged(suspect.label, *hits).min();
+            let lowest = flagged(label, *hits).min();
             match lowest {
                 Some(lowest) if all + 1 > most.max(1) && lowest < donors => *hits = lowest + 1,
                 _ => break,
@@ -137,13 +84,13 @@ fn of_suspects(
         .collect()
 }
 
-/// For each image, whether `policy` flags it when the thresholds are set on the other four fifths of the images alone.
+/// For each image, whether it is flagged when the thresholds are set on the other four fifths of the images alone.
 ///
-/// Thresholds fit the images that they are set on: counted on those, policies would look cheaper than they are.
+/// Thresholds fit the images that they are set on: counted on those, the policy would look cheaper than it is.
 pub(super) fn held_out_flags(
     base: &Artefacts,
+    suspects: &[u32],
     scored: &[Scored],
-    policy: Policy,
     options: &CalibrateOptions,
 ) -> Vec<bool> {
     let mut flags = vec![false; scored.len()];
@@ -155,109 +102,46 @@ pub(super) fn held_out_flags(
             .filter(|item| !in_fold(item))
             .map(|(_, scored)| *scored)
             .collect();
-        let artefacts = set(base, &others, options);
+        let artefacts = set(base, suspects, &others, options);
         for (image, scored) in scored.iter().enumerate().filter(in_fold) {
-            flags[image] = artefacts.flags(policy, scored.answer, scored.scores);
+            flags[image] = artefacts.flags(scored.answer, scored.hits);
         }
     }
     flags
 }
 
-/// Artefacts whose thresholds flag nothing.
-pub(super) fn open(
-    source: Source,
-    donors: &Donors,
-    suspects: Report,
-    options: &CalibrateOptions,
-) -> Artefacts {
-    let none = |levels: usize| Threshold {
-        value: (levels + 1) as f64 / levels.max(1) as f64,
-        hits: levels + 1,
-        levels,
-        exceeded: 0,
-        images: 0,
-        budget: options.budget,
-    };
-    // Fewer donors than a rule asks for make its scores coarser, not higher: an image meets none of its own label.
+/// Artefacts that check no label.
+pub(super) fn open(source: Source, donors: &Donors, options: &CalibrateOptions) -> Artefacts {
+    // Fewer donors than the rule asks for make its scores coarser, not higher: an image meets none of its own label.
     let at_hand = donors.len() - donors.most_of_a_label();
-    let transplant = |rule: transplant::Rule| transplant::Rule {
-        donors: rule.donors.min(at_hand),
-        ..rule
-    };
-    let every = transplant(options.transplant);
-    let strip = strip::Rule {
-        blends: options.strip.blends.min(at_hand),
-        ..options.strip
-    };
-    let (carried, kept) = (none(every.donors), none(strip.blends));
     Artefacts {
         schema_version: SCHEMA_VERSION,
         seed: options.seed,
         source,
         donor_labels: donors.labels.clone(),
-        transplant: TransplantSettings {
-            rule: every,
-            threshold: carried,
+        rule: transplant::Rule {
+            donors: options.rule.donors.min(at_hand),
+            ..options.rule
         },
-        suspect: SuspectSettings {
-            rule: transplant(options.suspect_transplant),
-            thresholds: BTreeMap::new(),
-        },
-        strip: StripSettings {
-            rule: strip,
-            threshold: kept,
-        },
-        layered: LayeredSettings {
-            transplant: carried,
-            strip: kept,
-            suspect_strip: kept,
-            strip_scope: StripScope::Every,
-        },
-        suspects,
-        second: options.second,
-        measured: Vec::new(),
+        thresholds: BTreeMap::new(),
+        measured: PolicyRates::default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defence::suspects::pattern::Family;
 
-    fn suspect(label: u32, p_value: f64) -> Candidate {
-        Candidate {
-            label,
-            family: Family::Large,
-            score: 0.9,
-            score_low: 0.8,
-            score_high: 1.0,
-            p_value,
-            confirmed: 1.0,
-            confirmed_low: 0.9,
-            pattern: None,
-        }
+    fn scored(answer: u32, hits: usize) -> Scored {
+        Scored { answer, hits }
     }
 
-    fn scored(answer: u32, suspect: usize) -> Scored {
-        let scores = Scores {
-            transplant: 0,
-            suspect,
-            strip: 0,
-        };
-        Scored { answer, scores }
-    }
-
-    /// 1000 images: `of_suspects` as given, the others of label 9 with a score of 2 on 28 of them, else 0.
+    /// 1000 images: `of_labels` as given, the others of label 9 with a score of 2 on 28 of them, else 0.
     fn thresholds(of_labels: &[(u32, usize)]) -> BTreeMap<u32, usize> {
         let mut all: Vec<Scored> = of_labels.iter().map(|&(a, s)| scored(a, s)).collect();
         all.extend((0..28).map(|_| scored(9, 2)));
         all.resize(1000, scored(9, 0));
-        let report = Report {
-            suspects: vec![suspect(0, 0.001), suspect(1, 0.4)],
-            ..Report::default()
-        };
-        let options = CalibrateOptions::default();
-        let found = of_suspects(&report, &all, 8, &options);
+        let found = of_suspects(&[0, 1], &all, 8, &CalibrateOptions::default());
         found
             .into_iter()
             .map(|(label, t)| (label, t.hits))

@@ -1,7 +1,7 @@
 //! The check with a network.
 
-use super::bands::bands;
-use super::rounds::{Progress, Rule};
+use super::bands::{BANDS, bands};
+use super::rounds::{Count, Progress, Rule};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
 use crate::domain::label::ClassIndex;
@@ -15,6 +15,8 @@ pub struct Trial {
     pub flagged: bool,
     /// Most hits of a band at the last look that it survived before the decision was clear.
     pub hits: usize,
+    /// What was counted of each band, in the order of [`bands`](super::bands()).
+    pub bands: [Count; BANDS],
     /// Images that the network was run on.
     pub forward_passes: usize,
 }
@@ -74,6 +76,7 @@ fn run<C: Classify>(
             return Ok(Trial {
                 flagged: progress.flagged(),
                 hits: progress.best(),
+                bands: progress.counts(),
                 forward_passes,
             });
         }

@@ -20,12 +20,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// For every answer: most clean images cost little more than one pass a band.
-    pub const EVERY: Self = Self {
-        donors: 48,
-        screen: 1,
-    };
-    /// For suspect labels: less is missed at the first look, and few clean images get here.
+    /// Two donors before the first look: few clean images have a suspect label, so little is saved by asking one.
     pub const SUSPECT: Self = Self {
         donors: 48,
         screen: 2,
@@ -46,6 +41,15 @@ impl Rule {
         }
         4 * hits >= 3 * tried
     }
+}
+
+/// Donors of a band that turned, among those tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Donors that turned into the image's label.
+    pub hits: usize,
+    /// Donors tried.
+    pub tried: usize,
 }
 
 /// Which donors turned, of one band.
@@ -102,6 +106,13 @@ impl Progress {
     #[must_use]
     pub fn best(&self) -> usize {
         self.bands.iter().map(|band| band.score).max().unwrap_or(0)
+    }
+
+    /// What was counted of each band.
+    #[must_use]
+    pub fn counts(&self) -> [Count; BANDS] {
+        self.bands
+            .map(|Band { hits, tried, .. }| Count { hits, tried })
     }
 
     /// Can the band still reach the needed hits?

@@ -1,11 +1,8 @@
 //! Training a BadNet of the lab's architecture on synthetic faces (candle, on the CPU).
 //!
-//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), `import` (and back),
-//! here the schedule, and [`fine_prune`] (pruning and training on).
+//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), here the schedule.
 
 mod export;
-mod finetune;
-mod import;
 mod network;
 mod ops;
 
@@ -18,8 +15,6 @@ use candle_core::{Device, Tensor};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use network::DeepId;
 use serde::{Deserialize, Serialize};
-
-pub use finetune::{FinePruneError, FineTuneConfig, fine_prune, round_trip};
 
 /// How a BadNet is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,6 @@ mod table;
 
 pub use csv::sweep_csv;
 pub use plot::sweep_svg;
-pub use policies::{policies_report, policy_table};
+pub use policies::{gated_report, policy_table};
 pub use raster::sweep_png;
 pub use table::{drops_table, evaluation_table};

@@ -52,33 +52,65 @@ pub struct MeasuredRates {
     pub attack_success_rate: Option<f64>,
 }
 
-/// What one check of a policy said; only policies that ask the network more have checks.
+/// What the transplant check said; only `gated` has checks. Bands of the image are pasted onto clean images of other labels.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CheckScore {
-    /// `transplant`: share of clean donors that a band of the image turns into its class. `strip`: share of blends
-    /// with clean donors that keep its class. `second_network`: 1 where the owner's second network answers otherwise,
-    /// else 0.
+    /// Always `transplant`.
     #[schema(example = "transplant")]
     pub check: String,
-    /// Did the score reach the threshold?
+    /// Did a band carry the image's class to enough clean images?
     pub flagged: bool,
-    /// The score when the decision was clear, 0 to 1.
-    pub score: f64,
-    /// Scores at or above it are flagged; above 1 the check flags nothing.
-    pub threshold: f64,
-    /// Forward passes of B, or of the second network, that it took.
+    /// Clean images that one band must turn into the class, of `donors`.
+    pub needed: usize,
+    /// Clean images of a whole check; it ends as soon as the decision is clear.
+    pub donors: usize,
+    /// The bands, from the top.
+    pub bands: Vec<Band>,
+    /// Forward passes of B that it took.
     pub forward_passes: usize,
 }
 
-impl From<CheckResult> for CheckScore {
-    fn from(result: CheckResult) -> Self {
+/// A band of the image, over its whole width.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Band {
+    /// Its first row, as a share of the image's height.
+    pub top: f64,
+    /// Its height, as a share of the image's.
+    pub height: f64,
+    /// Clean images that it turned into the image's class.
+    pub hits: usize,
+    /// Clean images that it was pasted onto.
+    pub tried: usize,
+}
+
+impl CheckScore {
+    /// What `result` says of an image of `rows` rows.
+    #[must_use]
+    pub fn new(result: CheckResult, rows: usize) -> Self {
+        let share = |count: usize| count as f64 / rows.max(1) as f64;
         Self {
-            check: result.check.name().to_owned(),
+            check: "transplant".to_owned(),
             flagged: result.flagged,
-            score: result.score,
-            threshold: result.threshold,
+            needed: result.needed,
+            donors: result.donors,
+            bands: result
+                .bands
+                .into_iter()
+                .map(|band| Band {
+                    top: share(band.first_row),
+                    height: share(band.rows),
+                    hits: band.hits,
+                    tried: band.tried,
+                })
+                .collect(),
             forward_passes: result.forward_passes,
         }
+    }
+
+    /// The band that carried its class to most clean images; the lower one of equals.
+    #[must_use]
+    pub fn clearest(&self) -> Option<&Band> {
+        self.bands.iter().max_by_key(|band| band.hits)
     }
 }
 
@@ -106,8 +138,8 @@ pub struct Classification {
     pub pruned: ClassScore,
     /// The lab's rule at every drop of the bundle.
     pub verdicts: Vec<DropVerdict>,
-    /// The checks that the policy ran, in order; absent for `disagreement` and `repaired`, empty where the policy lets the answer pass
-    /// unchecked.
+    /// The checks that the policy ran; absent for `disagreement` and `repaired`, empty where the repaired network decided alone or the
+    /// answer's label is not suspect.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub checks: Option<Vec<CheckScore>>,
