@@ -1,5 +1,6 @@
 //! What a job tells while it works, and how it is told to stop.
 
+use crate::input::dataset::DataSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,6 +49,18 @@ pub trait Progress: Sync {
     fn finish(&self);
     /// Something the owner should know.
     fn warn(&self, message: &str);
+    /// How the input was read, for who wants to follow.
+    fn tell(&self, _message: &str) {}
+}
+
+/// Tells how `set` was read and which files were left out.
+pub fn tell_notes(set: &DataSet, progress: &dyn Progress) {
+    for note in set.notes() {
+        progress.tell(note);
+    }
+    for file in set.skipped() {
+        progress.warn(&format!("left out: {file}"));
+    }
 }
 
 /// Tells nothing.

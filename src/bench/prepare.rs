@@ -172,6 +172,7 @@ fn make_bundle(
         effort: 0,
         max_loss_pp: 0.5,
         defend: true,
+        allow_poor: true,
         second: None,
         defence_seed: None,
     };

@@ -8,6 +8,7 @@ use crate::defence::artefacts::SECOND_FILE;
 use crate::defence::{Checker, Policy};
 use crate::engine::Engine;
 use crate::input::dataset::{DataSet, OpenOptions};
+use crate::progress::tell_notes;
 use crate::repair::report::{evaluation_table, policy_table};
 use crate::repair::{Cancel, Evaluation, Networks, PolicyRow, evaluate_policies};
 use clap::Args;
@@ -57,9 +58,12 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         skip_bad: args.skip_bad,
         ..OpenOptions::default()
     };
+    let bars = Bars::new(args.json);
     let open = |path: &Path| {
-        DataSet::open(path, &options, &manifest.input, manifest.classes)
-            .map_err(CliError::bad_input)
+        let set = DataSet::open(path, &options, &manifest.input, manifest.classes)
+            .map_err(CliError::bad_input)?;
+        tell_notes(&set, &bars);
+        Ok::<_, CliError>(set)
     };
     let clean = open(&args.clean)?;
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
@@ -69,11 +73,11 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         .map(|(drop, record)| (drop, record.file.clone()))
         .collect();
     let networks = Networks::load(&engine, &pruned, |name| bundle.file(name))?;
-    let bars = Bars::new(args.json);
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());
     let policies = measure_policies(args, &bundle, &engine, sets, &cancel)?;
+    drop(bars);
     if args.json {
         return print_json(&evaluation, &policies);
     }

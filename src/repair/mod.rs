@@ -70,11 +70,18 @@ pub fn repair(
     cancel: &Cancel,
 ) -> Result<Outcome, RepairError> {
     let writer = BundleWriter::create(&config.out, config.force)?;
-    let network = Network::read(config)?;
-    let data = Data::open(config, &network)?;
-    diagnose::check_scale(&network, &data.clean, engine, progress)?;
+    let mut network = Network::read(config)?;
+    let data = Data::open(config, &network, progress)?;
+    diagnose::check(
+        &mut network,
+        &data.clean,
+        engine,
+        progress,
+        config.allow_poor,
+    )?;
     let measured = measure::measure(&network, &data, engine, progress, cancel)?;
     let planned = plan::plan(&config.drops, &measured);
+    plan::check(&planned, &measured, progress, config.allow_poor)?;
     let exports = export::export_all(&network, &planned, &measured.ranking)?;
     let batches = export::sample_batches(&data.validation())?;
     export::verify(engine, &network, &exports, &batches, progress, cancel)?;

@@ -30,6 +30,16 @@ pub(super) enum Pixels<'a> {
     Numbers(&'a [f32]),
 }
 
+impl Pixels<'_> {
+    /// Value `at` of the image.
+    pub(super) fn value(&self, at: usize) -> f32 {
+        match self {
+            Self::Bytes(pixels) => f32::from(pixels[at]),
+            Self::Numbers(pixels) => pixels[at],
+        }
+    }
+}
+
 /// A window that moves over the images from the first to the last.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -111,6 +121,11 @@ impl Rows {
             return Err(format!("expected {expected} pixels, found {found}"));
         }
         Ok(part)
+    }
+
+    /// Images in all.
+    pub(super) fn images(&self) -> usize {
+        self.images
     }
 
     /// The pixels of image `index`, if it lies in the window.
