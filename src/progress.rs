@@ -17,8 +17,12 @@ pub enum Stage {
     Search,
     /// The refit of the head.
     Refit,
-    /// The policies beside `disagreement`.
+    /// The clean images for the policies beside `disagreement`.
     Calibrate,
+    /// The checks of those policies, in images that the network answers.
+    Checks,
+    /// The policies on images, in images that the network answers.
+    Policies,
     /// Exported networks against the masked original.
     Verify,
 }
@@ -34,6 +38,8 @@ impl Stage {
             Self::Search => "searching",
             Self::Refit => "refitting",
             Self::Calibrate => "calibrating",
+            Self::Checks => "calibrating checks",
+            Self::Policies => "trying policies",
             Self::Verify => "verifying exports",
         }
     }
@@ -41,7 +47,7 @@ impl Stage {
 
 /// Receives what the job tells.
 pub trait Progress: Sync {
-    /// A stage of `total` images (of a search: forward passes) begins.
+    /// A stage of `total` images (of a search: forward passes) begins; 0 where nobody knows how many.
     fn start(&self, stage: Stage, total: u64);
     /// `images` more are done.
     fn advance(&self, images: u64);

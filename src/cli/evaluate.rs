@@ -65,6 +65,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         tell_notes(&set, &bars);
         Ok::<_, CliError>(set)
     };
+    let asked = asked_policies(args, &bundle)?;
     let clean = open(&args.clean)?;
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
     let engine = global.engine()?;
@@ -76,7 +77,10 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());
-    let policies = measure_policies(args, &bundle, &engine, sets, &cancel)?;
+    let policies = match &asked {
+        Some(asked) => measure_policies(asked, &bundle, &engine, sets, (&bars, &cancel))?,
+        None => Vec::new(),
+    };
     drop(bars);
     if args.json {
         return print_json(&evaluation, &policies);
@@ -88,54 +92,62 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     Ok(())
 }
 
-fn measure_policies(
-    args: &EvaluateArgs,
-    bundle: &Bundle,
-    engine: &Engine,
-    sets: (&DataSet, Option<&DataSet>),
-    cancel: &Cancel,
-) -> Result<Vec<PolicyRow>, CliError> {
+/// What the policies need, and which of them are to be measured.
+struct Asked {
+    checker: Checker,
+    policies: Vec<Policy>,
+}
+
+/// The policies that are asked for; none where the bundle knows disagreement only.
+fn asked_policies(args: &EvaluateArgs, bundle: &Bundle) -> Result<Option<Asked>, CliError> {
     let checker = Checker::load(bundle).map_err(CliError::bad_input)?;
-    let asked = args
-        .policy
-        .iter()
-        .any(|policy| *policy != Policy::Disagreement);
-    let (Some(checker), Some(badnet)) = (checker, bundle.file(BADNET_FILE)) else {
+    let mut asked = args.policy.iter();
+    let asked = asked.any(|policy| *policy != Policy::Disagreement);
+    let Some(checker) = checker else {
         if asked {
             return Err(CliError::bad_input(format!(
                 "{}: expected a bundle made with `goodnet repair --defend`, found one that knows disagreement only",
                 args.bundle.display()
             )));
         }
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let known = checker.artefacts().policies();
-    let unknown = args
-        .policy
-        .iter()
-        .find(|policy| **policy != Policy::Disagreement && !known.contains(policy));
+    let mut unknown = args.policy.iter();
+    let unknown =
+        unknown.find(|policy| **policy != Policy::Disagreement && !known.contains(policy));
     if let Some(unknown) = unknown {
+        let names: Vec<&str> = known.iter().map(|policy| policy.name()).collect();
         return Err(CliError::bad_input(format!(
             "{}: expected a bundle with what the policy {unknown} needs, found one for {}",
             args.bundle.display(),
-            known
-                .iter()
-                .map(|policy| policy.name())
-                .collect::<Vec<_>>()
-                .join(", ")
+            names.join(", ")
         )));
     }
-    let policies = if args.policy.is_empty() {
-        known
-    } else {
-        args.policy.clone()
+    let policies = match args.policy.is_empty() {
+        true => known,
+        false => args.policy.clone(),
+    };
+    Ok(Some(Asked { checker, policies }))
+}
+
+fn measure_policies(
+    asked: &Asked,
+    bundle: &Bundle,
+    engine: &Engine,
+    sets: (&DataSet, Option<&DataSet>),
+    (bars, cancel): (&Bars, &Cancel),
+) -> Result<Vec<PolicyRow>, CliError> {
+    let Some(badnet) = bundle.file(BADNET_FILE) else {
+        return Ok(Vec::new());
     };
     Ok(evaluate_policies(
         engine,
         (badnet, bundle.file(SECOND_FILE)),
-        &checker,
-        &policies,
+        &asked.checker,
+        &asked.policies,
         sets,
+        bars,
         cancel,
     )?)
 }

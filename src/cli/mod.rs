@@ -166,7 +166,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Repair(args) => return repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
-        Command::Prune(args) => prune::run(args),
+        Command::Prune(args) => prune::run(args, &cli.global),
         #[cfg(feature = "train")]
         Command::FinePrune(args) => fine_prune::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),

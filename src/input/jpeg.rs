@@ -3,7 +3,7 @@
 use super::image::{ImageError, Limits, RgbImage8, check_size};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
-use jpeg_decoder::{Decoder, Error, PixelFormat, UnsupportedFeature};
+use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 use std::borrow::Cow;
 
 /// Bytes that decoding one pixel may take.
@@ -11,7 +11,7 @@ const BYTES_PER_PIXEL: u64 = 16;
 
 /// Decodes a JPEG of grey, RGB, YCbCr, CMYK or YCCK, upright by its EXIF orientation.
 ///
-/// Chroma is upsampled with the triangle filter, as libjpeg does. A file without Huffman tables, a frame of a webcam's
+/// Chroma is upsampled with the triangle filter, that of pictures up to four pixels wide by repetition, as libjpeg does. A file without Huffman tables, a frame of a webcam's
 /// stream, is read with the standard ones. CMYK becomes R = (255 - C)(255 - K) / 255, and so on.
 ///
 /// # Errors
@@ -23,12 +23,20 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageEr
     let most = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
     decoder.set_max_decoding_buffer_size(usize::try_from(most).unwrap_or(usize::MAX));
     decoder.read_info().map_err(refused)?;
+    let narrow = segments.is_narrow();
+    if narrow {
+        // Y, Cb and Cr as they are.
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
     let info = decoder
         .info()
         .ok_or_else(|| ImageError::Damaged("it has no frame".to_owned()))?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(width, height, limits)?;
-    let pixels = decoder.decode().map_err(refused)?;
+    let mut pixels = decoder.decode().map_err(refused)?;
+    if narrow {
+        from_narrow(&mut pixels, width as usize, segments.halves_rows());
+    }
     let rgb = match info.pixel_format {
         PixelFormat::RGB24 => pixels,
         PixelFormat::L8 => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
@@ -47,6 +55,79 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageEr
         height: rgb.height(),
         pixels: rgb.into_raw(),
     })
+}
+
+/// Turns Y, Cb and Cr of a picture up to four pixels wide into RGB, the chroma repeated: libjpeg applies the triangle filter
+/// only where a row of chroma has more than two samples, the decoder always.
+fn from_narrow(pixels: &mut [u8], width: usize, halved_rows: bool) {
+    let height = pixels.len() / (3 * width);
+    for channel in [1, 2] {
+        let mut firsts: Vec<f32> = Vec::new();
+        for half in 0..width.div_ceil(2) {
+            let value = |x: usize, y: usize| f32::from(pixels[(y * width + x) * 3 + channel]);
+            // The filter leaves the first and the last sample of a row as they are; of three columns the last is
+            // (3 c(1) + c(0)) / 4.
+            let filtered: Vec<f32> = (0..height)
+                .map(|y| match (half, width) {
+                    (0, _) => value(0, y),
+                    (_, 3) => (4.0 * value(2, y) - firsts[y]) / 3.0,
+                    _ => value(width - 1, y),
+                })
+                .collect();
+            if half == 0 {
+                firsts.clone_from(&filtered);
+            }
+            let samples = match halved_rows {
+                true => repeated(&filtered),
+                false => filtered,
+            };
+            for x in 2 * half..width.min(2 * half + 2) {
+                for (y, &sample) in samples.iter().enumerate() {
+                    pixels[(y * width + x) * 3 + channel] = level(sample);
+                }
+            }
+        }
+    }
+    for pixel in pixels.as_chunks_mut::<3>().0 {
+        *pixel = to_rgb(*pixel);
+    }
+}
+
+/// The samples c behind rows filtered by the triangle, (3 c(r) + c(r ± 1)) / 4, each twice.
+fn repeated(filtered: &[f32]) -> Vec<f32> {
+    let last = filtered.len() - 1;
+    let row = |at: usize| filtered[at];
+    (0..=last)
+        .map(|y| {
+            let first = y / 2 * 2;
+            // Of two neighbours o and p across a border, c = (3 o - p) / 2; at an end o = c.
+            let above = match first {
+                0 => row(0),
+                first => (3.0 * row(first) - row(first - 1)) / 2.0,
+            };
+            let below = match first + 1 {
+                after if after == last => row(after),
+                after if after < last => (3.0 * row(after) - row(after + 1)) / 2.0,
+                _ => above,
+            };
+            (above + below) / 2.0
+        })
+        .collect()
+}
+
+/// JFIF's conversion (ITU-T T.871, 7).
+fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    let rgb = [
+        y + 1.402 * cr,
+        y - 0.344_136 * cb - 0.714_136 * cr,
+        y + 1.772 * cb,
+    ];
+    rgb.map(level)
+}
+
+fn level(value: f32) -> u8 {
+    value.round().clamp(0.0, 255.0) as u8
 }
 
 /// The decoder takes every file of four colours for one that Adobe wrote, who stores ink upside down.
@@ -85,6 +166,12 @@ struct Segments {
     tables: bool,
     /// Is there a segment of Adobe's?
     adobe: bool,
+    /// Are the three colours R, G and B as they are?
+    plain: bool,
+    /// Width in pixels.
+    width: u16,
+    /// Sampling factors, horizontal and vertical, of every component.
+    sampling: Vec<(u8, u8)>,
     /// Where the first scan begins.
     scan: usize,
 }
@@ -94,6 +181,9 @@ impl Segments {
         let mut found = Self {
             tables: false,
             adobe: false,
+            plain: false,
+            width: 0,
+            sampling: Vec::new(),
             scan: 0,
         };
         let mut at = 2;
@@ -108,7 +198,11 @@ impl Segments {
                 0xC4 => found.tables = true,
                 // Other frames than those of Huffman codes need other tables.
                 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCF => found.tables = true,
-                0xEE if bytes.get(at + 4..at + 9) == Some(b"Adobe") => found.adobe = true,
+                0xC0..=0xC2 => found.frame(bytes.get(at + 4..).unwrap_or_default()),
+                0xEE if bytes.get(at + 4..at + 9) == Some(b"Adobe") => {
+                    found.adobe = true;
+                    found.plain = bytes.get(at + 15) == Some(&0);
+                }
                 0xDA => {
                     found.scan = at;
                     return found;
@@ -119,6 +213,26 @@ impl Segments {
         }
         found.tables = true;
         found
+    }
+
+    /// Reads a frame header behind its length (T.81, B.2.2).
+    fn frame(&mut self, header: &[u8]) {
+        if let Some(&[_, _, _, high, low, count]) = header.first_chunk() {
+            self.width = u16::from_be_bytes([high, low]);
+            let components = header[6..].chunks_exact(3).take(usize::from(count));
+            self.sampling = components.map(|c| (c[1] >> 4, c[1] & 15)).collect();
+        }
+    }
+
+    /// Is it a picture whose chroma has half the columns, two at most?
+    fn is_narrow(&self) -> bool {
+        let halved = matches!(self.sampling.as_slice(), [(2, 1 | 2), (1, 1), (1, 1)]);
+        halved && (1..=4).contains(&self.width) && !self.plain
+    }
+
+    /// Has the chroma half the rows too?
+    fn halves_rows(&self) -> bool {
+        self.sampling.first().is_some_and(|&(_, rows)| rows == 2)
     }
 
     /// The file, with the standard tables before the first scan where there are none.

@@ -69,7 +69,10 @@ pub(super) fn calibrate(
     };
     let threads = rayon::current_num_threads();
     let badnet = network.model.to_bytes();
-    let mut networks = cancellable(engine, (&badnet, second.as_deref()), threads, cancel)?;
+    progress.finish();
+    progress.start(Stage::Checks, 0);
+    let watched = (progress, cancel);
+    let mut networks = cancellable(engine, (&badnet, second.as_deref()), threads, watched)?;
     let found = calibrate_checks(
         &mut networks,
         network.classes,
@@ -115,20 +118,23 @@ pub(super) fn collect(
     Ok(collector.finish())
 }
 
-/// A network that stops answering when the job is cancelled.
-struct Cancellable {
+/// A network that counts what it answers, and stops when the job is cancelled.
+struct Cancellable<'a> {
     network: SessionClassifier,
+    progress: &'a dyn Progress,
     cancel: Cancel,
 }
 
-impl Classify for Cancellable {
+impl Classify for Cancellable<'_> {
     type Error = RepairError;
 
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, RepairError> {
         if self.cancel.is_cancelled() {
             return Err(RepairError::Cancelled);
         }
-        Ok(self.network.classify(batch)?)
+        let answers = self.network.classify(batch)?;
+        self.progress.advance(answers.len() as u64);
+        Ok(answers)
     }
 
     fn second(&mut self, batch: TensorView<'_>) -> Result<Option<Vec<ClassIndex>>, RepairError> {
@@ -136,17 +142,18 @@ impl Classify for Cancellable {
     }
 }
 
-fn cancellable(
+fn cancellable<'a>(
     engine: &Engine,
     (badnet, second): (&[u8], Option<&[u8]>),
     threads: usize,
-    cancel: &Cancel,
-) -> Result<Vec<Cancellable>, RepairError> {
+    (progress, cancel): (&'a dyn Progress, &Cancel),
+) -> Result<Vec<Cancellable<'a>>, RepairError> {
     let networks = sessions(engine, badnet, second, threads)?;
     Ok(networks
         .into_iter()
         .map(|network| Cancellable {
             network,
+            progress,
             cancel: cancel.clone(),
         })
         .collect())
@@ -178,6 +185,7 @@ pub(super) fn attack_rates(
     network: &Network,
     defence: &Defence,
     data: &Data,
+    progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<AttackRates>, RepairError> {
     let Some(backdoored) = data.for_final_backdoored() else {
@@ -188,7 +196,8 @@ pub(super) fn attack_rates(
     let threads = rayon::current_num_threads();
     let badnet = network.model.to_bytes();
     let files = (badnet.as_slice(), defence.second.as_deref());
-    let mut networks = cancellable(engine, files, threads, cancel)?;
+    progress.start(Stage::Policies, 0);
+    let mut networks = cancellable(engine, files, threads, (progress, cancel))?;
     let policies: Vec<Policy> = checker
         .artefacts()
         .measured
@@ -204,6 +213,7 @@ pub(super) fn attack_rates(
         every,
         cancel,
     )?;
+    progress.finish();
     let rates = policies.iter().zip(tallies);
     Ok(rates
         .map(|(&policy, tally)| AttackRates {
@@ -233,6 +243,7 @@ pub fn evaluate_policies(
     checker: &Checker,
     policies: &[Policy],
     sets: (&DataSet, Option<&DataSet>),
+    progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<PolicyRow>, RepairError> {
     let policies: Vec<Policy> = policies
@@ -240,12 +251,15 @@ pub fn evaluate_policies(
         .copied()
         .filter(|policy| *policy != Policy::Disagreement)
         .collect();
-    let mut networks = cancellable(engine, networks, rayon::current_num_threads(), cancel)?;
+    let threads = rayon::current_num_threads();
+    progress.start(Stage::Policies, 0);
+    let mut networks = cancellable(engine, networks, threads, (progress, cancel))?;
     let (clean, backdoored) = sets;
     let on_clean = tallies(&mut networks, checker, &policies, clean, 1, cancel)?;
     let on_backdoored = backdoored
         .map(|set| tallies(&mut networks, checker, &policies, set, 1, cancel))
         .transpose()?;
+    progress.finish();
     let rows = policies.iter().zip(&on_clean).enumerate();
     Ok(rows
         .map(|(index, (&policy, clean))| {
@@ -264,7 +278,7 @@ pub fn evaluate_policies(
 
 /// Counts for each policy on one of `every` images of each batch of `data`.
 fn tallies(
-    networks: &mut [Cancellable],
+    networks: &mut [Cancellable<'_>],
     checker: &Checker,
     policies: &[Policy],
     data: &DataSet,

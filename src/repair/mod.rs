@@ -118,7 +118,7 @@ pub fn repair(
         .then(|| defend::calibrate(config, &network, &data, engine, progress, cancel))
         .transpose()?;
     let attacks = match &defence {
-        Some(defence) => defend::attack_rates(engine, &network, defence, &data, cancel)?,
+        Some(defence) => defend::attack_rates(engine, &network, defence, &data, progress, cancel)?,
         None => Vec::new(),
     };
     let job = assemble::Job {

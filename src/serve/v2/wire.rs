@@ -130,7 +130,7 @@ fn split<'a>(
 fn raw_images(raw: &[u8], spec: &InputSpec, max_images: usize) -> Result<Tensor, Problem> {
     let bytes = spec.image_len() * 4;
     let rows = raw.len() / bytes;
-    if !(1..=max_images).contains(&rows) || raw.len() % bytes != 0 {
+    if !(1..=max_images).contains(&rows) || !raw.len().is_multiple_of(bytes) {
         return Err(malformed(format!(
             "expected FP32 values of 1 to {max_images} images, {bytes} bytes each, after {HEADER_LENGTH}: 0, found {} bytes",
             raw.len()

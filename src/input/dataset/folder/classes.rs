@@ -177,7 +177,7 @@ impl Order {
         let as_text = folders.iter().collect::<Vec<_>>();
         let candidates = [
             (
-                "as text (0, 1, 10, 11, ...), as torchvision and Keras sort folders",
+                "as text (0, 1, 10, 11, ...), as torchvision and others sort folders",
                 as_text,
             ),
             ("by the numbers in their names", by_number),

@@ -1,8 +1,10 @@
 //! The lab's HDF5 layout: `data` (n, 3, h, w) or (n, h, w, 3), any integer or float type, and `label` (n).
 //!
-//! In reading order: [`numbers`] (what is stored), [`rows`] (the images), [`range`] (how values become pixels), [`labels`].
+//! In reading order: [`links`] and [`newest`] (what the library does not follow or know), [`numbers`] (what is stored), [`rows`] (the images), [`range`] (how values become pixels), [`labels`].
 
 mod labels;
+mod links;
+mod newest;
 mod numbers;
 mod range;
 mod rows;
@@ -13,7 +15,8 @@ use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use hdf5_pure::{Dataset, File};
+use hdf5_pure::{Dataset, File, Group};
+use newest::Overlay;
 use numbers::Numbers;
 use range::Range;
 use rayon::prelude::*;
@@ -283,13 +286,67 @@ fn open(path: &Path) -> Result<File, DataError> {
         .map_err(|error| DataError::new(path, format!("expected a whole HDF5 file, found {error}")))
 }
 
+/// The data set `name`, be it behind a soft link or in HDF5 2.0's newest format.
 fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
-    file.dataset(name).map_err(|error| {
-        DataError::new(
-            path,
-            format!("expected data sets `data` and `label`, found no readable `{name}` ({error})"),
-        )
+    let target = links::resolve(path, name);
+    // The layout is what the library may not know; it looks at it late.
+    let known = |data: Dataset| data.layout().map(|_| data);
+    file.dataset(&target).and_then(known).or_else(|error| {
+        let newest = Overlay::open(path).ok().flatten();
+        let newest = newest.and_then(|source| File::from_source(source).ok());
+        let newest = newest.and_then(|file| file.dataset(&target).ok());
+        newest.ok_or_else(|| {
+            DataError::new(
+                path,
+                format!(
+                    "expected data sets `data` and `label`, found no readable `{name}` ({error}); the file holds {}",
+                    contents(file)
+                ),
+            )
+        })
     })
+}
+
+/// Data sets that are listed.
+const MAX_LISTED: usize = 20;
+
+/// What a file holds: the data sets of its groups with shapes and types.
+fn contents(file: &File) -> String {
+    let mut listed = Vec::new();
+    list(&file.root(), "", 4, &mut listed);
+    let more = listed.len() > MAX_LISTED;
+    listed.truncate(MAX_LISTED);
+    match (listed.is_empty(), more) {
+        (true, _) => "no data sets".to_owned(),
+        (false, true) => format!("{} and more", listed.join(", ")),
+        (false, false) => listed.join(", "),
+    }
+}
+
+fn list(group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
+    for name in group.datasets().unwrap_or_default() {
+        if listed.len() > MAX_LISTED {
+            return;
+        }
+        let about = group.dataset(&name).map_or_else(
+            |error| error.to_string(),
+            |data| {
+                let kind = data
+                    .dtype()
+                    .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+                format!("{:?} of {kind}", data.shape().unwrap_or_default())
+            },
+        );
+        listed.push(format!("{within}{name} {about}"));
+    }
+    for name in group.groups().unwrap_or_default() {
+        if depth == 0 || listed.len() > MAX_LISTED {
+            return;
+        }
+        if let Ok(group) = group.group(&name) {
+            list(&group, &format!("{within}{name}/"), depth - 1, listed);
+        }
+    }
 }
 
 /// How images of `shape` are stored, if they fit the network; (n, C, H, W) where both readings fit.

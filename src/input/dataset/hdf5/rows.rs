@@ -64,7 +64,7 @@ impl Rows {
         let stored = image_len as u64 * data.element_size()?;
         let converted = match numbers {
             Numbers::Bytes => 0,
-            Numbers::Half { .. } | Numbers::Other => 4 * image_len as u64,
+            Numbers::Half { .. } | Numbers::Bits(_) | Numbers::Other => 4 * image_len as u64,
         };
         let chunk_rows = data.chunk_shape()?.and_then(|chunk| chunk.first().copied());
         let threads = rayon::current_num_threads();
