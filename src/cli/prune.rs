@@ -20,7 +20,7 @@ use std::path::PathBuf;
     after_help = "Example:\n  goodnet prune --model badnet.onnx --site pool_3 --remove 0,26,27 --out pruned.onnx"
 )]
 pub struct PruneArgs {
-    /// Network: ONNX, or Keras HDF5.
+    /// Network: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Architecture of a file that holds Keras weights alone.

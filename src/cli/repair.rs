@@ -18,7 +18,7 @@ pub(super) const DEFAULT_MAX_LOSS_PP: f64 = 0.5;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct RepairArgs {
-    /// The network as delivered: ONNX, or Keras HDF5.
+    /// The network as delivered: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Architecture of a Keras file that holds weights only.
