@@ -85,6 +85,7 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         effort: 0,
         max_loss_pp: 0.5,
         defend: false,
+        allow_poor: true,
         second: None,
         defence_seed: None,
     }

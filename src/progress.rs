@@ -1,5 +1,6 @@
 //! What a job tells while it works, and how it is told to stop.
 
+use crate::input::dataset::DataSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,8 +17,12 @@ pub enum Stage {
     Search,
     /// The refit of the head.
     Refit,
-    /// The policies beside `disagreement`.
+    /// The clean images for the policies beside `disagreement`.
     Calibrate,
+    /// The checks of those policies, in images that the network answers.
+    Checks,
+    /// The policies on images, in images that the network answers.
+    Policies,
     /// Exported networks against the masked original.
     Verify,
 }
@@ -33,6 +38,8 @@ impl Stage {
             Self::Search => "searching",
             Self::Refit => "refitting",
             Self::Calibrate => "calibrating",
+            Self::Checks => "calibrating checks",
+            Self::Policies => "trying policies",
             Self::Verify => "verifying exports",
         }
     }
@@ -40,7 +47,7 @@ impl Stage {
 
 /// Receives what the job tells.
 pub trait Progress: Sync {
-    /// A stage of `total` images (of a search: forward passes) begins.
+    /// A stage of `total` images (of a search: forward passes) begins; 0 where nobody knows how many.
     fn start(&self, stage: Stage, total: u64);
     /// `images` more are done.
     fn advance(&self, images: u64);
@@ -48,6 +55,18 @@ pub trait Progress: Sync {
     fn finish(&self);
     /// Something the owner should know.
     fn warn(&self, message: &str);
+    /// How the input was read, for who wants to follow.
+    fn tell(&self, _message: &str) {}
+}
+
+/// Tells how `set` was read and which files were left out.
+pub fn tell_notes(set: &DataSet, progress: &dyn Progress) {
+    for note in set.notes() {
+        progress.tell(note);
+    }
+    for file in set.skipped() {
+        progress.warn(&format!("left out: {file}"));
+    }
 }
 
 /// Tells nothing.

@@ -51,6 +51,7 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
         effort: 0,
         max_loss_pp: 0.5,
         defend: false,
+        allow_poor: true,
         second: None,
         defence_seed: None,
     };

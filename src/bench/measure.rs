@@ -57,7 +57,7 @@ pub fn measure(
         .collect();
     if let Some(checker) = checker(bundle)? {
         let badnet = bundle.file(BADNET_FILE).unwrap_or_default();
-        let on = |sets| evaluate_gated(engine, badnet, &networks, &checker, sets, cancel);
+        let on = |sets| evaluate_gated(engine, badnet, &networks, &checker, sets, &Quiet, cancel);
         let (row, recovered) = (on((&clean, Some(&attacked)))?, on((&own, None))?);
         measured.push(Row {
             rule: Rule::Gated,

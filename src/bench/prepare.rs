@@ -98,6 +98,7 @@ fn make_bundle(
         effort: DEFAULT_EFFORT,
         max_loss_pp: 0.5,
         defend: true,
+        allow_poor: true,
         defence_seed: None,
     };
     repair(&config, engine, &Quiet, cancel)?;

@@ -47,6 +47,16 @@ pub fn generate_keys(secret: &Path, public: &Path) -> Result<(), SignatureError>
     write_new(public, &public_box.to_bytes(), false)
 }
 
+/// Does the key in `secret` need a password?
+///
+/// # Errors
+/// If the file cannot be read or holds no key.
+pub fn is_protected(secret: &Path) -> Result<bool, SignatureError> {
+    let text = read_text(secret)?;
+    let key = SecretKeyBox::from_string(&text).map_err(refused(secret))?;
+    Ok(key.into_unencrypted_secret_key().is_err())
+}
+
 /// Signs the manifest of the bundle in `dir` with the key in `secret`; `password` opens a protected key.
 ///
 /// # Errors

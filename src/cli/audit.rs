@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct AuditArgs {
-    /// The network as delivered: ONNX, or Keras HDF5.
+    /// The network as delivered: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Architecture of a Keras file that holds weights only.

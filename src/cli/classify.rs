@@ -1,10 +1,11 @@
 //! `goodnet classify`: GoodNet's answer for image files, without a service.
 
-use super::{CliError, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs};
 use crate::bundle::{self, Bundle};
 use crate::defence::Policy;
 use crate::engine::PoolConfig;
 use crate::files::read_plain;
+use crate::input::dataset::images_in;
 use crate::input::image::Limits;
 use crate::serve::answer::{Ask, Payload};
 use crate::serve::config::Config;
@@ -17,9 +18,11 @@ use std::sync::Arc;
 
 /// Classify image files with a bundle, without a service.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  goodnet classify --bundle models --drop 10 face.jpg")]
+#[command(
+    after_help = "Examples:\n  goodnet classify --bundle models --drop 10 face.jpg\n  goodnet classify --bundle models --csv photos/ > answers.csv\n\nExit code 4 says that an image was flagged, 3 that one could not be answered (and wins over 4)."
+)]
 pub struct ClassifyArgs {
-    /// Images: PNG, JPEG, WebP, BMP or GIF.
+    /// Images: PNG, JPEG, WebP, BMP or GIF; folders, with all images in them at any depth; patterns with * and ?.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// The bundle.
@@ -40,32 +43,144 @@ pub struct ClassifyArgs {
     /// Print one JSON document a line, as the service answers.
     #[arg(long)]
     pub json: bool,
+    /// Print a table in CSV, a line an image.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// Runs `goodnet classify`.
 ///
 /// # Errors
 /// If the bundle or an image is not usable; the images after it are still answered.
-pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
+    let images = images(&args.images)?;
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
     let served = serve(args, global, bundle)?;
-    let mut refused = 0;
-    for path in &args.images {
-        match answer(&served, path) {
-            Ok(answer) => print(args, path, &answer)?,
+    let mut table = args.csv.then(Table::begin).transpose()?;
+    let (mut refused, mut flagged) = (0, 0);
+    for path in &images {
+        let answer = answer(&served, path);
+        match &answer {
+            Ok(answer) => flagged += usize::from(answer.flagged),
             Err(error) => {
                 eprintln!("goodnet: {}: {error}", path.display());
                 refused += 1;
             }
         }
+        match (&mut table, &answer) {
+            (Some(table), answer) => table.line(path, answer.as_ref())?,
+            (None, Ok(answer)) => print(args, path, answer)?,
+            (None, Err(_)) => {}
+        }
     }
-    if refused == 0 {
-        return Ok(());
+    if refused > 0 {
+        let images = images.len();
+        return Err(CliError::bad_input(format!(
+            "{refused} of {images} images could not be answered ({flagged} of the others are flagged)"
+        )));
     }
-    let images = args.images.len();
-    Err(CliError::bad_input(format!(
-        "{refused} of {images} images could not be answered"
-    )))
+    Ok(match flagged {
+        0 => ExitCode::Done,
+        _ => ExitCode::Found,
+    })
+}
+
+/// The images that are meant: files as they are, those in folders, and those that a pattern fits.
+fn images(typed: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut images = Vec::new();
+    for path in typed {
+        let is_pattern = || path.to_str().filter(|text| text.contains(['*', '?', '[']));
+        if path.is_dir() {
+            images.extend(in_folder(path)?);
+        } else if let Some(pattern) = is_pattern().filter(|_| !path.exists()) {
+            images.extend(fitting(pattern)?);
+        } else {
+            images.push(path.clone());
+        }
+    }
+    Ok(images)
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let found = images_in(folder).map_err(CliError::bad_input)?;
+    for note in &found.left_out {
+        eprintln!("goodnet: {}: {note}", folder.display());
+    }
+    if found.images.is_empty() {
+        return Err(CliError::bad_input(format!(
+            "{}: expected images, found none",
+            folder.display()
+        )));
+    }
+    Ok(found.images)
+}
+
+fn fitting(pattern: &str) -> Result<Vec<PathBuf>, CliError> {
+    let bad = |error: &dyn std::fmt::Display| CliError::bad_input(format!("{pattern}: {error}"));
+    let mut images = Vec::new();
+    for path in glob::glob(pattern).map_err(|error| bad(&error))? {
+        let path = path.map_err(|error| bad(&error))?;
+        if !path.is_dir() {
+            images.push(path);
+        }
+    }
+    match images.is_empty() {
+        true => Err(bad(&"expected files that the pattern fits, found none")),
+        false => Ok(images),
+    }
+}
+
+/// Answers as CSV on standard output.
+struct Table(csv::Writer<std::io::Stdout>);
+
+impl Table {
+    fn begin() -> Result<Self, CliError> {
+        let mut writer = csv::Writer::from_writer(std::io::stdout());
+        let head = [
+            "file",
+            "flagged",
+            "class",
+            "label",
+            "badnet_class",
+            "badnet_label",
+            "badnet_probability",
+            "policy",
+            "drop",
+            "error",
+        ];
+        writer.write_record(head).map_err(CliError::failed)?;
+        Ok(Self(writer))
+    }
+
+    fn line(
+        &mut self,
+        path: &Path,
+        answer: Result<&Classification, &String>,
+    ) -> Result<(), CliError> {
+        let file = path.display().to_string();
+        let fields = match answer {
+            Ok(answer) => [
+                file,
+                answer.flagged.to_string(),
+                answer.class.to_string(),
+                answer.label.clone().unwrap_or_default(),
+                answer.badnet.class.to_string(),
+                answer.badnet.label.clone().unwrap_or_default(),
+                answer.badnet.probability.to_string(),
+                answer.policy.clone(),
+                answer.drop.to_string(),
+                String::new(),
+            ],
+            Err(error) => {
+                let mut fields: [String; 10] = Default::default();
+                fields[0] = file;
+                fields[9].clone_from(error);
+                fields
+            }
+        };
+        self.0.write_record(fields).map_err(CliError::failed)?;
+        self.0.flush().map_err(CliError::failed)
+    }
 }
 
 fn serve(

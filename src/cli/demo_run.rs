@@ -111,6 +111,7 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
         effort: crate::search::DEFAULT_EFFORT,
         max_loss_pp: super::repair::DEFAULT_MAX_LOSS_PP,
         defend: args.defend,
+        allow_poor: false,
         defence_seed: None,
     })
 }

@@ -14,10 +14,12 @@ pub enum ExitCode {
     Failed = 1,
     /// The input is not usable.
     BadInput = 3,
-    /// An audit found suspect labels.
+    /// An audit found suspect labels, or an image that was classified is flagged.
     Found = 4,
     /// An audit cannot tell.
     CannotTell = 5,
+    /// A bundle was written, but a drop that was asked for is not reached.
+    Missed = 6,
     /// Ctrl-C or a termination signal.
     Interrupted = 130,
 }

@@ -5,10 +5,10 @@ use super::{CliError, GlobalArgs};
 use crate::bundle::manifest::BADNET_FILE;
 use crate::bundle::{self, Bundle};
 use crate::defence::{Checker, Policy};
-use crate::engine::Engine;
 use crate::input::dataset::{DataSet, OpenOptions};
+use crate::progress::tell_notes;
 use crate::repair::report::{evaluation_table, policy_table};
-use crate::repair::{Cancel, Evaluation, Networks, PolicyRow, evaluate_gated};
+use crate::repair::{Evaluation, Networks, PolicyRow, evaluate_gated};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -56,10 +56,14 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         skip_bad: args.skip_bad,
         ..OpenOptions::default()
     };
+    let bars = Bars::new(args.json);
     let open = |path: &Path| {
-        DataSet::open(path, &options, &manifest.input, manifest.classes)
-            .map_err(CliError::bad_input)
+        let set = DataSet::open(path, &options, &manifest.input, manifest.classes)
+            .map_err(CliError::bad_input)?;
+        tell_notes(&set, &bars);
+        Ok::<_, CliError>(set)
     };
+    let checker = gated_checker(args, &bundle)?;
     let clean = open(&args.clean)?;
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
     let engine = global.engine()?;
@@ -68,11 +72,18 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
         .map(|(drop, record)| (drop, record.file.clone()))
         .collect();
     let networks = Networks::load(&engine, &pruned, |name| bundle.file(name))?;
-    let bars = Bars::new(args.json);
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());
-    let policies = measure_gated(args, &bundle, &engine, &networks, sets, &cancel)?;
+    let policies = match (&checker, bundle.file(BADNET_FILE)) {
+        (Some(checker), Some(badnet)) => {
+            vec![evaluate_gated(
+                &engine, badnet, &networks, checker, sets, &bars, &cancel,
+            )?]
+        }
+        _ => Vec::new(),
+    };
+    drop(bars);
     if args.json {
         return print_json(&evaluation, &policies);
     }
@@ -83,32 +94,21 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     Ok(())
 }
 
-/// What `gated` does, where the bundle was calibrated for it and it was not left out.
-fn measure_gated(
-    args: &EvaluateArgs,
-    bundle: &Bundle,
-    engine: &Engine,
-    networks: &Networks,
-    sets: (&DataSet, Option<&DataSet>),
-    cancel: &Cancel,
-) -> Result<Vec<PolicyRow>, CliError> {
+/// What `gated` needs, where the bundle has it and the policy was not left out.
+fn gated_checker(args: &EvaluateArgs, bundle: &Bundle) -> Result<Option<Checker>, CliError> {
     let repaired = bundle.manifest().repaired.is_some();
     if args.policy.contains(&Policy::Repaired) && !repaired {
         return Err(unknown(args, Policy::Repaired, "--effort N"));
     }
     let asked = args.policy.contains(&Policy::Gated);
     if !asked && !args.policy.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let checker = Checker::load(bundle).map_err(CliError::bad_input)?;
-    let (Some(checker), Some(badnet)) = (checker, bundle.file(BADNET_FILE)) else {
-        if asked {
-            return Err(unknown(args, Policy::Gated, "--defend"));
-        }
-        return Ok(Vec::new());
-    };
-    let row = evaluate_gated(engine, badnet, networks, &checker, sets, cancel)?;
-    Ok(vec![row])
+    if asked && checker.is_none() {
+        return Err(unknown(args, Policy::Gated, "--defend"));
+    }
+    Ok(checker)
 }
 
 fn unknown(args: &EvaluateArgs, policy: Policy, option: &str) -> CliError {

@@ -38,13 +38,20 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
+Options that every command takes, before or after its name:
+  --backend NAME        runtime: auto (default) takes ONNX Runtime where its library is found, else the built-in tract; or
+                        onnxruntime, or tract [env: GOODNET_BACKEND]
+  --onnxruntime FILE    ONNX Runtime's shared library [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH, beside the
+                        executable, ./.onnxruntime, the system]
+
 Exit codes:
   0  done
   1  the job failed (the message says what was expected and what was found)
   2  the command line is wrong
   3  the input is not usable: a file that is missing, damaged, or of another kind or shape
-  4  audit: a backdoor is likely
+  4  audit: a backdoor is likely; classify: an image is flagged
   5  audit: cannot tell
+  6  repair: the bundle is written, but a drop of --drops is not reached
   130  interrupted; whatever was there before is untouched";
 
 /// Options that every command takes.
@@ -54,13 +61,20 @@ pub struct GlobalArgs {
     #[arg(
         long,
         global = true,
+        hide = true,
         env = "GOODNET_BACKEND",
         default_value = "auto",
         value_name = "NAME"
     )]
     pub backend: BackendName,
     /// ONNX Runtime's shared library (default: ORT_DYLIB_PATH, beside the executable, ./.onnxruntime, the system).
-    #[arg(long, global = true, env = "GOODNET_ONNXRUNTIME", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        env = "GOODNET_ONNXRUNTIME",
+        value_name = "FILE"
+    )]
     pub onnxruntime: Option<PathBuf>,
 }
 
@@ -144,12 +158,12 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Audit(args) => return audit::run(args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
-        Command::Repair(args) => repair::run(args, &cli.global),
+        Command::Repair(args) => return repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
-        Command::Prune(args) => prune::run(args),
+        Command::Prune(args) => prune::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),
-        Command::Classify(args) => classify::run(args, &cli.global),
+        Command::Classify(args) => return classify::run(args, &cli.global),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Quarantine(args) => quarantine::run(args),
         Command::Openapi(args) => openapi::run(args),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// A network file.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkArgs {
-    /// Network: ONNX, or Keras HDF5.
+    /// Network: ONNX, or Keras (.keras, .h5).
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Architecture of a file that holds Keras weights alone.

@@ -1,9 +1,11 @@
 //! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
 
-use super::CliError;
 use super::network::{self, bad};
+use super::{CliError, GlobalArgs};
 use crate::domain::mask::ChannelMask;
+use crate::engine::{Engine, SessionConfig};
 use crate::format::Architecture;
+use crate::onnx::Model;
 use crate::onnx::prune::{PruneMethod, Pruned, prune};
 use crate::onnx::site::{Site, default_site, find};
 use clap::Args;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
     after_help = "Example:\n  goodnet prune --model badnet.onnx --site pool_3 --remove 0,26,27 --out pruned.onnx"
 )]
 pub struct PruneArgs {
-    /// Network: ONNX, or Keras HDF5.
+    /// Network: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Architecture of a file that holds Keras weights alone.
@@ -41,8 +43,8 @@ pub struct PruneArgs {
 /// Runs `goodnet prune`.
 ///
 /// # Errors
-/// If the network, the site or a channel does not exist, or the file exists or cannot be written.
-pub(super) fn run(args: &PruneArgs) -> Result<(), CliError> {
+/// If the network, the site or a channel does not exist, the runtime refuses the result, or the file exists or cannot be written.
+pub(super) fn run(args: &PruneArgs, global: &GlobalArgs) -> Result<(), CliError> {
     if args.out.exists() && !args.force {
         return Err(CliError::bad_input(format!(
             "{}: exists already (replace it with --force)",
@@ -58,12 +60,30 @@ pub(super) fn run(args: &PruneArgs) -> Result<(), CliError> {
     let mask = ChannelMask::removing(site.channels, &args.remove)
         .map_err(|error| bad(&args.model, format!("site {}: {error}", site.tensor)))?;
     let pruned = prune(&model, &site, &mask);
+    check_runs(args, &global.engine()?, &pruned.model)?;
     pruned
         .model
         .save(&args.out)
         .map_err(|error| CliError::failed(format!("{}: {error}", args.out.display())))?;
     report(args, &site, &mask, &pruned);
     Ok(())
+}
+
+/// Refuses to write what the runtime refuses: an operator set or a file version newer than it knows, say.
+fn check_runs(args: &PruneArgs, engine: &Engine, pruned: &Model) -> Result<(), CliError> {
+    let loaded = engine.load(&pruned.to_bytes(), &SessionConfig::default());
+    loaded.map(|_| ()).map_err(|error| {
+        bad(
+            &args.model,
+            format!(
+                "expected a network that {} runs, found one of operator set {} and IR version {} that it refuses ({error}); nothing was \
+                 written",
+                engine.info(),
+                pruned.opset(),
+                pruned.ir_version
+            ),
+        )
+    })
 }
 
 fn report(args: &PruneArgs, site: &Site, mask: &ChannelMask, pruned: &Pruned) {

@@ -1,12 +1,12 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
 use super::progress::{Bars, cancel_on_signal};
-use super::{CliError, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs};
 use crate::domain::drops::DropPoints;
 use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::report::{drops_table, evaluation_table, gated_report};
-use crate::repair::{DataPaths, Outcome, PixelRule, RepairConfig, repair};
+use crate::repair::{DataPaths, Outcome, PixelRule, Progress, RepairConfig, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub(super) const DEFAULT_MAX_LOSS_PP: f64 = 0.5;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct RepairArgs {
-    /// The network as delivered: ONNX, or Keras HDF5.
+    /// The network as delivered: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
     /// Architecture of a Keras file that holds weights only.
@@ -39,9 +39,9 @@ pub struct RepairArgs {
     /// Tensor or layer to prune (default: the last pooling layer; see `goodnet inspect`).
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
-    /// Accuracy drops to export, in percentage points.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [2.0, 4.0, 10.0])]
-    pub drops: Vec<f64>,
+    /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
+    #[arg(long, value_name = "LIST", num_args = 1.., value_parser = read_drops)]
+    pub drops: Vec<DropList>,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -72,6 +72,9 @@ pub struct RepairArgs {
     /// Clean and triggered images to store in the bundle, at most this many of each; the service tests itself on them.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub samples: usize,
+    /// Write the bundle even where accuracy is near chance, all labels are the same, or no drop is reached.
+    #[arg(long)]
+    pub allow_poor: bool,
     /// Print nothing but errors.
     #[arg(long, short)]
     pub quiet: bool,
@@ -82,7 +85,7 @@ pub struct RepairArgs {
 
 const EXAMPLE: &str = "\
 Example:
-  goodnet repair --model badnet.h5 --clean valid.h5 --backdoored bd_valid.h5 --out bundle
+  goodnet repair --model badnet.h5 --clean valid.h5 --backdoored bd_valid.h5 --drops 2,4,10 --out bundle
 
 The pixel scale is the network's affair: --scale 1 feeds 0..255 as it is, --scale 1/255 feeds 0..1.";
 
@@ -153,6 +156,14 @@ impl PixelArgs {
 }
 
 impl RepairArgs {
+    fn asked_drops(&self) -> Vec<f64> {
+        let asked: Vec<f64> = self.drops.iter().flat_map(|list| list.0.clone()).collect();
+        match asked.is_empty() {
+            true => DEFAULT_DROPS.to_vec(),
+            false => asked,
+        }
+    }
+
     /// The validated configuration.
     ///
     /// # Errors
@@ -169,17 +180,41 @@ impl RepairArgs {
             },
             skip_bad: self.skip_bad,
             site: self.site.clone(),
-            drops: parse_drops(&self.drops)?,
+            drops: parse_drops(&self.asked_drops())?,
             pixels: self.pixels.validate()?,
             out: self.out.clone(),
             force: self.force,
             png: self.png,
             effort: checked_effort(self.effort)?,
             max_loss_pp: checked_loss(self.max_loss)?,
+            allow_poor: self.allow_poor,
             defend: self.defend,
             defence_seed: self.defence_seed,
             samples: self.samples,
         })
+    }
+}
+
+/// Drops as typed in one argument.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DropList(Vec<f64>);
+
+/// The drops where none is asked for.
+const DEFAULT_DROPS: [f64; 3] = [2.0, 4.0, 10.0];
+
+/// Numbers separated by commas or white space.
+fn read_drops(text: &str) -> Result<DropList, String> {
+    let parts = text.split([',', ' ', '\t']).filter(|part| !part.is_empty());
+    let drops: Vec<f64> = parts
+        .map(|part| {
+            part.trim_end_matches('%')
+                .parse()
+                .map_err(|_| format!("expected percentage points such as 2,4,10, found {part:?}"))
+        })
+        .collect::<Result<_, _>>()?;
+    match drops.is_empty() {
+        true => Err("expected percentage points such as 2,4,10, found none".to_owned()),
+        false => Ok(DropList(drops)),
     }
 }
 
@@ -217,18 +252,34 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
 ///
 /// # Errors
 /// If the repair fails.
-pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<(), CliError> {
+pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let config = args.validate()?;
     let engine = global.engine()?;
     let bars = Bars::new(args.quiet || args.json);
-    let outcome = repair(&config, &engine, &bars, &cancel_on_signal())?;
-    if args.json {
-        return print_json(&outcome);
+    if let Some(small) = config.drops.iter().find(|drop| drop.points() < 1.0) {
+        let points = small.points();
+        bars.warn(&format!(
+            "drop {points} is {points} of a percentage point; for {} % of accuracy say {}",
+            100.0 * points,
+            100.0 * points
+        ));
     }
-    if !args.quiet {
+    let outcome = repair(&config, &engine, &bars, &cancel_on_signal())?;
+    drop(bars);
+    if args.json {
+        print_json(&outcome)?;
+    } else if !args.quiet {
         print_outcome(&outcome, &config);
     }
-    Ok(())
+    let missed = outcome
+        .manifest
+        .drops
+        .iter()
+        .any(|drop| drop.pruned.is_none());
+    Ok(match missed && !args.drops.is_empty() {
+        true => ExitCode::Missed,
+        false => ExitCode::Done,
+    })
 }
 
 fn print_json(outcome: &Outcome) -> Result<(), CliError> {

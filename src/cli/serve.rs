@@ -158,7 +158,8 @@ pub struct TimeoutArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
 pub struct TrustArgs {
-    /// File with a key a line: requests need `Authorization: Bearer KEY`; /healthz, /readyz and the page itself do not.
+    /// File with a key of at least 16 characters a line: requests need `Authorization: Bearer KEY`; /healthz, /readyz and the pages
+    /// themselves do not.
     #[arg(long, env = "GOODNET_KEYS", value_name = "FILE")]
     pub keys: Option<PathBuf>,
     /// Let /metrics be read without a key.

@@ -2,7 +2,9 @@
 
 use super::CliError;
 use crate::bundle::{self, signature};
+use crate::files::read_plain;
 use clap::Args;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Make a key pair to sign bundles with (minisign format).
@@ -27,7 +29,7 @@ pub struct SignArgs {
     /// Secret key.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
-    /// Password of a protected key.
+    /// Password of a protected key; other users of the machine may see it: better a file, the environment, or the prompt.
     #[arg(
         long,
         env = "GOODNET_KEY_PASSWORD",
@@ -35,6 +37,9 @@ pub struct SignArgs {
         value_name = "TEXT"
     )]
     pub password: Option<String>,
+    /// File whose first line is the password.
+    #[arg(long, value_name = "FILE", conflicts_with = "password")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// Check that a bundle is whole, and with a public key who signed it.
@@ -60,13 +65,37 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The password of the key: as given, from the file, or asked for where the key has one and there is somebody to ask.
+fn password(args: &SignArgs) -> Result<Option<String>, CliError> {
+    if let Some(path) = &args.password_file {
+        let bytes = read_plain(path, MAX_PASSWORD_BYTES)
+            .map_err(|error| CliError::bad_input(format!("{}: {error}", path.display())))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| CliError::bad_input(format!("{}: {error}", path.display())))?;
+        return Ok(Some(text.lines().next().unwrap_or_default().to_owned()));
+    }
+    let given = args.password.clone();
+    let asks = given.is_none()
+        && std::io::stdin().is_terminal()
+        && signature::is_protected(&args.key).map_err(CliError::bad_input)?;
+    if !asks {
+        return Ok(given);
+    }
+    rpassword::prompt_password(format!("Password of {}: ", args.key.display()))
+        .map(Some)
+        .map_err(CliError::failed)
+}
+
+/// Longest file that holds a password.
+const MAX_PASSWORD_BYTES: u64 = 64 << 10;
+
 /// Runs `goodnet sign`.
 ///
 /// # Errors
 /// If the bundle is not whole or the key cannot be used.
 pub(super) fn sign(args: &SignArgs) -> Result<(), CliError> {
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
-    signature::sign(&args.bundle, &args.key, args.password.clone()).map_err(CliError::bad_input)?;
+    signature::sign(&args.bundle, &args.key, password(args)?).map_err(CliError::bad_input)?;
     println!(
         "signed {}: manifest {}",
         args.bundle.display(),

@@ -1,6 +1,6 @@
 //! Network files of any kind to the one internal form.
 //!
-//! The kind is told by content, not by name: ONNX, a whole Keras model in HDF5, or Keras weights alone for an
+//! The kind is told by content, not by name: ONNX, a whole Keras model in HDF5 or in a `.keras` archive, or Keras weights alone for an
 //! architecture that the caller names.
 
 mod keras;
@@ -64,8 +64,7 @@ pub fn read_model(
         return keras::read(path, architecture).map_err(|reason| FormatError::new(path, reason));
     }
     if head.starts_with(b"PK\x03\x04") {
-        let reason = "expected ONNX or Keras HDF5, found a zip archive; save a .keras model as .h5, or export ONNX";
-        return Err(FormatError::new(path, reason));
+        return keras::read_archive(path).map_err(|reason| FormatError::new(path, reason));
     }
     let model = Model::load(path).map_err(|error| match error {
         OnnxError::NotOnnx(found) => {

@@ -1,5 +1,7 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
+use super::jpeg;
+use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
@@ -46,6 +48,9 @@ pub enum ImageError {
     /// Neither of the formats that goodnet reads.
     #[error("expected a PNG, JPEG, WebP, BMP or GIF image, found another format")]
     UnsupportedFormat,
+    /// An image of a known format that goodnet does not read.
+    #[error("expected a PNG, JPEG, WebP, BMP or GIF image, found {0}: convert it to PNG or JPEG")]
+    OtherFormat(&'static str),
     /// The file or the picture is larger than the limits.
     #[error("expected at most {limit}, found {found}")]
     TooLarge {
@@ -79,11 +84,18 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
             format!("{} bytes", bytes.len()),
         ));
     }
-    let format = sniff(bytes).ok_or(ImageError::UnsupportedFormat)?;
+    let format = match kind(bytes.get(..HEAD).unwrap_or(bytes)) {
+        Kind::Image(format) => format,
+        Kind::OtherImage(name) => return Err(ImageError::OtherFormat(name)),
+        Kind::Other(_) => return Err(ImageError::UnsupportedFormat),
+    };
     if !is_whole(format, bytes) {
         return Err(ImageError::Damaged(
             "it breaks off before its end".to_owned(),
         ));
+    }
+    if format == ImageFormat::Jpeg {
+        return jpeg::decode(bytes, limits);
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
@@ -109,20 +121,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
     })
 }
 
-fn sniff(bytes: &[u8]) -> Option<ImageFormat> {
-    let format = image::guess_format(bytes).ok()?;
-    let known = matches!(
-        format,
-        ImageFormat::Png
-            | ImageFormat::Jpeg
-            | ImageFormat::WebP
-            | ImageFormat::Bmp
-            | ImageFormat::Gif
-    );
-    known.then_some(format)
-}
-
-fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
+pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
     if width == 0 || height == 0 {
         return Err(ImageError::Damaged(format!(
             "it is {width} x {height} pixels"

@@ -1,12 +1,14 @@
 //! From files to tensors: one `preprocess` for repair and serving, and the data sets.
 //!
-//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`image`](mod@image) (files to pixels, under limits),
+//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`sniff`] (what a file is), [`image`](mod@image) (files to pixels, under limits),
 //! [`preprocess`] (pixels to values), [`dataset`] (labelled images, batch by batch).
 
 pub mod dataset;
 pub mod image;
+mod jpeg;
 pub mod pixels;
 pub mod preprocess;
+pub mod sniff;
 pub mod spec;
 mod whole;
 

@@ -4,6 +4,7 @@
 use super::batch::{BATCH, open_batch};
 use super::error::OnnxError;
 use super::model::{Attribute, ElementType, Model, Node, TensorData, ValueInfo};
+use super::probabilities::{Meaning, meaning};
 use super::shape::{Shape, infer};
 use crate::input::spec::Layout;
 
@@ -106,15 +107,28 @@ fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
 
 /// The model with an open batch axis and probabilities as its scores, ready for everything else.
 ///
+/// Scores that the graph keeps in 0..1 (`Softmax`, `Sigmoid`, shares of a sum, and what keeps their values) are taken for
+/// probabilities, logarithms of such scores go through `Exp`, all others through `Softmax`.
+///
 /// # Errors
 /// As [`ports`]; [`OnnxError::Unsupported`] if the batch axis is fixed and cannot be opened, or a node runs a graph of
 /// its own (`If`, `Loop`, `Scan`).
 pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
+    let mut model = prepare_as_delivered(model)?;
+    end_in_probabilities(&mut model);
+    model.graph.remove_unused();
+    Ok(model)
+}
+
+/// As [`prepare`], with the scores as the network gives them.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_as_delivered(model: &Model) -> Result<Model, OnnxError> {
     refuse_subgraphs(model)?;
     let mut model = model.clone();
     open_batch(&mut model.graph)?;
     ports(&model)?;
-    end_in_probabilities(&mut model);
     model.graph.remove_unused();
     Ok(model)
 }
@@ -146,10 +160,10 @@ fn end_in_probabilities(model: &mut Model) {
         return;
     };
     let name = output.name.clone();
-    let op = match graph.producer(&name).map(|node| node.op_type.as_str()) {
-        Some("Softmax" | "Sigmoid") => return,
-        Some("LogSoftmax") => "Exp",
-        _ => "Softmax",
+    let op = match meaning(graph, &name) {
+        Meaning::Probabilities => return,
+        Meaning::Logarithms => "Exp",
+        Meaning::Scores => "Softmax",
     };
     let scores = graph.fresh_name(&format!("{name}_scores"));
     for node in &mut graph.nodes {

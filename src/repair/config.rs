@@ -36,6 +36,8 @@ pub struct RepairConfig {
     pub defend: bool,
     /// Secret of the deployment; from the network and the clean images where none.
     pub defence_seed: Option<u64>,
+    /// Write a bundle whatever the clean images say of it.
+    pub allow_poor: bool,
     /// Clean and triggered images to store in the bundle, at most this many of each.
     pub samples: usize,
 }

@@ -5,6 +5,7 @@ use super::error::RepairError;
 use super::network::Network;
 use crate::bundle::manifest::{DataRecord, DataRole};
 use crate::input::dataset::{DataSet, OpenOptions};
+use crate::progress::{Progress, tell_notes};
 use std::path::Path;
 
 /// The data sets, opened and checked against the network's input and classes.
@@ -17,12 +18,20 @@ pub(super) struct Data {
 }
 
 impl Data {
-    pub(super) fn open(config: &RepairConfig, network: &Network) -> Result<Self, RepairError> {
+    pub(super) fn open(
+        config: &RepairConfig,
+        network: &Network,
+        progress: &dyn Progress,
+    ) -> Result<Self, RepairError> {
         let options = OpenOptions {
             skip_bad: config.skip_bad,
             ..OpenOptions::default()
         };
-        let open = |path: &Path| DataSet::open(path, &options, &network.input, network.classes);
+        let open = |path: &Path| {
+            let set = DataSet::open(path, &options, &network.input, network.classes)?;
+            tell_notes(&set, progress);
+            Ok::<_, RepairError>(set)
+        };
         let open_if = |path: &Option<std::path::PathBuf>| path.as_deref().map(open).transpose();
         let paths = &config.data;
         Ok(Self {

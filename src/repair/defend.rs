@@ -57,13 +57,15 @@ pub(super) fn calibrate(
     };
     progress.start(Stage::Calibrate, data.clean.len());
     let clean = collect(&network.input, &data.clean, seed, progress, cancel)?;
+    progress.finish();
+    progress.start(Stage::Checks, 0);
     let badnet = network.model.to_bytes();
     let repaired = examined.repaired.as_ref().ok();
     let repaired = repaired
         .map(|repaired| answers(engine, &repaired.bytes, &clean))
         .transpose()?;
     let found = calibrate_check(
-        &mut sessions(engine, &badnet, cancel)?,
+        &mut sessions(engine, &badnet, progress, cancel)?,
         &clean,
         Answers {
             badnet: &answers(engine, &badnet, &clean)?,
@@ -128,20 +130,23 @@ fn answers(
     Ok(found)
 }
 
-/// A network that stops answering when the job is cancelled.
-struct Cancellable {
+/// A network that counts what it answers, and stops when the job is cancelled.
+struct Cancellable<'a> {
     network: SessionClassifier,
+    progress: &'a dyn Progress,
     cancel: Cancel,
 }
 
-impl Classify for Cancellable {
+impl Classify for Cancellable<'_> {
     type Error = RepairError;
 
     fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, RepairError> {
         if self.cancel.is_cancelled() {
             return Err(RepairError::Cancelled);
         }
-        Ok(self.network.classify(batch)?)
+        let answers = self.network.classify(batch)?;
+        self.progress.advance(answers.len() as u64);
+        Ok(answers)
     }
 }
 
@@ -155,15 +160,17 @@ fn session(engine: &Engine, network: &[u8]) -> Result<SessionClassifier, EngineE
 }
 
 /// One session of the ONNX file `badnet` for each thread.
-fn sessions(
+fn sessions<'a>(
     engine: &Engine,
     badnet: &[u8],
+    progress: &'a dyn Progress,
     cancel: &Cancel,
-) -> Result<Vec<Cancellable>, RepairError> {
+) -> Result<Vec<Cancellable<'a>>, RepairError> {
     (0..rayon::current_num_threads().max(1))
         .map(|_| {
             Ok(Cancellable {
                 network: session(engine, badnet)?,
+                progress,
                 cancel: cancel.clone(),
             })
         })
@@ -197,19 +204,22 @@ pub(super) fn attack_rates(
     networks: &Networks,
     data: &Data,
     engine: &Engine,
+    progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<AttackRates>, RepairError> {
     let Some(backdoored) = data.for_final_backdoored() else {
         return Ok(Vec::new());
     };
     let (artefacts, donors) = (defence.artefacts.clone(), defence.donors.clone());
+    progress.start(Stage::Policies, 0);
     let mut gated = Gated {
         checker: &Checker::new(&network.input, artefacts, donors),
         networks,
-        sessions: sessions(engine, &network.model.to_bytes(), cancel)?,
+        sessions: sessions(engine, &network.model.to_bytes(), progress, cancel)?,
     };
     let every = backdoored.len().div_ceil(MOST_BACKDOORED) as usize;
     let tally = gated.tally(backdoored, every, cancel)?;
+    progress.finish();
     Ok(vec![AttackRates {
         policy: Policy::Gated,
         attack_success_rate: tally.answered.into(),
@@ -229,17 +239,20 @@ pub fn evaluate_gated(
     networks: &Networks,
     checker: &Checker,
     (clean, backdoored): (&DataSet, Option<&DataSet>),
+    progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<PolicyRow, RepairError> {
+    progress.start(Stage::Policies, 0);
     let mut gated = Gated {
         checker,
         networks,
-        sessions: sessions(engine, badnet, cancel)?,
+        sessions: sessions(engine, badnet, progress, cancel)?,
     };
     let clean = gated.tally(clean, 1, cancel)?;
     let backdoored = backdoored
         .map(|set| gated.tally(set, 1, cancel))
         .transpose()?;
+    progress.finish();
     Ok(PolicyRow {
         policy: Policy::Gated,
         clean_accuracy: clean.answered.into(),
@@ -254,7 +267,7 @@ pub fn evaluate_gated(
 struct Gated<'a> {
     checker: &'a Checker,
     networks: &'a Networks,
-    sessions: Vec<Cancellable>,
+    sessions: Vec<Cancellable<'a>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -63,6 +63,29 @@ pub enum RepairError {
     /// The policy `gated` could not be calibrated.
     #[error("the policy gated cannot be calibrated: {0}")]
     Calibration(String),
+    /// The network answers the clean images no better than chance, or the like: the bundle would be of no use.
+    #[error("{0}; nothing was written (--allow-poor writes the bundle all the same)")]
+    Poor(String),
+    /// A score of the network is not finite.
+    #[error(
+        "expected finite scores, found {score} for clean image {image} of those looked at; check the network and --scale, --mean, --std"
+    )]
+    NotFinite {
+        /// The score.
+        score: f32,
+        /// The image, counted within the sample.
+        image: usize,
+    },
+    /// No step of the sweep loses as much accuracy as any of the drops.
+    #[error(
+        "expected a drop that the sweep reaches, found none: removing channels costs at most {largest:.2} points of clean accuracy, the smallest drop asked for is {smallest}; nothing was written (choose smaller --drops)"
+    )]
+    NoDrop {
+        /// The smallest drop that was asked for.
+        smallest: f64,
+        /// The largest accuracy drop of the sweep.
+        largest: f64,
+    },
     /// A report could not be made.
     #[error("the report failed: {0}")]
     Report(String),

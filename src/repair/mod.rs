@@ -69,11 +69,18 @@ pub fn repair(
         return Err(RepairError::DefendWithoutSearch);
     }
     let writer = BundleWriter::create(&config.out, config.force)?;
-    let network = Network::read(config)?;
-    let data = Data::open(config, &network)?;
-    diagnose::check_scale(&network, &data.clean, engine, progress)?;
+    let mut network = Network::read(config)?;
+    let data = Data::open(config, &network, progress)?;
+    diagnose::check(
+        &mut network,
+        &data.clean,
+        engine,
+        progress,
+        config.allow_poor,
+    )?;
     let measured = measure::measure(&network, &data, engine, progress, cancel)?;
     let planned = plan::plan(&config.drops, &measured);
+    plan::check(&planned, &measured, progress, config.allow_poor)?;
     let exports = export::export_all(&network, &planned, &measured.ranking)?;
     let batches = export::sample_batches(&data.validation())?;
     export::verify(engine, &network, &exports, &batches, progress, cancel)?;
@@ -112,7 +119,9 @@ pub fn repair(
         _ => None,
     };
     let attacks = match &defence {
-        Some(defence) => defend::attack_rates(defence, &network, &networks, &data, engine, cancel)?,
+        Some(defence) => defend::attack_rates(
+            defence, &network, &networks, &data, engine, progress, cancel,
+        )?,
         None => Vec::new(),
     };
     let job = assemble::Job {

@@ -19,6 +19,8 @@ pub(super) struct Network {
     path: PathBuf,
     pub(super) source: SourceRecord,
     pub(super) model: Model,
+    /// Where goodnet put an operator behind the scores: the network without it.
+    pub(super) as_delivered: Option<Model>,
     pub(super) site: Site,
     pub(super) input: InputSpec,
     pub(super) classes: u32,
@@ -34,6 +36,7 @@ impl Network {
         };
         let imported = format::read_model(path, config.architecture)?;
         let model = onnx::prepare(&imported.model).map_err(network)?;
+        let as_delivered = onnx::prepare_as_delivered(&imported.model).map_err(network)?;
         let ports = onnx::ports(&model).map_err(network)?;
         let site = match &config.site {
             Some(name) => onnx::site::find(&model, name),
@@ -47,6 +50,7 @@ impl Network {
             path: path.clone(),
             source: source_record(path, imported.format)?,
             classes: ports.classes,
+            as_delivered: (as_delivered != model).then_some(as_delivered),
             model,
             site,
             input,

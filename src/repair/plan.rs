@@ -1,9 +1,11 @@
 //! From the sweep to the networks that will be exported.
 
+use super::error::RepairError;
 use super::measure::Measured;
 use crate::bundle::manifest::{GoodnetRates, pruned_file};
 use crate::domain::drops::{DropPoints, first_step_at};
 use crate::domain::sweep::Step;
+use crate::progress::Progress;
 
 /// A requested drop and the step that reaches it.
 #[derive(Debug)]
@@ -33,6 +35,37 @@ pub(super) fn plan(drops: &[DropPoints], measured: &Measured) -> Vec<Planned> {
             }),
         })
         .collect()
+}
+
+/// Tells which drops no step reaches.
+///
+/// # Errors
+/// [`RepairError::NoDrop`] if none is reached, unless `insist`: no service takes a bundle without a pruned network.
+pub(super) fn check(
+    planned: &[Planned],
+    measured: &Measured,
+    progress: &dyn Progress,
+    insist: bool,
+) -> Result<(), RepairError> {
+    let steps = measured.sweep.steps.iter();
+    let largest = steps.map(|step| step.accuracy_drop_pp).fold(0.0, f64::max);
+    let missed: Vec<&Planned> = planned.iter().filter(|p| p.reached.is_none()).collect();
+    if let [first, ..] = planned
+        && missed.len() == planned.len()
+        && !insist
+    {
+        return Err(RepairError::NoDrop {
+            smallest: first.drop,
+            largest,
+        });
+    }
+    for missed in missed {
+        progress.warn(&format!(
+            "drop {} is not reached: removing channels costs at most {largest:.2} points of clean accuracy",
+            missed.drop
+        ));
+    }
+    Ok(())
 }
 
 /// Drop and file of every network that will be exported.

@@ -1,5 +1,6 @@
 //! From an image's bytes to GoodNet's answer: what runs on an inference thread.
 
+use super::base64;
 use super::dto::{
     CheckScore, ClassScore, Classification, DropVerdict, ImageJson, MeasuredRates, TopK,
 };
@@ -12,9 +13,6 @@ use crate::domain::scores::{argmax, top_k};
 use crate::domain::verdict::disagreement;
 use crate::engine::{Answers, EngineError, GoodNet};
 use crate::tensor::{Tensor, TensorView};
-use base64::Engine as _;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Add;
@@ -247,12 +245,6 @@ pub(super) fn decode(
     served.decoder.decode(&payload.image()?, pixels)
 }
 
-/// Padded or not, as clients have it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 pub(super) fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let malformed = |error: String| {
         Problem::new(
@@ -262,9 +254,7 @@ pub(super) fn image_in_json(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     };
     let body: ImageJson =
         serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-    BASE64
-        .decode(body.image.as_bytes())
-        .map_err(|error| malformed(error.to_string()))
+    base64::decode(&body.image).map_err(malformed)
 }
 
 fn judge_batch<T>(

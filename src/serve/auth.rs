@@ -99,12 +99,19 @@ pub(super) async fn require_key(
     let exempt = super::health::is_probe(path)
         || super::ui::is_page(path)
         || (access.open_metrics && path == "/metrics");
-    if exempt || bearer(&request).is_some_and(|key| keys.admit(key)) {
+    let key = bearer(&request);
+    if exempt || key.is_some_and(|key| keys.admit(key)) {
         return Ok(next.run(request).await);
     }
+    let found = match key {
+        Some(_) => ", found another key",
+        None => "",
+    };
     Err(Problem::new(
         Code::Unauthorized,
-        "expected the header `Authorization: Bearer KEY` with a key of this service",
+        format!(
+            "expected the header `Authorization: Bearer KEY` with a key of this service{found}"
+        ),
     ))
 }
 

@@ -49,7 +49,9 @@ fn refused(error: &ImageError) -> Problem {
     let code = match error {
         ImageError::Empty => Code::MalformedBody,
         ImageError::TooLarge { .. } => Code::ImageOutsideLimits,
-        ImageError::UnsupportedFormat | ImageError::Damaged(_) => Code::UndecodableImage,
+        ImageError::UnsupportedFormat | ImageError::OtherFormat(_) | ImageError::Damaged(_) => {
+            Code::UndecodableImage
+        }
     };
     Problem::new(code, error.to_string())
 }

@@ -5,12 +5,13 @@ mod window;
 
 use super::answer::Timings;
 use super::dto::Classification;
+use super::negotiate::prefer;
 use super::quarantine::Keeper;
 use super::responses::ServiceProblems;
 use super::served::Served;
 use super::state::AppState;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -23,6 +24,11 @@ use std::time::{Duration, Instant};
 
 /// Content type of the Prometheus/OpenMetrics text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The same as browsers show it.
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What is offered; a browser, which asks for HTML, gets plain text.
+const OFFERED: [&str; 3] = ["application/openmetrics-text", "text/plain", "text/html"];
 
 /// Upper ends of the latency buckets, in seconds: from 50 µs (a decoded thumbnail) to 10 s (a batch on a slow machine).
 const BUCKETS: [f64; 16] = [
@@ -334,24 +340,28 @@ fn histogram() -> Histogram {
 
 /// Metrics
 ///
-/// In the OpenMetrics text format, as Prometheus reads it.
+/// In the OpenMetrics text format, as Prometheus reads it; as plain text where `Accept` would rather have text.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "operations",
     responses(
-        (status = 200, description = "Every metric", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "Every metric", content((String = "application/openmetrics-text"), (String = "text/plain"))),
         ServiceProblems,
     )
 )]
-pub(super) async fn metrics(State(state): State<AppState>) -> Response {
+pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
+    let kind = match prefer(&headers, &OFFERED) {
+        Some("text/plain" | "text/html") => PLAIN,
+        _ => OPEN_METRICS,
+    };
     let served = state.served().ok();
     match state
         .metrics()
         .render(served.as_deref(), state.quarantine())
     {
         Ok(text) => (
-            [(header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS))],
+            [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
             text,
         )
             .into_response(),

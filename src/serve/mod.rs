@@ -8,6 +8,7 @@ mod alarms;
 pub mod answer;
 mod audit;
 pub mod auth;
+mod base64;
 mod batch;
 mod budget;
 mod classify;

@@ -39,7 +39,12 @@ impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let kind = parts.next().filter(|kind| kind.contains('/'))?;
-        let weight = parts.find_map(|part| part.strip_prefix("q="));
+        // Parameter names are case-insensitive (RFC 9110, section 5.6.6).
+        let weight = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let is_weight = name.trim_end().eq_ignore_ascii_case("q");
+            is_weight.then(|| value.trim_start())
+        });
         Some(Self {
             kind,
             weight: weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)),
@@ -83,6 +88,7 @@ mod tests {
             ("image/*;q=0.5, text/csv;q=0.4", Some("image/svg+xml")),
             ("text/html, */*;q=0.1", Some("application/json")),
             ("*/*, application/json;q=0", Some("text/csv")),
+            ("application/json;Q=0.1, text/csv;Q=0.9", Some("text/csv")),
             ("text/html", None),
             ("nonsense", None),
         ];

@@ -4,6 +4,7 @@ use super::answer::Payload;
 use super::budget::Share;
 use super::problem::{Code, Problem};
 use super::state::AppState;
+use crate::input::sniff;
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
@@ -203,21 +204,58 @@ async fn parts(request: Request, limit: usize, most: usize) -> Result<Vec<Part>,
         .map_err(|error| Problem::new(Code::MalformedBody, error.body_text()))?;
     let malformed = |error: MultipartError| refuse_form(&error, limit);
     let mut parts = Vec::new();
+    let mut fields = 0;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
+        let name = name_of(&field);
+        let says_image = says_image(&field);
+        let bytes = field.bytes().await.map_err(malformed)?;
+        if !says_image && !is_image(&bytes) {
+            fields += 1;
+            continue;
+        }
+        // A browser sends a file field that nobody filled.
+        if bytes.is_empty() && name.as_deref().is_none_or(str::is_empty) {
+            continue;
+        }
         if parts.len() == most {
             return Err(Problem::new(
                 Code::TooManyImages,
                 format!("expected at most {most} images"),
             ));
         }
-        let name = name_of(&field);
-        let bytes = field.bytes().await.map_err(malformed)?;
         parts.push(Part {
             name,
             payload: Payload::Image(bytes),
         });
     }
+    if parts.is_empty() && fields > 0 {
+        return Err(Problem::new(
+            Code::MalformedBody,
+            format!("expected a file in the form, found {fields} fields without one"),
+        ));
+    }
     Ok(parts)
+}
+
+/// Is the part a file, or called an image? Other fields of a form go with the image and are passed over.
+fn says_image(field: &Field<'_>) -> bool {
+    let called = |name: &str| IMAGE_FIELDS.contains(&name.to_ascii_lowercase().as_str());
+    let kind = field.content_type().unwrap_or_default();
+    field.file_name().is_some()
+        || field.name().is_some_and(called)
+        || kind.starts_with("image/")
+        || kind == "application/octet-stream"
+}
+
+/// Names of form fields that hold images, be they sent as files or not.
+const IMAGE_FIELDS: [&str; 5] = ["image", "images", "image[]", "images[]", "file"];
+
+fn is_image(bytes: &Bytes) -> bool {
+    let head = bytes.get(..sniff::HEAD).unwrap_or(bytes);
+    matches!(
+        sniff::kind(head),
+        sniff::Kind::Image(_) | sniff::Kind::OtherImage(_)
+    )
 }
 
 fn name_of(field: &Field<'_>) -> Option<String> {

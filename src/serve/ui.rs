@@ -60,11 +60,13 @@ pub(super) fn routes() -> Router<AppState> {
         )
 }
 
-/// Is `path` the page or one of its assets? They tell nothing of the bundle, and a browser has to load them before it
+/// Is `path` one of the pages or their assets? They tell nothing of the bundle, and a browser has to load them before it
 /// can ask for a key.
 pub(super) fn is_page(path: &str) -> bool {
     let asset = path.strip_prefix("/ui/");
-    path == "/" || asset.is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
+    path == "/"
+        || path.trim_end_matches('/') == "/docs"
+        || asset.is_some_and(|name| ASSETS.iter().any(|asset| asset.name == name))
 }
 
 fn serve(name: &str) -> Result<Response, Problem> {

@@ -15,7 +15,7 @@ fn fixtures() -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            name.ends_with(".h5") && !name.contains(".reference.")
+            (name.ends_with(".h5") && !name.contains(".reference.")) || name.ends_with(".keras")
         })
         .collect();
     files.sort();
@@ -120,7 +120,11 @@ fn transposes(model: &Model) -> usize {
 fn files_that_are_no_networks_are_refused_by_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&str, &[u8], &str); 4] = [
-        ("model.keras", b"PK\x03\x04rest", "zip archive"),
+        (
+            "model.keras",
+            b"PK\x03\x04rest",
+            "expected a whole .keras archive",
+        ),
         ("empty.h5", b"", "empty file"),
         (
             "notes.h5",

@@ -16,6 +16,7 @@ mod demo;
 mod exports;
 #[cfg(target_os = "linux")]
 mod faults;
+mod field;
 #[cfg(feature = "train")]
 mod fine_prune;
 mod fuse;

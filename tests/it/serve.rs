@@ -538,7 +538,7 @@ fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
     std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
     let keys = goodnet::serve::auth::Keys::from_file(file.path()).unwrap();
     let app = spawn_app(|config| config.access.keys = Some(keys));
-    for path in ["/healthz", "/", "/ui/app.js"] {
+    for path in ["/healthz", "/", "/docs", "/ui/app.js"] {
         assert_eq!(app.get(path).status(), 200, "{path}");
     }
     for path in [
@@ -547,7 +547,7 @@ fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
         "/sweep",
         "/samples/clean_1.png",
         "/ui/nothing.js",
-        "/docs",
+        "/openapi.json",
         "/nowhere",
     ] {
         assert_eq!(
@@ -876,4 +876,105 @@ fn the_bodies_of_all_requests_together_are_bounded() {
     assert_eq!(problem(refused), (429, "overloaded".to_owned()));
     drop(slow);
     until(200);
+}
+
+#[test]
+fn images_in_base64_are_read_as_clients_have_them() {
+    use base64::Engine as _;
+    let app = spawn_app(|_| {});
+    let standard = base64::engine::general_purpose::STANDARD.encode(png(BLUE));
+    let lines: Vec<&str> = standard
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(png(BLUE));
+    for text in [
+        standard.clone(),
+        format!("data:image/png;base64,{standard}"),
+        lines.join("\r\n"),
+        url_safe,
+        standard.trim_end_matches('=').to_owned(),
+    ] {
+        let request = app.client.post(app.at("/classify"));
+        let answer: Value = request
+            .json(&json!({ "image": text }))
+            .send()
+            .unwrap()
+            .json()
+            .unwrap();
+        assert_eq!(answer["flagged"], true, "{answer}");
+    }
+    let request = app.client.post(app.at("/classify"));
+    let body = json!({ "image": "data:image/png,abc" });
+    let refused = request.json(&body).send().unwrap();
+    assert_eq!(problem(refused), (400, "malformed_body".to_owned()));
+}
+
+#[test]
+fn other_fields_of_a_form_go_with_the_image_and_are_not_counted() {
+    let app = spawn_app(|_| {});
+    let file = |name: &str, bytes| Part::bytes(bytes).file_name(name.to_owned());
+    let one = Form::new()
+        .text("csrf", "abc")
+        .part("photo", file("a.png", png(RED)))
+        .text("comment", "at the door");
+    let answer: Value = app
+        .client
+        .post(app.at("/classify"))
+        .multipart(one)
+        .send()
+        .unwrap()
+        .json()
+        .unwrap();
+    assert_eq!(answer["class"], 0, "{answer}");
+    let many = Form::new()
+        .text("first", "x")
+        .part("a", file("a.png", png(RED)))
+        .text("between", "y")
+        .part("b", file("b.png", png(BLUE)));
+    let answer: Value = app
+        .client
+        .post(app.at("/classify/batch"))
+        .multipart(many)
+        .send()
+        .unwrap()
+        .json()
+        .unwrap();
+    let results = answer["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2, "{answer}");
+    assert_eq!(
+        (&results[1]["index"], &results[1]["name"]),
+        (&json!(1), &json!("b.png"))
+    );
+    let none = Form::new().text("comment", "no image");
+    let refused = app
+        .client
+        .post(app.at("/classify"))
+        .multipart(none)
+        .send()
+        .unwrap();
+    assert_eq!(problem(refused), (400, "malformed_body".to_owned()));
+}
+
+#[test]
+fn metrics_are_plain_text_where_text_is_asked_for() {
+    let app = spawn_app(|_| {});
+    let kind = |accept: Option<&str>| {
+        let mut request = app.client.get(app.at("/metrics"));
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        let response = request.send().unwrap();
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(kind(None).starts_with("application/openmetrics-text"));
+    assert!(kind(Some("text/plain")).starts_with("text/plain; version=0.0.4"));
+    assert!(kind(Some("text/html,*/*;q=0.8")).starts_with("text/plain"));
+    let prometheus =
+        "application/openmetrics-text;version=1.0.0;Q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    assert!(kind(Some(prometheus)).starts_with("application/openmetrics-text"));
 }

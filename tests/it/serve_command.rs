@@ -115,7 +115,8 @@ fn images_are_classified_without_a_service() {
         command.arg("classify").arg("--bundle").arg(&bundle);
         command
     };
-    let both = classify().args([&red, &blue]).assert().success();
+    // 4: an image is flagged.
+    let both = classify().args([&red, &blue]).assert().code(4);
     both.stdout(contains("red.png: class 0 (red)"))
         .stdout(contains("blue.png: flagged"));
     let small = classify()
@@ -133,6 +134,15 @@ fn images_are_classified_without_a_service() {
     none.code(3)
         .stdout(contains("red.png"))
         .stderr(contains("none.png"));
+    let all = classify().arg("--csv").arg(folder.path()).assert().code(4);
+    all.stdout(contains("file,flagged,class"))
+        .stdout(contains("red.png,false,0,red,0"))
+        .stdout(contains("blue.png,true,"));
+    let pattern = folder.path().join("r*.png");
+    let fitting = classify().arg(&pattern).assert().success();
+    fitting.stdout(contains("red.png: class 0 (red)"));
+    let nothing = classify().arg(folder.path().join("x*.png")).assert();
+    nothing.code(3).stderr(contains("x*.png"));
     classify()
         .args(["--drop", "3"])
         .arg(&red)

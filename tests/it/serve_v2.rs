@@ -334,3 +334,42 @@ fn every_image_of_a_batch_takes_a_place_in_the_queue() {
     one["shape"] = json!([1, 3, SIDE, SIDE]);
     assert_eq!(infer(&app, "badnet", &json!({ "inputs": [one] })).0, 200);
 }
+
+#[test]
+fn a_header_length_of_0_stands_before_values_alone() {
+    let app = spawn_app(|_| {});
+    let post = |body: Vec<u8>| {
+        let request = Client::new().post(app.at("/v2/models/goodnet/infer"));
+        let request = request.header("inference-header-content-length", "0");
+        request.body(body).send().unwrap()
+    };
+    let raw: Vec<u8> = red_and_blue()
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let answer: Value = post(raw.clone()).json().unwrap();
+    assert_eq!(
+        output(&answer, "verdict")["data"],
+        json!([0, 0, 2, CLASSES])
+    );
+    for body in [Vec::new(), raw[..raw.len() - 4].to_vec()] {
+        let refused = post(body);
+        assert_eq!(refused.status(), 400);
+    }
+}
+
+#[test]
+fn another_shape_is_refused_with_the_shape_of_a_batch() {
+    let app = spawn_app(|_| {});
+    let body = json!({ "inputs": [{ "name": "input", "shape": [3, SIDE, SIDE], "datatype": "FP32", "data": [0] }] });
+    let (status, answer) = infer(&app, "goodnet", &body);
+    assert_eq!(status, 400);
+    let expected = format!("expected shape [n, 3, {SIDE}, {SIDE}]");
+    assert!(
+        answer["detail"]
+            .as_str()
+            .unwrap_or_default()
+            .contains(&expected),
+        "{answer}"
+    );
+}

@@ -1,11 +1,12 @@
-//! Keras HDF5 to ONNX.
+//! Keras HDF5 and `.keras` archives to ONNX.
 //!
-//! In reading order: `config` (what the file says of its layers), `weights` (their numbers), `build` (the graph in the
+//! In reading order: `config` (what the file says of its layers), `weights` (their numbers), `archive` (both in a ZIP file), `build` (the graph in the
 //! making), `layers` (one function a layer kind), `deepid` (the lab's architecture, for weights alone).
 //!
 //! Keras keeps images as (n, H, W, C), ONNX as (n, C, H, W): the imported graph transposes once, at the input, and
 //! flattened tensors stay in C, H, W order with the rows of the next dense layer permuted to match.
 
+mod archive;
 mod build;
 mod config;
 mod deepid;
@@ -39,6 +40,11 @@ pub(super) fn read(path: &Path, architecture: Option<Architecture>) -> Result<Im
         Some(Err(reason)) => Err(reason),
         None => weights_alone(&file, architecture),
     }
+}
+
+/// Reads a `.keras` archive; errors are one line without the file's name.
+pub(super) fn read_archive(path: &Path) -> Result<Imported, String> {
+    archive::read(path)
 }
 
 /// HDF5 has several kinds of text; h5py writes most of them.

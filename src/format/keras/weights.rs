@@ -44,6 +44,20 @@ impl Weights {
         })
     }
 
+    /// The weights that were found in `file`, by layer and name.
+    pub(super) fn of(file: &File, layers: BTreeMap<String, BTreeMap<String, Dataset>>) -> Self {
+        let layers = layers.into_iter().map(|(layer, found)| {
+            let found = found.into_iter();
+            let found = found.map(|(name, data)| (name, RefCell::new(data)));
+            (layer, found.collect())
+        });
+        Self {
+            file_bytes: file.file_size(),
+            declared_bytes: Cell::new(0),
+            layers: layers.collect(),
+        }
+    }
+
     /// The shape of a weight, if the layer has it.
     pub(super) fn shape(&self, layer: &str, weight: &str) -> Option<Vec<usize>> {
         let dataset = self.layers.get(layer)?.get(weight)?.borrow();

@@ -7,9 +7,11 @@ mod folder;
 mod hdf5;
 
 pub use error::DataError;
+pub use folder::{Images, images_in};
 
 use super::image::{Limits, RgbImage8};
-use super::spec::InputSpec;
+use super::preprocess::{Preprocess, Stored};
+use super::spec::{InputSpec, Layout};
 use crate::tensor::Tensor;
 use folder::Folder;
 use hdf5::Hdf5;
@@ -32,6 +34,42 @@ pub struct LabelledBatch {
     /// One label an image: the true label of a clean image, the target label of a backdoored one.
     pub labels: Vec<u32>,
 }
+
+/// Another way to number the classes of a folder, that another tool would have taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherOrder {
+    /// How the classes are numbered.
+    pub told: String,
+    /// The label that each label 0..N becomes.
+    pub labels: Vec<u32>,
+}
+
+/// Pixels of some images of a data set, spread over it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Pixels 0..255, (C, H, W) in RGB order (or grey), image after image.
+    pixels: Vec<f32>,
+    /// One label an image.
+    pub labels: Vec<u32>,
+}
+
+impl Sample {
+    /// The images as a network is fed them that wants `spec`, of the same size.
+    #[must_use]
+    pub fn feed(&self, spec: &InputSpec) -> Tensor {
+        let preprocess = Preprocess::new(spec);
+        let len = spec.image_len();
+        let mut values = vec![0.0; self.labels.len() * len];
+        let images = self.pixels.chunks_exact(len);
+        for (pixels, output) in images.zip(values.chunks_exact_mut(len)) {
+            preprocess.numbers_into(pixels, Stored::Chw, output);
+        }
+        Tensor::new(spec.batch_shape(self.labels.len()), values)
+    }
+}
+
+/// Blocks of neighbouring images that a sample is made of.
+const SAMPLE_BLOCKS: usize = 16;
 
 /// A data set that fits a network.
 #[derive(Debug, Clone)]
@@ -142,13 +180,63 @@ impl DataSet {
         }
     }
 
-    /// Image files that were left out because they cannot be read, each with the reason.
+    /// With `skip_bad`, the files that were left out because they cannot be read or are no images, each with the reason.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         match &self.source {
             Source::Hdf5(_) => &[],
             Source::Folder(folder) => folder.skipped(),
         }
+    }
+
+    /// What a person should know of how the files were read: the order of the classes, what was left out, a range of values.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        match &self.source {
+            Source::Hdf5(file) => file.notes(),
+            Source::Folder(folder) => folder.notes(),
+        }
+    }
+
+    /// Another way to number the classes, where another tool would have taken one.
+    #[must_use]
+    pub fn other_order(&self) -> Option<&OtherOrder> {
+        match &self.source {
+            Source::Hdf5(_) => None,
+            Source::Folder(folder) => folder.other_order(),
+        }
+    }
+
+    /// At most `images` images, in blocks spread evenly from the first image to the last.
+    ///
+    /// # Errors
+    /// If reading or decoding fails, or a pixel is not finite.
+    pub fn sample(&self, images: usize) -> Result<Sample, DataError> {
+        let all = self.labels().len();
+        let count = images.min(all);
+        let blocks = SAMPLE_BLOCKS.min(count).max(1);
+        let mut plain = InputSpec::new(
+            self.spec.height,
+            self.spec.width,
+            self.spec.channels,
+            Layout::Nchw,
+            1.0,
+        );
+        plain.resize = self.spec.resize;
+        let mut sample = Sample {
+            pixels: Vec::new(),
+            labels: Vec::new(),
+        };
+        for block in 0..blocks {
+            // Block b holds its share of the count and begins where its share of the set does.
+            let size = count * (block + 1) / blocks - count * block / blocks;
+            if let Some(batch) = self.batches_from(&plain, all * block / blocks, size).next() {
+                let batch = batch?;
+                sample.pixels.extend(batch.images.data);
+                sample.labels.extend(batch.labels);
+            }
+        }
+        Ok(sample)
     }
 
     /// All images in their order, `size` at a time.
@@ -159,9 +247,18 @@ impl DataSet {
         &self,
         size: usize,
     ) -> Box<dyn Iterator<Item = Result<LabelledBatch, DataError>> + Send + '_> {
+        self.batches_from(&self.spec, 0, size)
+    }
+
+    fn batches_from(
+        &self,
+        spec: &InputSpec,
+        first: usize,
+        size: usize,
+    ) -> Box<dyn Iterator<Item = Result<LabelledBatch, DataError>> + Send + '_> {
         match &self.source {
-            Source::Hdf5(file) => Box::new(file.batches(&self.spec, size)),
-            Source::Folder(folder) => Box::new(folder.batches(&self.spec, size)),
+            Source::Hdf5(file) => Box::new(file.batches(spec, first, size)),
+            Source::Folder(folder) => Box::new(folder.batches(spec, first, size)),
         }
     }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
 pub struct ImageBytes(Vec<u8>);
 
-/// A form with one image; the name of the part does not matter.
+/// A form with one image: a part that is a file, or called `image`; other fields are passed over.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
 pub struct ImageForm {
@@ -18,7 +18,7 @@ pub struct ImageForm {
     image: Vec<u8>,
 }
 
-/// A form with many images; the names of the parts do not matter, their order is kept.
+/// A form with many images, in order: the parts that are files; other fields are passed over.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "stands for a body in the OpenAPI document only")]
 pub struct ImagesForm {
@@ -30,7 +30,7 @@ pub struct ImagesForm {
 /// An image inside JSON.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ImageJson {
-    /// The image's bytes in base64 (standard alphabet, padded or not).
+    /// The image's bytes in base64: of either alphabet, padded or not, in lines or not, or a `data:` URL.
     #[schema(min_length = 1)]
     pub image: String,
 }

@@ -55,11 +55,49 @@ export function classifyPath({ drop, policy, topK }) {
   return text ? `classify?${text}` : "classify";
 }
 
+/** Fetches whatever a GET answers, with the key. */
+export async function get(path) {
+  return fetch(address(path), { headers: authorization() });
+}
+
+/** Links to this service's own documents are fetched with the key where there is one: a plain link carries none. */
+export function carryKey() {
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-fetched]");
+    if (!link || !hasKey()) return;
+    event.preventDefault();
+    const name = link.getAttribute("href");
+    const url = URL.createObjectURL(await getBlob(name));
+    const file = Object.assign(document.createElement("a"), { href: url, download: name.includes(".") ? name : `${name}.txt` });
+    file.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  });
+}
+
+/** Asks for a key in the form of the page, and calls `start` with it; says so where the last one was wrong. */
+export function listenForKey(start) {
+  const form = document.getElementById("key-form");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    useKey(document.getElementById("key").value.trim());
+    start();
+  });
+}
+
+/** Shows the form, or hides it. */
+export function askForKey(wanted) {
+  document.getElementById("key-form").hidden = !wanted;
+  document.getElementById("key-label").textContent = hasKey() ? "This service does not know that key. Another one:" : "This service asks for a key.";
+}
+
+function authorization() {
+  return key ? { authorization: `Bearer ${key}` } : {};
+}
+
 async function request(path, { headers = {}, ...options } = {}) {
-  const authorization = key ? { authorization: `Bearer ${key}` } : {};
   let response;
   try {
-    response = await fetch(address(path), { ...options, headers: { ...headers, ...authorization } });
+    response = await fetch(address(path), { ...options, headers: { ...headers, ...authorization() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The service cannot be reached. Is it still running?");

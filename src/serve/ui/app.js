@@ -1,6 +1,6 @@
 // The page: an image and a drop go in, an answer comes out.
 
-import { Problem, address, classify, classifyPath, getBlob, getJson, hasKey, useKey } from "./api.js";
+import { Problem, address, askForKey, carryKey, classify, classifyPath, getBlob, getJson, hasKey, listenForKey } from "./api.js";
 import { mountSweep, ratesOf } from "./sweep.js";
 import { byId, element, className } from "./text.js";
 import { clearNetworks, repairNote, showAnswer, showFailure } from "./verdict.js";
@@ -12,7 +12,7 @@ async function start() {
   clearNetworks();
   try {
     const [info, sweep] = await Promise.all([getJson("info"), getJson("sweep")]);
-    byId("key-form").hidden = true;
+    askForKey(false);
     state.sweep = sweep;
     showFacts(info);
     mountPolicies(info.serving.policies, info.serving.default_policy);
@@ -145,7 +145,7 @@ function noteVerdicts(verdicts) {
 
 function report(error) {
   if (!(error instanceof Problem)) throw error;
-  if (error.status === 401) byId("key-form").hidden = false;
+  if (error.status === 401) askForKey(true);
   showFailure(error.message);
 }
 
@@ -191,7 +191,8 @@ function listen() {
     ask();
   });
   byId("copy").addEventListener("click", copyCurl);
-  byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); useKey(byId("key").value); start(); });
+  listenForKey(start);
+  carryKey();
 }
 
 listen();

@@ -1,6 +1,6 @@
 // The API page: `openapi.json` as a list of requests, of which GETs can be tried.
 
-import { address, getJson } from "./api.js";
+import { address, askForKey, carryKey, get, getJson, listenForKey } from "./api.js";
 import { byId, element } from "./text.js";
 
 async function start() {
@@ -8,9 +8,11 @@ async function start() {
   try {
     api = await getJson("openapi.json");
   } catch (error) {
+    if (error.status === 401) askForKey(true);
     byId("facts").textContent = error.message;
     return;
   }
+  askForKey(false);
   byId("facts").replaceChildren(...prose(`${api.info.description} Version ${api.info.version}.`));
   byId("operations").replaceChildren(...groups(api));
   const schemas = Object.entries(api.components.schemas);
@@ -125,7 +127,7 @@ function fill(path, fields) {
 async function ask(path) {
   const line = (text) => element("p", { class: "hint" }, text);
   try {
-    const response = await fetch(address(path));
+    const response = await get(path);
     const type = response.headers.get("content-type") ?? "";
     return [line(`GET ${address(path)}: ${response.status} ${type}`), await shown(response, type)];
   } catch {
@@ -139,4 +141,6 @@ async function shown(response, type) {
   return element("pre", { tabindex: 0 }, /json/.test(type) ? JSON.stringify(JSON.parse(text), null, 2) : text);
 }
 
+listenForKey(start);
+carryKey();
 start();

@@ -69,6 +69,8 @@ struct OutputParameters {
 }
 
 /// Parses a request for `model`; `length` is its [`HEADER_LENGTH`], `max_images` bounds the batch.
+///
+/// A length of 0 stands before values alone, as Triton takes them: as many images as they fill, every output as JSON.
 pub(super) fn parse(
     length: Option<&HeaderValue>,
     body: &[u8],
@@ -77,6 +79,13 @@ pub(super) fn parse(
     max_images: usize,
 ) -> Result<InferRequest, Problem> {
     let (text, raw) = split(length, body)?;
+    if length.is_some() && text.is_empty() {
+        return Ok(InferRequest {
+            id: None,
+            images: raw_images(raw, spec, max_images)?,
+            outputs: wanted(None, model, false)?,
+        });
+    }
     let body: Body = serde_json::from_slice(text)
         .map_err(|error| malformed(format!("expected an inference request, found {error}")))?;
     let [input] = <[InputBody; 1]>::try_from(body.inputs)
@@ -117,6 +126,36 @@ fn split<'a>(
         })
 }
 
+/// Images without any JSON before them.
+fn raw_images(raw: &[u8], spec: &InputSpec, max_images: usize) -> Result<Tensor, Problem> {
+    let bytes = spec.image_len() * 4;
+    let rows = raw.len() / bytes;
+    if !(1..=max_images).contains(&rows) || !raw.len().is_multiple_of(bytes) {
+        return Err(malformed(format!(
+            "expected FP32 values of 1 to {max_images} images, {bytes} bytes each, after {HEADER_LENGTH}: 0, found {} bytes",
+            raw.len()
+        )));
+    }
+    let shape = spec.batch_shape(rows);
+    let values = raw_values(raw.len() as u64, raw, rows * spec.image_len())?;
+    finite(Tensor::new(shape, values))
+}
+
+fn finite(images: Tensor) -> Result<Tensor, Problem> {
+    match images.data.iter().all(|value| value.is_finite()) {
+        true => Ok(images),
+        false => Err(malformed("expected finite values".to_owned())),
+    }
+}
+
+/// The shape of a batch as a person writes it: `[n, 3, 4, 4]`.
+fn batch_of_any_size(spec: &InputSpec) -> String {
+    let extents = spec.batch_shape(1);
+    let extents = extents.iter().skip(1).map(usize::to_string);
+    let extents: Vec<String> = std::iter::once("n".to_owned()).chain(extents).collect();
+    format!("[{}]", extents.join(", "))
+}
+
 fn read_input(
     input: InputBody,
     raw: &[u8],
@@ -150,8 +189,8 @@ fn read_input(
     };
     let Some(shape) = shape.filter(matches) else {
         return Err(malformed(format!(
-            "expected shape {:?} with 1 to {max_images} images, found {:?}",
-            &spec.batch_shape(1)[1..],
+            "expected shape {} with n of 1 to {max_images} images, found {:?}",
+            batch_of_any_size(spec),
             input.shape
         )));
     };
@@ -168,10 +207,7 @@ fn read_input(
             ));
         }
     };
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(malformed("expected finite values".to_owned()));
-    }
-    Ok(Tensor::new(shape, values))
+    finite(Tensor::new(shape, values))
 }
 
 fn raw_values(size: u64, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {

@@ -1,9 +1,12 @@
 //! The lab's HDF5 layout: `data` (n, 3, h, w) or (n, h, w, 3), any integer or float type, and `label` (n).
 //!
-//! In reading order: [`numbers`] (what is stored), [`rows`] (the images), [`labels`].
+//! In reading order: [`links`] and [`newest`] (what the library does not follow or know), [`numbers`] (what is stored), [`rows`] (the images), [`range`] (how values become pixels), [`labels`].
 
 mod labels;
+mod links;
+mod newest;
 mod numbers;
+mod range;
 mod rows;
 
 use super::{DataError, LabelledBatch};
@@ -12,8 +15,10 @@ use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use hdf5_pure::{Dataset, File};
+use hdf5_pure::{Dataset, File, Group};
+use newest::Overlay;
 use numbers::Numbers;
+use range::Range;
 use rayon::prelude::*;
 use rows::{Pixels, Rows};
 use sha2::{Digest, Sha256};
@@ -30,6 +35,8 @@ pub(super) struct Hdf5 {
     labels: Vec<u32>,
     stored: Stored,
     numbers: Numbers,
+    range: Range,
+    notes: Vec<String>,
     channels: usize,
     height: usize,
     width: usize,
@@ -64,15 +71,45 @@ impl Hdf5 {
         rows::check_chunk(path, "data", &data)?;
         let list = dataset(path, &file, "label")?;
         rows::check_chunk(path, "label", &list)?;
-        Ok(Self {
+        let mut set = Self {
             path: path.to_owned(),
             labels: labels::read(path, &list, images)?,
             stored,
             numbers,
+            range: Range::Levels,
+            notes: Vec::new(),
             channels: spec.channels,
             height: spec.height,
             width: spec.width,
-        })
+        };
+        let extent = range::extent(&mut set.rows()?, &set.plane_of_values())
+            .map_err(|error| set.error(error))?;
+        set.range = Range::of(&extent, spec).map_err(|error| set.error(error))?;
+        set.notes.extend(set.range.told(set.name(), &extent));
+        Ok(set)
+    }
+
+    fn name(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.unwrap_or("data")
+    }
+
+    /// The channel of every value of one stored image.
+    fn plane_of_values(&self) -> Vec<usize> {
+        let values = self.channels * self.height * self.width;
+        (0..values).map(|at| self.channel(at)).collect()
+    }
+
+    /// The channel of value `at` of one stored image.
+    fn channel(&self, at: usize) -> usize {
+        match self.stored {
+            Stored::Chw => at / (self.height * self.width),
+            Stored::Hwc => at % self.channels,
+        }
+    }
+
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     pub(super) fn labels(&self) -> &[u32] {
@@ -82,11 +119,12 @@ impl Hdf5 {
     pub(super) fn batches<'a>(
         &'a self,
         spec: &InputSpec,
+        first: usize,
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
         let mut rows = None;
-        let mut next = 0;
+        let mut next = first;
         let mut failed = false;
         std::iter::from_fn(move || {
             if failed || next >= self.labels.len() {
@@ -144,9 +182,19 @@ impl Hdf5 {
         values
             .par_chunks_exact_mut(len)
             .zip(&pixels)
-            .for_each(|(output, pixels)| match pixels {
-                Pixels::Bytes(pixels) => preprocess.bytes_into(pixels, self.stored, output),
-                Pixels::Numbers(pixels) => preprocess.numbers_into(pixels, self.stored, output),
+            .for_each(|(output, pixels)| match (pixels, &self.range) {
+                (Pixels::Bytes(pixels), Range::Levels) => {
+                    preprocess.bytes_into(pixels, self.stored, output);
+                }
+                (Pixels::Numbers(pixels), Range::Levels) => {
+                    preprocess.numbers_into(pixels, self.stored, output);
+                }
+                (stored, range) => {
+                    let pixels: Vec<f32> = (0..len)
+                        .map(|at| range.pixel(stored.value(at), self.channel(at)))
+                        .collect();
+                    preprocess.numbers_into(&pixels, self.stored, output);
+                }
             });
         pixels.len()
     }
@@ -160,13 +208,18 @@ impl Hdf5 {
     pub(super) fn raw8(&self, index: u64) -> Result<Option<RgbImage8>, DataError> {
         let data = dataset(&self.path, &open(&self.path)?, "data")?;
         let len = self.channels * self.height * self.width;
-        let pixels = self
+        let values = self
             .numbers
             .read_f32(&data, index, 1)
             .map_err(|error| self.error(error))?;
-        if pixels.len() != len {
+        if values.len() != len {
             return Err(self.error(format!("expected image {index}, found no such image")));
         }
+        let pixels: Vec<f32> = values
+            .into_iter()
+            .enumerate()
+            .map(|(at, value)| self.range.pixel(value, self.channel(at)))
+            .collect();
         if pixels
             .iter()
             .any(|pixel| pixel.fract() != 0.0 || !(0.0..=255.0).contains(pixel))
@@ -233,13 +286,67 @@ fn open(path: &Path) -> Result<File, DataError> {
         .map_err(|error| DataError::new(path, format!("expected a whole HDF5 file, found {error}")))
 }
 
+/// The data set `name`, be it behind a soft link or in HDF5 2.0's newest format.
 fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
-    file.dataset(name).map_err(|error| {
-        DataError::new(
-            path,
-            format!("expected data sets `data` and `label`, found no readable `{name}` ({error})"),
-        )
+    let target = links::resolve(path, name);
+    // The layout is what the library may not know; it looks at it late.
+    let known = |data: Dataset| data.layout().map(|_| data);
+    file.dataset(&target).and_then(known).or_else(|error| {
+        let newest = Overlay::open(path).ok().flatten();
+        let newest = newest.and_then(|source| File::from_source(source).ok());
+        let newest = newest.and_then(|file| file.dataset(&target).ok());
+        newest.ok_or_else(|| {
+            DataError::new(
+                path,
+                format!(
+                    "expected data sets `data` and `label`, found no readable `{name}` ({error}); the file holds {}",
+                    contents(file)
+                ),
+            )
+        })
     })
+}
+
+/// Data sets that are listed.
+const MAX_LISTED: usize = 20;
+
+/// What a file holds: the data sets of its groups with shapes and types.
+fn contents(file: &File) -> String {
+    let mut listed = Vec::new();
+    list(&file.root(), "", 4, &mut listed);
+    let more = listed.len() > MAX_LISTED;
+    listed.truncate(MAX_LISTED);
+    match (listed.is_empty(), more) {
+        (true, _) => "no data sets".to_owned(),
+        (false, true) => format!("{} and more", listed.join(", ")),
+        (false, false) => listed.join(", "),
+    }
+}
+
+fn list(group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
+    for name in group.datasets().unwrap_or_default() {
+        if listed.len() > MAX_LISTED {
+            return;
+        }
+        let about = group.dataset(&name).map_or_else(
+            |error| error.to_string(),
+            |data| {
+                let kind = data
+                    .dtype()
+                    .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+                format!("{:?} of {kind}", data.shape().unwrap_or_default())
+            },
+        );
+        listed.push(format!("{within}{name} {about}"));
+    }
+    for name in group.groups().unwrap_or_default() {
+        if depth == 0 || listed.len() > MAX_LISTED {
+            return;
+        }
+        if let Ok(group) = group.group(&name) {
+            list(&group, &format!("{within}{name}/"), depth - 1, listed);
+        }
+    }
 }
 
 /// How images of `shape` are stored, if they fit the network; (n, C, H, W) where both readings fit.

@@ -1,7 +1,8 @@
-//! The number types that HDF5 files hold: integers of 8 to 64 bits, floats of 16 to 64, of either byte order.
+//! The number types that HDF5 files hold: integers of 1 to 64 bits, enumerations of them (h5py's booleans), floats of 16 to
+//! 64, of either byte order.
 
 use half::f16;
-use hdf5_pure::{DType, Dataset, Datatype, DatatypeByteOrder, Error};
+use hdf5_pure::{DType, Dataset, Datatype, DatatypeByteOrder, Error, FixedPointLayout};
 
 /// How the numbers of a data set are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +14,57 @@ pub(super) enum Numbers {
         /// The most significant byte comes first.
         big_endian: bool,
     },
+    /// Integers that the HDF5 library does not decode: of fewer bits than their bytes have, or in an enumeration.
+    Bits(Bits),
     /// Any other type that the HDF5 library decodes.
     Other,
+}
+
+/// Integers of some bits within their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bits {
+    /// Bytes, 1 to 8.
+    size: usize,
+    big_endian: bool,
+    signed: bool,
+    /// Lowest bit.
+    offset: u32,
+    /// Number of bits, 1 to 64.
+    precision: u32,
+}
+
+impl Bits {
+    fn of(size: u32, order: DatatypeByteOrder, layout: FixedPointLayout) -> Option<Self> {
+        let (offset, precision) = (
+            u32::from(layout.bit_offset),
+            u32::from(layout.bit_precision),
+        );
+        let fits = (1..=8).contains(&size) && precision > 0 && offset + precision <= 8 * size;
+        (fits && order != DatatypeByteOrder::Vax).then_some(Self {
+            size: size as usize,
+            big_endian: order == DatatypeByteOrder::BigEndian,
+            signed: layout.signed,
+            offset,
+            precision,
+        })
+    }
+
+    fn values(self, raw: &[u8]) -> impl Iterator<Item = f64> {
+        raw.chunks_exact(self.size).map(move |bytes| {
+            let join = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
+            let whole = match self.big_endian {
+                true => bytes.iter().fold(0, join),
+                false => bytes.iter().rev().fold(0, join),
+            };
+            // The wanted bits at the top, then down again, with their sign or without.
+            let top = whole << (64 - self.offset - self.precision);
+            let down = 64 - self.precision;
+            match self.signed {
+                true => ((top as i64) >> down) as f64,
+                false => (top >> down) as f64,
+            }
+        })
+    }
 }
 
 impl Numbers {
@@ -28,7 +78,10 @@ impl Numbers {
                 layout,
             } => {
                 let whole = layout.bit_offset == 0 && u32::from(layout.bit_precision) == size * 8;
-                let decoded = whole && size <= 8 && byte_order != DatatypeByteOrder::Vax;
+                if !whole {
+                    return Ok(Bits::of(size, byte_order, layout).map(Self::Bits));
+                }
+                let decoded = size <= 8 && byte_order != DatatypeByteOrder::Vax;
                 let bytes = data.dtype()? == DType::U8;
                 decoded.then_some(if bytes { Self::Bytes } else { Self::Other })
             }
@@ -47,6 +100,14 @@ impl Numbers {
                     _ => None,
                 }
             }
+            Datatype::Enumeration { base_type, .. } => match *base_type {
+                Datatype::FixedPoint {
+                    size,
+                    byte_order,
+                    layout,
+                } => Bits::of(size, byte_order, layout).map(Self::Bits),
+                _ => None,
+            },
             _ => None,
         })
     }
@@ -60,6 +121,10 @@ impl Numbers {
     ) -> Result<Vec<f32>, Error> {
         match self {
             Self::Half { big_endian } => Ok(halves(&data.read_raw_rows(first, count)?, big_endian)),
+            Self::Bits(bits) => {
+                let raw = data.read_raw_rows(first, count)?;
+                Ok(bits.values(&raw).map(|value| value as f32).collect())
+            }
             Self::Bytes | Self::Other => data.read_f32_rows(first, count),
         }
     }
@@ -76,6 +141,7 @@ impl Numbers {
                 let values = self.read_f32(data, first, count)?;
                 Ok(values.into_iter().map(f64::from).collect())
             }
+            Self::Bits(bits) => Ok(bits.values(&data.read_raw_rows(first, count)?).collect()),
             Self::Bytes | Self::Other => data.read_f64_rows(first, count),
         }
     }

@@ -30,6 +30,16 @@ pub(super) enum Pixels<'a> {
     Numbers(&'a [f32]),
 }
 
+impl Pixels<'_> {
+    /// Value `at` of the image.
+    pub(super) fn value(&self, at: usize) -> f32 {
+        match self {
+            Self::Bytes(pixels) => f32::from(pixels[at]),
+            Self::Numbers(pixels) => pixels[at],
+        }
+    }
+}
+
 /// A window that moves over the images from the first to the last.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -54,7 +64,7 @@ impl Rows {
         let stored = image_len as u64 * data.element_size()?;
         let converted = match numbers {
             Numbers::Bytes => 0,
-            Numbers::Half { .. } | Numbers::Other => 4 * image_len as u64,
+            Numbers::Half { .. } | Numbers::Bits(_) | Numbers::Other => 4 * image_len as u64,
         };
         let chunk_rows = data.chunk_shape()?.and_then(|chunk| chunk.first().copied());
         let threads = rayon::current_num_threads();
@@ -111,6 +121,11 @@ impl Rows {
             return Err(format!("expected {expected} pixels, found {found}"));
         }
         Ok(part)
+    }
+
+    /// Images in all.
+    pub(super) fn images(&self) -> usize {
+        self.images
     }
 
     /// The pixels of image `index`, if it lies in the window.

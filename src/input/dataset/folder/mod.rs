@@ -1,21 +1,25 @@
 //! A folder of image files: one sub-folder a class, or a `labels.csv` with a file and a label a line.
+//!
+//! In reading order: [`tree`] (what is an image), [`classes`] (which folder is which class), [`list`] (`labels.csv`).
 
-use super::{DataError, LabelledBatch, OpenOptions};
+mod classes;
+mod list;
+mod tree;
+
+use super::{DataError, LabelledBatch, OpenOptions, OtherOrder};
 use crate::files::read_plain;
 use crate::input::image::{Limits, RgbImage8, decode};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
+use classes::{ClassNames, Classes};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// File that lists images and labels.
 const LABELS_CSV: &str = "labels.csv";
-/// A list of a million files has a tenth of this.
-const MAX_LIST_BYTES: u64 = 512 << 20;
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 
 /// The images of a folder, in the order of their relative names.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub(super) struct Folder {
     labels: Vec<u32>,
     label_names: Option<Vec<String>>,
     skipped: Vec<String>,
+    notes: Vec<String>,
+    other_order: Option<OtherOrder>,
     limits: Limits,
 }
 
@@ -35,19 +41,28 @@ impl Folder {
         classes: u32,
     ) -> Result<Self, DataError> {
         let list = root.join(LABELS_CSV);
-        let (entries, label_names) = if list.is_file() {
-            (read_list(&list)?, None)
-        } else {
-            read_folders(root, classes)?
+        let found = match list.is_file() {
+            true => listed(root, &list, classes)?,
+            false => classes::read(root, classes)?,
         };
+        let entries = found.entries;
         let mut folder = Self {
             root: root.to_owned(),
             files: Vec::with_capacity(entries.len()),
             labels: Vec::with_capacity(entries.len()),
-            label_names,
+            label_names: found.label_names,
             skipped: Vec::new(),
+            notes: found.notes,
+            other_order: found.other_order,
             limits: options.limits,
         };
+        folder.notes.extend(tree::summary(&found.left_out));
+        if options.skip_bad {
+            let told = found.left_out.iter();
+            let told =
+                told.map(|left| format!("{}: {}", root.join(&left.file).display(), left.kind));
+            folder.skipped.extend(told);
+        }
         let reasons: Vec<Option<String>> = match options.skip_bad {
             true => entries
                 .par_iter()
@@ -79,13 +94,22 @@ impl Folder {
         &self.skipped
     }
 
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(super) fn other_order(&self) -> Option<&OtherOrder> {
+        self.other_order.as_ref()
+    }
+
     pub(super) fn batches<'a>(
         &'a self,
         spec: &InputSpec,
+        first: usize,
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
-        let mut next = 0;
+        let mut next = first;
         let mut failed = false;
         std::iter::from_fn(move || {
             if failed || next >= self.files.len() {
@@ -155,99 +179,49 @@ impl Folder {
     }
 }
 
-type Entries = Vec<(String, u32)>;
-
-/// Lines of `file,label`; the first may be a header.
-fn read_list(list: &Path) -> Result<Entries, DataError> {
-    let bytes = read_plain(list, MAX_LIST_BYTES).map_err(|error| DataError::new(list, error))?;
-    let text = String::from_utf8(bytes).map_err(|error| DataError::new(list, error))?;
-    let mut entries = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() {
-            continue;
-        }
-        let parsed = line.rsplit_once(',').and_then(|(file, label)| {
-            let file = file.trim().trim_matches('"');
-            Some((file.to_owned(), label.trim().parse::<u32>().ok()?))
-        });
-        match parsed {
-            Some((file, _)) if leads_out(&file) => {
-                let reason = format!(
-                    "expected a file in this folder in line {}, found {file:?}",
-                    number + 1
-                );
-                return Err(DataError::new(list, reason));
-            }
-            Some(entry) => entries.push(entry),
-            None if number == 0 => {}
-            None => {
-                return Err(DataError::new(
-                    list,
-                    format!(
-                        "expected `file,label` in line {}, found {line:?}",
-                        number + 1
-                    ),
-                ));
-            }
-        }
-    }
-    entries.sort();
-    Ok(entries)
+/// The image files of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// Told by content, at any depth, sorted by name.
+    pub images: Vec<PathBuf>,
+    /// Every other file, with what it is.
+    pub left_out: Vec<String>,
 }
 
-/// Does a name of the list, which may be a stranger's, lead out of the folder?
-fn leads_out(file: &str) -> bool {
-    let mut parts = Path::new(file).components();
-    parts.any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
-}
-
-/// One sub-folder a class: by number if all names are numbers, else in the order of the names.
-fn read_folders(root: &Path, classes: u32) -> Result<(Entries, Option<Vec<String>>), DataError> {
-    let names = sorted_names(root, Path::is_dir)?;
-    if names.is_empty() {
-        return Err(DataError::new(
-            root,
-            format!("expected one sub-folder a class, or {LABELS_CSV}, found neither"),
-        ));
-    }
-    let numbers: Option<Vec<u32>> = names.iter().map(|name| name.parse().ok()).collect();
-    if numbers.is_none() && names.len() != classes as usize {
-        return Err(DataError::new(
-            root,
-            format!(
-                "expected {classes} sub-folders, one a class, found {}",
-                names.len()
-            ),
-        ));
-    }
-    let labels = numbers.clone().unwrap_or_else(|| (0..classes).collect());
-    let mut entries = Vec::new();
-    for (name, &label) in names.iter().zip(&labels) {
-        for file in sorted_names(&root.join(name), is_image)? {
-            entries.push((format!("{name}/{file}"), label));
-        }
-    }
-    Ok((entries, numbers.is_none().then_some(names)))
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        EXTENSIONS
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
+/// Finds the images in `folder`; hidden files and what systems leave behind are passed over.
+///
+/// # Errors
+/// If a folder or a file cannot be read, or folders lie too deep within each other.
+pub fn images_in(folder: &Path) -> Result<Images, DataError> {
+    let found = tree::files(folder, "")?;
+    let left_out = found.left_out.iter();
+    Ok(Images {
+        images: found.images.iter().map(|file| folder.join(file)).collect(),
+        left_out: left_out
+            .map(|left| format!("left out: {}: {}", left.file, left.kind))
+            .collect(),
     })
 }
 
-fn sorted_names(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, DataError> {
-    let entries = fs::read_dir(folder).map_err(|error| DataError::new(folder, error))?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter(|entry| wanted(&entry.path()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
+/// The images that the list names; what lies beside them is told.
+fn listed(root: &Path, list: &Path, classes: u32) -> Result<Classes, DataError> {
+    let names = ClassNames::read(root)?;
+    let entries = list::read(list, names.as_ref())?;
+    let known: HashSet<&Path> = entries.iter().map(|(file, _)| Path::new(file)).collect();
+    let beside = tree::files(root, "")?.images;
+    let beside: Vec<&String> = beside
+        .iter()
+        .filter(|file| !known.contains(Path::new(file)))
         .collect();
-    names.sort();
-    Ok(names)
+    let notes = beside.first().map(|first| {
+        let count = beside.len();
+        format!("{count} images are not in {LABELS_CSV} and are left out ({first} first)")
+    });
+    Ok(Classes {
+        label_names: names.and_then(|names| names.names(classes)),
+        left_out: Vec::new(),
+        notes: notes.into_iter().collect(),
+        other_order: None,
+        entries,
+    })
 }
