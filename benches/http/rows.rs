@@ -149,10 +149,6 @@ pub fn policies() {
     println!("policy            p50        p99       mean    p50 over disagreement");
     print_policy("disagreement", &plain, &plain);
     print_policy("gated", &gated, &plain);
-    for policy in ["transplant", "strip", "layered"] {
-        let times: Vec<f64> = images.iter().map(|image| ask(policy, image).0).collect();
-        print_policy(policy, &times, &plain);
-    }
     let passed = |times: &[f64]| -> Vec<f64> {
         let pairs = times.iter().zip(&unchecked);
         pairs.filter(|pair| *pair.1).map(|pair| *pair.0).collect()

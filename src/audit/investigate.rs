@@ -130,8 +130,8 @@ fn clearest<'a>(evidence: &'a [Evidence], score: &LabelScore) -> Option<&'a Evid
         .filter(|evidence| (evidence.label, evidence.family) == (score.label, family))
         .max_by(|a, b| {
             let strength = |e: &Evidence| {
-                e.least_size
-                    .map_or(0.0, |least| limit(family) / f64::from(least))
+                e.price
+                    .map_or(0.0, |price| limit(family) / f64::from(price))
             };
             strength(a).total_cmp(&strength(b))
         })

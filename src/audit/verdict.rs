@@ -1,10 +1,11 @@
 //! From evidence to a verdict.
 //!
 //! A clean network, too, has labels that strange images are drawn to: a bag is a bright box. So it is no proof that some pattern
-//! turns images into a label. What tells an attacker's target from such a label is how *little* it takes. The score of a label
-//! is `limit / least`: least is the size of the smallest stand-in that still turns 60 % of held-out images, limit the size
-//! that clean networks need in the same family of stand-ins. The largest score over the families counts.
-//! docs/DEFENCE.md says on which networks the limits were set, and on which others they were measured.
+//! turns images into a label. What tells an attacker's target from such a label is how much *little* changes do: the price of a
+//! label is the least `size / margin` of a stand-in that turns 80 % of held-out images, with the median margin by which it wins, in
+//! units of a clean image's own. The score of a label is `limit / price`, where limit is the price that no label of a clean network
+//! reached in that family of stand-ins. The largest score over the families counts.
+//! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
 use crate::search::{Evidence, Family};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct Verdict {
 pub struct LabelScore {
     /// The label.
     pub label: u32,
-    /// `limit / least`: 1 and more is suspect; 0 where nothing turned 60 % of the images into it.
+    /// `limit / price`: 1 and more is suspect; 0 where nothing turned 80 % of the images into it.
     pub score: f64,
     /// The family that the score comes from.
     pub family: Option<Family>,
@@ -71,15 +72,16 @@ const TIMES_CHANCE: f64 = 3.0;
 /// More suspects than this share of the labels (and more than three) are no attacker's doing.
 const MOST_SUSPECTS: f64 = 0.3;
 
-/// The size, as the family measures it, below which a label is suspect: clean networks that the limits were set on needed more.
+/// The price, in the family's measure of size per unit of margin, below which a label is suspect: clean networks that the limits
+/// were set on were dearer.
 #[must_use]
 pub fn limit(family: Family) -> f64 {
     match family {
-        Family::Rectangle => 0.11,
-        Family::Patch => 0.036,
-        Family::Blend => 0.14,
-        Family::Wave => 0.045,
-        Family::Warp => 0.03,
+        Family::Rectangle => 0.033,
+        Family::Patch => 0.02,
+        Family::Blend => 0.27,
+        Family::Wave => 0.07,
+        Family::Warp => 0.04,
     }
 }
 
@@ -104,10 +106,10 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             continue;
         };
         record.turned = record.turned.max(evidence.turned.share());
-        let Some(least) = evidence.least_size else {
+        let Some(price) = evidence.price else {
             continue;
         };
-        let score = limit(evidence.family) / f64::from(least.max(1e-6));
+        let score = limit(evidence.family) / f64::from(price.max(1e-6));
         if score > record.score {
             record.score = score;
             record.family = Some(evidence.family);
@@ -220,7 +222,7 @@ mod tests {
     use crate::domain::sweep::Tally;
     use crate::search::StandIn;
 
-    fn evidence(label: u32, family: Family, least_size: Option<f32>) -> Evidence {
+    fn evidence(label: u32, family: Family, price: Option<f32>) -> Evidence {
         Evidence {
             label,
             family,
@@ -230,7 +232,8 @@ mod tests {
             },
             margin: 1.0,
             size: 0.3,
-            least_size,
+            least_size: Some(0.2),
+            price,
             stand_in: StandIn::Rectangle { parts: Vec::new() },
         }
     }
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_stand_in_decides_and_a_large_one_is_no_evidence() {
+    fn the_cheapest_stand_in_decides_and_a_dear_one_is_no_evidence() {
         let found = [
             evidence(8, Family::Rectangle, Some(0.4)),
             evidence(3, Family::Rectangle, Some(0.3)),
@@ -262,7 +265,7 @@ mod tests {
             (Outcome::BackdoorLikely, vec![3])
         );
         let scores = scores(&found, &circumstances());
-        assert!((scores[3].score - 9.0).abs() < 1e-5, "{}", scores[3].score);
+        assert!((scores[3].score - 5.0).abs() < 1e-5, "{}", scores[3].score);
         assert_eq!(scores[3].family, Some(Family::Patch));
         assert_eq!((scores[5].score, scores[5].turned), (0.0, 0.9));
     }

@@ -29,7 +29,7 @@ pub struct DemoRunArgs {
         env = "GOODNET_LISTEN"
     )]
     pub listen: std::net::SocketAddr,
-    /// Calibrate the policies beside `disagreement` too: a minute or two more.
+    /// Calibrate the strict policy `gated` too.
     #[arg(long)]
     pub defend: bool,
     /// Repair only.

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// A stand-in works while it turns at least this share of the images that are not of the label anyway.
 pub const WORKS: f64 = 0.6;
+/// The price of a stand-in is read where it turns at least this share.
+pub const TURNS_MOST: f64 = 0.8;
 /// Images that a stand-in is confirmed on at most.
 const CONFIRM_IMAGES: usize = 96;
 /// Images of each step of making it smaller.
@@ -37,6 +39,9 @@ pub struct Evidence {
     pub size: f32,
     /// Size of the smallest stand-in like it that still works; none where even this one does not.
     pub least_size: Option<f32>,
+    /// The least `size / margin` over this stand-in and the smaller ones like it that turn at least [`TURNS_MOST`] of the images
+    /// with a margin above 0: how much of the image a unit of margin costs. None where there is no such stand-in.
+    pub price: Option<f32>,
     /// The stand-in: the smallest one that works, or the best that was found.
     pub stand_in: StandIn,
 }
@@ -96,6 +101,7 @@ impl<C: Network> Search<'_, C> {
                 margin: trial.median_margin,
                 size,
                 least_size: (turned.share() >= WORKS).then_some(size),
+                price: price(size, turned, trial.median_margin),
                 stand_in: (*stand_in).clone(),
             });
             self.hijacks.extend(trial.hijacks);
@@ -122,7 +128,10 @@ impl<C: Network> Search<'_, C> {
             if trial.labels[0].hijacked.share() < WORKS {
                 break;
             }
-            evidence.least_size = Some(stand_in.size(clean.grid()));
+            let size = stand_in.size(clean.grid());
+            let found = price(size, trial.labels[0].hijacked, trial.median_margin);
+            evidence.price = evidence.price.into_iter().chain(found).reduce(f32::min);
+            evidence.least_size = Some(size);
             evidence.stand_in = stand_in;
             for trial in trials {
                 self.hijacks.extend(trial.hijacks);
@@ -130,6 +139,11 @@ impl<C: Network> Search<'_, C> {
         }
         Ok(())
     }
+}
+
+/// `size / margin`; none where too few images are turned or the margin is not above 0.
+fn price(size: f32, turned: Tally, margin: f32) -> Option<f32> {
+    (turned.share() >= TURNS_MOST && margin > 0.0).then(|| size / margin)
 }
 
 /// The first `count` held-out images that the network does not answer with `label`.

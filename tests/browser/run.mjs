@@ -35,9 +35,10 @@ async function readsAs(page, answer, where) {
   const flagged = answer.policy === "disagreement" ? "Flagged: the networks disagree" : "Flagged";
   assert.equal(title, answer.flagged ? flagged : `Let in: ${name}`, where);
   const last = answer.checks?.at(-1);
-  if (last && last.check !== "second_network") {
+  if (last) {
+    const hits = Math.max(...last.bands.map((band) => band.hits));
     const text = await page.textContent("#verdict-text");
-    assert.ok(text.includes(`${(100 * last.score).toFixed(1)} %`), `${where}: ${text}`);
+    assert.ok(text.includes(`turned ${hits} of `), `${where}: ${text}`);
   }
   const caution = await page.textContent("#caution");
   const { clean_flagged: expected } = answer.measured;

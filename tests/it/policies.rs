@@ -47,9 +47,13 @@ impl Lab {
     }
 
     fn repair(&self, out: &Path, more: &[&str]) {
+        self.repair_with("2000", out, more);
+    }
+
+    fn repair_with(&self, effort: &str, out: &Path, more: &[&str]) {
         self.goodnet()
             .args([
-                "repair", "--effort", "2000", "--model", "net.onnx", "--clean", "clean.h5",
+                "repair", "--effort", effort, "--model", "net.onnx", "--clean", "clean.h5",
             ])
             .args(["--max-loss", "100", "--scale", "1/255", "--out"])
             .arg(out)
@@ -137,7 +141,7 @@ fn evaluate_measures_gated_where_the_bundle_was_calibrated_for_it() {
 #[test]
 fn a_policy_that_the_bundle_was_not_made_for_is_refused_in_one_line() {
     let lab = Lab::new();
-    lab.repair(&lab.at("bundle"), &["--effort", "0"]);
+    lab.repair_with("0", &lab.at("bundle"), &[]);
     for (policy, cure) in [("gated", "--defend"), ("repaired", "--effort")] {
         let assert = lab
             .goodnet()
@@ -273,7 +277,7 @@ fn the_service_answers_with_the_policy_that_is_asked_for_and_its_own_rates() {
 fn shipped() -> service::App {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let copy = |dir: &Path| {
-        for from in [&models, &models.join("samples")] {
+        for from in [&models, &models.join("samples"), &models.join("audit")] {
             let to = dir.join(from.strip_prefix(&models).unwrap());
             fs::create_dir_all(&to).unwrap();
             for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

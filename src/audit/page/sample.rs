@@ -120,6 +120,7 @@ fn evidence(label: u32, family: Family, hits: u64, least_size: Option<f32>) -> E
         margin: 0.8,
         size: 36.0 / (32.0 * 32.0),
         least_size,
+        price: least_size,
         stand_in: StandIn::Rectangle { parts: Vec::new() },
     }
 }

@@ -33,7 +33,7 @@ fn families(report: &Report) -> String {
         "What is put on images",
         "Size is",
         "Suspect up to",
-        "Least that worked",
+        "Cheapest found",
         "Label provoked",
     ];
     table::framed("Stand-ins by family", &head, &rows.concat(), false)
@@ -44,10 +44,10 @@ fn family_row(report: &Report, family: Family) -> String {
         .evidence
         .iter()
         .filter(|evidence| evidence.family == family)
-        .filter_map(|evidence| Some((evidence.least_size?, evidence.label)))
+        .filter_map(|evidence| Some((evidence.price?, evidence.label)))
         .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let (least, provoked) = match least {
-        Some((size, number)) => (percent_column(f64::from(size)), label(report, number)),
+        Some((price, number)) => (percent_column(f64::from(price)), label(report, number)),
         None => ("none".to_owned(), "–".to_owned()),
     };
     format!(

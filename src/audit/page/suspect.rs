@@ -120,8 +120,12 @@ fn scored(report: &Report, suspect: &Suspect) -> String {
             measured(other, limit(other))
         ),
         _ => format!(
-            "<p>Clean networks need about {}, <strong>{shown} times</strong> as much. That is the label’s \
-             score; from 1 on a label is suspect.</p>\n",
+            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. On clean networks it costs at least \
+             {}, <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.</p>\n",
+            measured(
+                family,
+                f64::from(suspect.evidence.price.unwrap_or_default())
+            ),
             measured(family, limit(family))
         ),
     }
@@ -207,6 +211,7 @@ mod tests {
         report.suspects[0].examples.clear();
         report.suspects[0].evidence.family = Family::Warp;
         report.suspects[0].evidence.least_size = None;
+        report.suspects[0].evidence.price = None;
         let html = sections(
             &report,
             &Pictures::new(&BTreeMap::new(), report.network.input),

@@ -5,13 +5,12 @@ import { byId, certainty, className, element, percent } from "./text.js";
 const ROWS = 5;
 
 const LAB_RULE = "disagreement";
-const REPAIRED = "repaired";
 
 /** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets. */
 export function showAnswer(answer, { removed, channels, rates }) {
   const { title, text } = verdictWords(answer);
   showVerdict(answer.flagged ? "flagged" : "passed", title, text);
-  const refitted = answer.policy === REPAIRED;
+  const refitted = isRepaired(answer);
   const beside = refitted ? answer.repaired : answer.pruned;
   const agree = answer.badnet.class === beside.class;
   byId("networks").dataset.agree = agree ? "yes" : "no";
@@ -44,35 +43,27 @@ export function repairNote(removed, channels) {
 
 function verdictWords(answer) {
   const delivered = className(answer.badnet);
-  const beside = answer.policy === REPAIRED ? answer.repaired : answer.pruned;
+  const beside = isRepaired(answer) ? answer.repaired : answer.pruned;
   const repaired = className(beside);
   const agree = answer.badnet.class === beside.class;
   const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, repaired it says ${repaired}`;
   const title = answer.flagged ? "Flagged" : `Let in: ${delivered}`;
-  if (answer.policy === REPAIRED) return { title, text: `${both}.` };
-  if (answer.policy !== LAB_RULE) {
-    return { title, text: `“${answer.policy}”: ${checkWords(answer, delivered)}` };
-  }
-  return { title: answer.flagged ? "Flagged: the networks disagree" : title, text: `${both}.` };
+  if (answer.policy === LAB_RULE) return { title: answer.flagged ? "Flagged: the networks disagree" : title, text: `${both}.` };
+  const check = answer.checks?.at(-1);
+  return { title, text: check ? `${both}; ${checkWords(check, delivered)}` : `${both}.` };
 }
 
-/** What the check that decided found; the last one decides. */
-function checkWords({ checks }, delivered) {
-  const last = checks?.at(-1);
-  if (!last) return `${delivered} does not look like an attacker’s target, so nothing more was asked.`;
-  const [score, threshold] = [percent(last.score), percent(last.threshold)];
-  const reached = last.flagged ? `${threshold} are enough to flag it` : `${threshold} would flag it`;
-  const limit = last.threshold > 1 ? "which flags nothing here" : reached;
-  switch (last.check) {
-    case "transplant":
-      return `a part of the image turned ${score} of other faces into ${delivered}; ${limit}.`;
-    case "strip":
-      return `blended with other faces it stayed ${delivered} ${score} of the time; ${limit}.`;
-    case "second_network":
-      return last.flagged ? `the second network does not say ${delivered}.` : `the second network says ${delivered} too.`;
-    default:
-      return `${last.check} ${score}; ${limit}.`;
-  }
+/** Does the repaired network stand beside the delivered one? Everywhere but under the lab's rule, where the bundle has one. */
+function isRepaired({ policy, repaired }) {
+  return policy !== LAB_RULE && repaired !== undefined;
+}
+
+/** What the check of a suspect label found in the band that carried it furthest. */
+function checkWords({ flagged, needed, donors, bands }, delivered) {
+  const band = bands.reduce((best, next) => (next.hits > best.hits ? next : best));
+  const place = `the band at ${Math.round(100 * band.top)}–${Math.round(100 * (band.top + band.height))} % of its height`;
+  const limit = flagged ? "enough to flag it" : `${needed} of ${donors} would flag it`;
+  return `${place} turned ${band.hits} of ${band.tried} others into ${delivered}, ${limit}.`;
 }
 
 /** What neither verdict promises, with the figures that say so. */
