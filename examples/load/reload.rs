@@ -130,7 +130,7 @@ fn reversed_manifest(manifest: &Manifest, learnt: &[&Answer]) -> Result<Manifest
         .rposition(|drop| drop.pruned.is_some());
     let kept: DropRecord = manifest.drops[kept.ok_or("no drop")?].clone();
     manifest.drops = vec![kept];
-    manifest.goodnet = None;
+    (manifest.goodnet, manifest.repaired) = (None, None);
     manifest.source.sha256 = manifest.source.sha256.chars().rev().collect();
     for (sample, answer) in manifest.samples.iter_mut().zip(learnt) {
         let pruned = answer.value["pruned"]["class"].as_u64().ok_or("no class")?;
