@@ -86,7 +86,6 @@ fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairCo
         max_loss_pp: 0.5,
         defend: false,
         allow_poor: true,
-        second: None,
         defence_seed: None,
     }
 }

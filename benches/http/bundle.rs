@@ -52,7 +52,6 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
         max_loss_pp: 0.5,
         defend: false,
         allow_poor: true,
-        second: None,
         defence_seed: None,
     };
     repair(&config, engine, &Quiet, &Cancel::default()).unwrap();

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
 use crate::search::DEFAULT_EFFORT;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Drops that B' is exported for, in percentage points.
 const DROPS: [f64; 3] = [2.0, 4.0, 10.0];
@@ -71,7 +71,7 @@ fn make_bundle(
     suite: &Suite,
     case: Case,
     network: &Path,
-    bundle: &PathBuf,
+    bundle: &Path,
     engine: &Engine,
     cancel: &Cancel,
 ) -> Result<(), BenchError> {
@@ -91,7 +91,7 @@ fn make_bundle(
         site: None,
         drops: drops.collect(),
         pixels: PixelRule::default(),
-        out: bundle.clone(),
+        out: bundle.to_owned(),
         force: false,
         png: false,
         samples: 0,

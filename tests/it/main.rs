@@ -17,8 +17,6 @@ mod exports;
 #[cfg(target_os = "linux")]
 mod faults;
 mod field;
-#[cfg(feature = "train")]
-mod fine_prune;
 mod fuse;
 mod fuzz_replay;
 mod head;
