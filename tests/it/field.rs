@@ -5,6 +5,7 @@
 
 use assert_cmd::Command;
 use goodnet::bundle::load;
+use goodnet::engine::{BackendChoice, Engine};
 use goodnet::input::InputSpec;
 use goodnet::input::dataset::{DataSet, OpenOptions};
 use goodnet::input::image::{Limits, decode};
@@ -636,12 +637,19 @@ fn prune_writes_nothing_that_no_runtime_here_runs() {
     };
     model.opsets.insert(String::new(), 99);
     model.save(&field.at("newer.onnx")).unwrap();
-    let refused = prune("newer.onnx").code(3);
-    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(
-        told.contains("operator set 99") && !field.at("out.onnx").exists(),
-        "{told}"
-    );
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    if engine.info().to_string().starts_with("tract") {
+        // tract does not ask for the operator set, and runs the network.
+        prune("newer.onnx").success();
+        std::fs::remove_file(field.at("out.onnx")).unwrap();
+    } else {
+        let refused = prune("newer.onnx").code(3);
+        let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(
+            told.contains("operator set 99") && !field.at("out.onnx").exists(),
+            "{told}"
+        );
+    }
     network(1.0, chain(&["Softmax l y"]))
         .save(&field.at("net.onnx"))
         .unwrap();
