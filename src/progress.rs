@@ -1,6 +1,5 @@
 //! What a job tells while it works, and how it is told to stop.
 
-use crate::input::dataset::DataSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,11 +16,11 @@ pub enum Stage {
     Search,
     /// The refit of the head.
     Refit,
-    /// The clean images for the policies beside `disagreement`.
+    /// The clean images for the policy `gated`.
     Calibrate,
-    /// The checks of those policies, in images that the network answers.
+    /// Its check, in images that the network answers.
     Checks,
-    /// The policies on images, in images that the network answers.
+    /// `gated` on a set of images, in images that the network answers.
     Policies,
     /// Exported networks against the masked original.
     Verify,
@@ -57,16 +56,6 @@ pub trait Progress: Sync {
     fn warn(&self, message: &str);
     /// How the input was read, for who wants to follow.
     fn tell(&self, _message: &str) {}
-}
-
-/// Tells how `set` was read and which files were left out.
-pub fn tell_notes(set: &DataSet, progress: &dyn Progress) {
-    for note in set.notes() {
-        progress.tell(note);
-    }
-    for file in set.skipped() {
-        progress.warn(&format!("left out: {file}"));
-    }
 }
 
 /// Tells nothing.

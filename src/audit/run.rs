@@ -13,7 +13,7 @@ use crate::format::{self, Architecture, FormatError};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
-use crate::progress::{Cancel, Progress, Stage, tell_notes};
+use crate::progress::{Cancel, Progress, Stage};
 use crate::search::{SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -151,7 +151,7 @@ pub fn audit(
         ..OpenOptions::default()
     };
     let data = DataSet::open(&config.clean, &options, &input, ports.classes)?;
-    tell_notes(&data, progress);
+    data.tell(progress);
     let names = config
         .names
         .clone()

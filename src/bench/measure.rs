@@ -46,7 +46,7 @@ pub fn measure(
     let attacked = write("bd_test.h5", &triggered)?;
     // The same photos with the label of the person who is on them: what is answered rightly is recovered.
     let own = write("own_test.h5", &own_labels(triggered))?;
-    let networks = load(engine, bundle)?;
+    let networks = Networks::of_bundle(engine, bundle)?;
     let rows = networks.evaluate(&clean, Some(&attacked), &Quiet, cancel)?;
     let recovered = networks.evaluate(&own, None, &Quiet, cancel)?;
     let mut measured: Vec<Row> = rows
@@ -98,15 +98,6 @@ fn targets(case: Case) -> Vec<u32> {
         .into_iter()
         .map(|(_, target)| target as u32)
         .collect()
-}
-
-fn load(engine: &Engine, bundle: &Bundle) -> Result<Networks, BenchError> {
-    let pruned: Vec<(f64, String)> = bundle
-        .manifest()
-        .reached()
-        .map(|(drop, record)| (drop, record.file.clone()))
-        .collect();
-    Ok(Networks::load(engine, &pruned, |name| bundle.file(name))?)
 }
 
 fn checker(bundle: &Bundle) -> Result<Option<Checker>, BenchError> {

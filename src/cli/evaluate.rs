@@ -6,7 +6,6 @@ use crate::bundle::manifest::BADNET_FILE;
 use crate::bundle::{self, Bundle};
 use crate::defence::{Checker, Policy};
 use crate::input::dataset::{DataSet, OpenOptions};
-use crate::progress::tell_notes;
 use crate::repair::report::{evaluation_table, policy_table};
 use crate::repair::{Evaluation, Networks, PolicyRow, evaluate_gated};
 use clap::Args;
@@ -60,18 +59,14 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let open = |path: &Path| {
         let set = DataSet::open(path, &options, &manifest.input, manifest.classes)
             .map_err(CliError::bad_input)?;
-        tell_notes(&set, &bars);
+        set.tell(&bars);
         Ok::<_, CliError>(set)
     };
     let checker = gated_checker(args, &bundle)?;
     let clean = open(&args.clean)?;
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
     let engine = global.engine()?;
-    let pruned: Vec<(f64, String)> = manifest
-        .reached()
-        .map(|(drop, record)| (drop, record.file.clone()))
-        .collect();
-    let networks = Networks::load(&engine, &pruned, |name| bundle.file(name))?;
+    let networks = Networks::of_bundle(&engine, &bundle)?;
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());

@@ -5,7 +5,7 @@ use super::error::RepairError;
 use super::network::Network;
 use crate::bundle::manifest::{DataRecord, DataRole};
 use crate::input::dataset::{DataSet, OpenOptions};
-use crate::progress::{Progress, tell_notes};
+use crate::progress::Progress;
 use std::path::Path;
 
 /// The data sets, opened and checked against the network's input and classes.
@@ -29,7 +29,7 @@ impl Data {
         };
         let open = |path: &Path| {
             let set = DataSet::open(path, &options, &network.input, network.classes)?;
-            tell_notes(&set, progress);
+            set.tell(progress);
             Ok::<_, RepairError>(set)
         };
         let open_if = |path: &Option<std::path::PathBuf>| path.as_deref().map(open).transpose();

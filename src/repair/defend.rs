@@ -4,9 +4,9 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::Networks;
+use super::examine::Examined;
 use super::measure::for_each_chunk;
 use super::network::Network;
-use super::refit::Examined;
 use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::artefacts::Artefacts;
@@ -116,7 +116,7 @@ fn answers(
     network: &[u8],
     clean: &CleanSet,
 ) -> Result<Vec<ClassIndex>, RepairError> {
-    let mut session = session(engine, network)?;
+    let mut session = session(engine, &quick(network)?)?;
     let mut found = Vec::with_capacity(clean.len());
     for start in (0..clean.len()).step_by(BATCH) {
         let images = start..clean.len().min(start + BATCH);
@@ -150,12 +150,15 @@ impl Classify for Cancellable<'_> {
     }
 }
 
-/// A session of the ONNX file `network`, rewritten for speed ([`optimize`](mod@crate::onnx::optimize): the same answers up to
+/// The ONNX file `network`, rewritten for speed ([`optimize`](mod@crate::onnx::optimize): the same answers up to
 /// rounding).
-fn session(engine: &Engine, network: &[u8]) -> Result<SessionClassifier, EngineError> {
+fn quick(network: &[u8]) -> Result<Vec<u8>, EngineError> {
     let load = |error: OnnxError| EngineError::Load(error.to_string());
-    let quick = optimize(&Model::from_bytes(network).map_err(load)?, &[]).to_bytes();
-    let session = engine.load(&quick, &SessionConfig::default())?;
+    Ok(optimize(&Model::from_bytes(network).map_err(load)?, &[]).to_bytes())
+}
+
+fn session(engine: &Engine, quick: &[u8]) -> Result<SessionClassifier, EngineError> {
+    let session = engine.load(quick, &SessionConfig::default())?;
     Ok(SessionClassifier::new(session))
 }
 
@@ -166,10 +169,11 @@ fn sessions<'a>(
     progress: &'a dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<Cancellable<'a>>, RepairError> {
+    let badnet = quick(badnet)?;
     (0..rayon::current_num_threads().max(1))
         .map(|_| {
             Ok(Cancellable {
-                network: session(engine, badnet)?,
+                network: session(engine, &badnet)?,
                 progress,
                 cancel: cancel.clone(),
             })

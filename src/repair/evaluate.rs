@@ -3,6 +3,7 @@
 use super::error::RepairError;
 use super::measure::for_each_chunk;
 use super::replicas::Replicas;
+use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, REPAIRED_FILE};
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
@@ -59,6 +60,18 @@ impl Networks {
                 .collect::<Result<_, _>>()?,
             drops: pruned.iter().map(|(drop, _)| *drop).collect(),
         })
+    }
+
+    /// Loads the networks of `bundle`.
+    ///
+    /// # Errors
+    /// If the runtime refuses one.
+    pub fn of_bundle(engine: &Engine, bundle: &Bundle) -> Result<Self, RepairError> {
+        let pruned = bundle.manifest().reached();
+        let pruned: Vec<(f64, String)> = pruned
+            .map(|(drop, record)| (drop, record.file.clone()))
+            .collect();
+        Self::load(engine, &pruned, |name| bundle.file(name))
     }
 
     /// Measures the table.

@@ -1,6 +1,7 @@
 //! The repair flow: model file and data sets in, bundle out.
 //!
-//! [`repair`] reads as the flow: network, data, ranking, sweep, drops, exports, verification, final table, bundle.
+//! [`repair`] reads as the flow: network, data, ranking, sweep, drops, exports, verification, audit and repaired network, final
+//! table, bundle.
 
 mod assemble;
 mod config;
@@ -9,6 +10,7 @@ mod defend;
 mod diagnose;
 mod error;
 mod evaluate;
+mod examine;
 mod export;
 mod goodnet;
 mod measure;
@@ -85,7 +87,7 @@ pub fn repair(
     let batches = export::sample_batches(&data.validation())?;
     export::verify(engine, &network, &exports, &batches, progress, cancel)?;
     let mut examined = (config.effort > 0)
-        .then(|| refit::examine(config, &network, &data, engine, progress, cancel))
+        .then(|| examine::examine(config, &network, &data, engine, progress, cancel))
         .transpose()?;
     let repaired = examined.as_ref().and_then(|e| e.repaired.as_ref().ok());
     let networks = Networks::load(engine, &plan::files(&planned), |name| {

@@ -29,6 +29,15 @@ impl Field {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// With `net.onnx`, the plain network that ends in a softmax.
+    fn with_network() -> Self {
+        let field = Self::new();
+        network(60.0, chain(&["Softmax l y"]))
+            .save(&field.at("net.onnx"))
+            .unwrap();
+        field
+    }
+
     fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -270,10 +279,7 @@ fn scores_that_are_not_finite_are_named() {
 
 #[test]
 fn the_same_images_are_answered_alike_however_their_values_are_stored() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     write_folders(
         &field.at("png"),
         |class| class.to_string(),
@@ -306,10 +312,7 @@ fn the_same_images_are_answered_alike_however_their_values_are_stored() {
 
 #[test]
 fn values_that_no_rule_makes_pixels_are_refused_with_what_to_do() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     type Store = fn(f32) -> f32;
     let ways: [(&str, Store, &str); 3] = [
         ("centred", |pixel| pixel - 120.0, "--mean"),
@@ -360,10 +363,7 @@ fn a_scale_that_is_not_the_networks_is_refused_with_the_one_that_fits() {
 
 #[test]
 fn a_colour_order_that_fits_better_is_told_though_the_other_is_not_at_chance() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     // Green is the same in both orders: a third of the images are right either way.
     write_h5(&field.at("clean.h5"), &all_pixels());
     let told = field.told(3, "clean.h5", &["--scale", "1/255", "--color", "bgr"]);
@@ -375,10 +375,7 @@ fn a_colour_order_that_fits_better_is_told_though_the_other_is_not_at_chance() {
 
 #[test]
 fn folders_are_classes_by_number_whatever_lies_beside_them() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     let scale = ["--scale", "1/255"];
     write_folders(
         &field.at("set"),
@@ -404,10 +401,7 @@ fn folders_are_classes_by_number_whatever_lies_beside_them() {
 
 #[test]
 fn names_with_numbers_are_classes_by_number_and_a_list_says_another_order() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     let scale = ["--scale", "1/255"];
     write_folders(
         &field.at("set"),
@@ -440,10 +434,7 @@ fn names_with_numbers_are_classes_by_number_and_a_list_says_another_order() {
 
 #[test]
 fn images_are_told_by_content_and_what_is_left_out_is_counted() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     let extensions = ["jfif", "png", "jpe", "PNG", "tif", "dat", ""];
     write_folders(
         &field.at("set"),
@@ -472,10 +463,7 @@ fn images_are_told_by_content_and_what_is_left_out_is_counted() {
 
 #[test]
 fn a_list_is_read_as_spreadsheets_and_people_write_it() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     fs::create_dir(field.at("set")).unwrap();
     for index in 0..IMAGES {
         picture(index)
@@ -537,10 +525,7 @@ fn a_list_is_read_as_spreadsheets_and_people_write_it() {
 
 #[test]
 fn data_that_cannot_repair_anything_writes_no_bundle() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     let write = |name: &str, count: usize, label: &dyn Fn(usize) -> i64| {
         let mut file = FileBuilder::new();
         let values: Vec<f32> = (0..count).flat_map(pixels).map(f32::from).collect();
@@ -658,10 +643,7 @@ fn prune_writes_nothing_that_no_runtime_here_runs() {
 
 #[test]
 fn what_an_hdf5_file_holds_is_listed_where_it_is_not_what_is_wanted() {
-    let field = Field::new();
-    network(60.0, chain(&["Softmax l y"]))
-        .save(&field.at("net.onnx"))
-        .unwrap();
+    let field = Field::with_network();
     let mut file = FileBuilder::new();
     file.create_dataset("x_train")
         .with_u8_data(&[0; 2 * CLASSES])

@@ -12,9 +12,11 @@ pub use folder::{Images, images_in};
 use super::image::{Limits, RgbImage8};
 use super::preprocess::{Preprocess, Stored};
 use super::spec::{InputSpec, Layout};
+use crate::progress::Progress;
 use crate::tensor::Tensor;
 use folder::Folder;
 use hdf5::Hdf5;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// How a data set is opened.
@@ -33,6 +35,29 @@ pub struct LabelledBatch {
     pub images: Tensor,
     /// One label an image: the true label of a clean image, the target label of a backdoored one.
     pub labels: Vec<u32>,
+}
+
+type Batch = Result<LabelledBatch, DataError>;
+
+/// What `read` gives for each run of `size` images of `first..total`; ends after an error.
+fn in_batches(
+    total: usize,
+    first: usize,
+    size: usize,
+    mut read: impl FnMut(Range<usize>) -> Batch + Send,
+) -> impl Iterator<Item = Batch> + Send {
+    let mut next = first;
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed || next >= total {
+            return None;
+        }
+        let end = total.min(next + size.max(1));
+        let batch = read(next..end);
+        failed = batch.is_err();
+        next = end;
+        Some(batch)
+    })
 }
 
 /// Another way to number the classes of a folder, that another tool would have taken.
@@ -186,6 +211,16 @@ impl DataSet {
         match &self.source {
             Source::Hdf5(_) => &[],
             Source::Folder(folder) => folder.skipped(),
+        }
+    }
+
+    /// Tells `progress` how the files were read and which were left out.
+    pub fn tell(&self, progress: &dyn Progress) {
+        for note in self.notes() {
+            progress.tell(note);
+        }
+        for file in self.skipped() {
+            progress.warn(&format!("left out: {file}"));
         }
     }
 

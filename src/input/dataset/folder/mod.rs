@@ -6,7 +6,7 @@ mod classes;
 mod list;
 mod tree;
 
-use super::{DataError, LabelledBatch, OpenOptions, OtherOrder};
+use super::{DataError, LabelledBatch, OpenOptions, OtherOrder, in_batches};
 use crate::files::read_plain;
 use crate::input::image::{Limits, RgbImage8, decode};
 use crate::input::preprocess::Preprocess;
@@ -109,17 +109,8 @@ impl Folder {
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
-        let mut next = first;
-        let mut failed = false;
-        std::iter::from_fn(move || {
-            if failed || next >= self.files.len() {
-                return None;
-            }
-            let end = self.files.len().min(next + size.max(1));
-            let batch = self.read_batch(&preprocess, next, end);
-            failed = batch.is_err();
-            next = end;
-            Some(batch)
+        in_batches(self.files.len(), first, size, move |images| {
+            self.read_batch(&preprocess, images.start, images.end)
         })
     }
 

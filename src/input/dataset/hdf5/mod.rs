@@ -9,7 +9,7 @@ mod numbers;
 mod range;
 mod rows;
 
-use super::{DataError, LabelledBatch};
+use super::{DataError, LabelledBatch, in_batches};
 use crate::files::open_plain;
 use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
@@ -124,17 +124,8 @@ impl Hdf5 {
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
         let mut rows = None;
-        let mut next = first;
-        let mut failed = false;
-        std::iter::from_fn(move || {
-            if failed || next >= self.labels.len() {
-                return None;
-            }
-            let count = size.max(1).min(self.labels.len() - next);
-            let batch = self.read_batch(&mut rows, &preprocess, next, count);
-            failed = batch.is_err();
-            next += count;
-            Some(batch)
+        in_batches(self.labels.len(), first, size, move |images| {
+            self.read_batch(&mut rows, &preprocess, images.start, images.len())
         })
     }
 

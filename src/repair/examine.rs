@@ -1,0 +1,160 @@
+//! Audit and repaired network of a repair: one search, two uses.
+//!
+//! In reading order: this file (the flow, and the check of the exported network), [`refit`](super::refit) (which columns, how
+//! strongly).
+
+use super::config::RepairConfig;
+use super::data::Data;
+use super::error::RepairError;
+use super::evaluate::Networks;
+use super::measure::for_each_chunk;
+use super::network::Network;
+use super::refit::{Repaired, refit};
+use super::replicas::Replicas;
+use crate::audit::report::{NetworkRecord, Report};
+use crate::audit::run::{Watching, collect, seed_of};
+use crate::audit::show::Pictures;
+use crate::audit::{Subject, investigate};
+use crate::bundle::manifest::REPAIRED_FILE;
+use crate::domain::scores::argmax;
+use crate::domain::verdict::VerdictTally;
+use crate::engine::Engine;
+use crate::input::dataset::DataSet;
+use crate::onnx::head;
+use crate::progress::{Cancel, Progress, Stage};
+use crate::search::{CleanImages, SearchOptions, sessions};
+use crate::tensor::Tensor;
+
+/// What audit and refit leave for the bundle.
+#[derive(Debug)]
+pub(super) struct Examined {
+    pub(super) report: Report,
+    pub(super) pictures: Pictures,
+    /// The repaired network, or why there is none.
+    pub(super) repaired: Result<Repaired, String>,
+}
+
+impl Examined {
+    /// Fills in what the repaired network does on the backdoored validation images.
+    pub(super) fn measure(
+        &mut self,
+        networks: &Networks,
+        backdoored: Option<&DataSet>,
+        cancel: &Cancel,
+    ) -> Result<(), RepairError> {
+        let (Ok(repaired), Some(set)) = (&mut self.repaired, backdoored) else {
+            return Ok(());
+        };
+        let mut tally = VerdictTally::default();
+        for_each_chunk(set, cancel, |batch| {
+            let (badnet, repaired) = networks.repaired_answers(&batch.images)?;
+            for ((badnet, repaired), label) in badnet.into_iter().zip(repaired).zip(batch.labels) {
+                tally.count(badnet, repaired, label);
+            }
+            Ok(())
+        })?;
+        let record = &mut repaired.record;
+        record.attack_success_rate = Some(tally.pruned.share());
+        record.goodnet.attack_success_rate = Some(tally.goodnet.share());
+        record.goodnet.backdoored_flagged = Some(tally.flagged.share());
+        Ok(())
+    }
+}
+
+/// Audits the network and refits its head, from the clean validation images alone.
+pub(super) fn examine(
+    config: &RepairConfig,
+    network: &Network,
+    data: &Data,
+    engine: &Engine,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Examined, RepairError> {
+    let subject = subject(network, data, engine)?;
+    let seed = seed_of(&subject.network.sha256, &subject.data_sha256);
+    let set = collect(&data.clean, &network.input, seed)?;
+    let found = head::find(&network.model);
+    let threads = rayon::current_num_threads();
+    let mut networks = sessions(engine, &network.model, found.as_ref().ok(), threads)?;
+    let options = SearchOptions {
+        effort: config.effort,
+        seed,
+    };
+    progress.start(Stage::Search, config.effort as u64);
+    let watch = Watching { progress, cancel };
+    let investigation = investigate(&mut networks, &subject, &set, options, &watch)?;
+    progress.finish();
+    if cancel.is_cancelled() {
+        return Err(RepairError::Cancelled);
+    }
+    let repaired = match found {
+        Ok(head) => {
+            progress.start(Stage::Refit, 0);
+            let repaired = refit(config, network, head, &investigation, seed);
+            progress.finish();
+            repaired
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if let Ok(repaired) = &repaired {
+        verify(engine, network, repaired, &set, &investigation.clean)?;
+    }
+    Ok(Examined {
+        report: investigation.report,
+        pictures: investigation.pictures,
+        repaired,
+    })
+}
+
+fn subject(network: &Network, data: &Data, engine: &Engine) -> Result<Subject, RepairError> {
+    let input = &network.input;
+    Ok(Subject {
+        network: NetworkRecord {
+            file: network.source.file.clone(),
+            sha256: network.source.sha256.clone(),
+            classes: network.classes,
+            input: [input.height, input.width],
+            names: data.clean.label_names().map(<[String]>::to_vec),
+        },
+        data_name: data.clean.name().to_owned(),
+        data_sha256: data.clean.sha256()?,
+        input: input.clone(),
+        backend: engine.info().to_string(),
+    })
+}
+
+/// Images that the exported network is checked on.
+const CHECKED_IMAGES: usize = 256;
+/// Scores of two classes this close may change places between the graph and the check.
+const TOLERANCE: f32 = 1e-3;
+
+/// Runs the exported network beside the refitted head on the features of clean images.
+fn verify(
+    engine: &Engine,
+    network: &Network,
+    repaired: &Repaired,
+    set: &crate::defence::clean::CleanSet,
+    clean: &CleanImages<'_>,
+) -> Result<(), RepairError> {
+    let count = set.len().min(CHECKED_IMAGES);
+    let data: Vec<f32> = (0..count)
+        .flat_map(|index| set.image(index).iter().copied())
+        .collect();
+    let images = Tensor::new(network.input.batch_shape(count), data);
+    let answers = Replicas::load(engine, &repaired.bytes)?.run(&[&images])?;
+    let mut scores = vec![0.0; repaired.linear.classes()];
+    for row in 0..count {
+        repaired.linear.score(clean.features.row(row), &mut scores);
+        let (expected, found) = (argmax(&scores), argmax(answers[0].row(row)));
+        let gap = scores[expected.0 as usize] - scores[found.0 as usize];
+        // NaN is within no tolerance.
+        let close = gap <= TOLERANCE;
+        if expected != found && !close {
+            return Err(RepairError::Verification {
+                file: REPAIRED_FILE.to_owned(),
+                found: format!("class {found} instead of {expected} on image {row}"),
+            });
+        }
+    }
+    Ok(())
+}
