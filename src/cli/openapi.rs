@@ -15,7 +15,7 @@ pub struct OpenapiArgs {}
 /// # Errors
 /// If the document cannot be written as YAML.
 pub(super) fn run(_args: &OpenapiArgs) -> Result<(), CliError> {
-    let text = crate::serve::openapi::yaml().map_err(CliError::Failed)?;
+    let text = crate::serve::routes::openapi::yaml().map_err(CliError::Failed)?;
     print!("{text}");
     Ok(())
 }

@@ -6,11 +6,11 @@ use crate::defence::Policy;
 use crate::engine::{Engine, PoolConfig, SessionConfig};
 use crate::quarantine;
 use crate::serve::ServeError;
-use crate::serve::auth::Keys;
 use crate::serve::config::{
     Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
 };
 use crate::serve::control;
+use crate::serve::http::auth::Keys;
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;

@@ -1,14 +1,14 @@
 //! The service's settings, validated.
 
-use super::auth::Keys;
 use crate::bundle::signature::Verifier;
 use crate::defence::Policy;
 use crate::engine::{PoolConfig, SessionConfig};
 use crate::quarantine;
+use crate::serve::http::auth::Keys;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Everything that [`super::run`] needs to know.
+/// Everything that [`crate::serve::run`] needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the bundle comes from and how it is watched.

@@ -1,14 +1,14 @@
 //! Doors for tests to what has none of its own, first of all `tests/fuzz` and the replay of its corpora: no part of the
 //! interface.
 
-use super::answer::{Payload, image_in_json};
-use super::config::Config;
-use super::payload;
-use super::problem::Problem;
-use super::state::AppState;
-use super::v2;
 use crate::engine::Engine;
 use crate::input::InputSpec;
+use crate::serve::config::Config;
+use crate::serve::http::payload;
+use crate::serve::http::problem::Problem;
+use crate::serve::inference::answer::{Payload, image_in_json};
+use crate::serve::routes::v2;
+use crate::serve::state::AppState;
 use crate::tensor::Tensor;
 use axum::body::Body;
 use axum::extract::Request;

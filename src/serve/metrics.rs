@@ -1,15 +1,16 @@
 //! Metrics in the Prometheus text format, and `GET /metrics`.
 
+pub(super) mod alarms;
 mod kept;
 mod window;
 
-use super::answer::Timings;
-use super::dto::Classification;
-use super::negotiate::prefer;
-use super::quarantine::Keeper;
-use super::responses::ServiceProblems;
-use super::served::Served;
-use super::state::AppState;
+use crate::serve::dto::Classification;
+use crate::serve::http::negotiate::prefer;
+use crate::serve::http::responses::ServiceProblems;
+use crate::serve::inference::answer::Timings;
+use crate::serve::loaded_bundle::Served;
+use crate::serve::quarantine_writer::Keeper;
+use crate::serve::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -365,6 +366,6 @@ pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -
             text,
         )
             .into_response(),
-        Err(error) => super::problem::Problem::internal(error).into_response(),
+        Err(error) => crate::serve::http::problem::Problem::internal(error).into_response(),
     }
 }

@@ -4,46 +4,20 @@
 //! routes), `layers` (what wraps every request), [`state`] and [`served`] (what requests share), then an endpoint a
 //! file: `classify`, `health`, `metrics` and the rest; `v2` is the Open Inference Protocol. [`answer`] is what runs on an inference thread.
 
-mod alarms;
-pub mod answer;
-mod audit;
-pub mod auth;
-mod base64;
-mod batch;
-mod budget;
-mod classify;
 pub mod config;
-mod connection;
-pub mod context;
 pub mod control;
-pub mod decode;
 pub mod dto;
 #[doc(hidden)]
 pub mod fuzz;
-mod health;
-mod idle;
-mod info;
-mod layers;
-mod linger;
-mod lobby;
+pub mod http;
+pub mod inference;
+pub mod loaded_bundle;
 pub mod metrics;
-mod negotiate;
-mod observe;
-pub mod openapi;
-mod path;
-mod payload;
-pub mod policy;
-pub mod problem;
-mod quarantine;
+mod quarantine_writer;
 mod reload;
-mod responses;
-mod samples;
+pub mod routes;
 mod selftest;
-pub mod served;
 pub mod state;
-mod sweep;
-mod ui;
-mod v2;
 
 pub use config::Config;
 
@@ -52,15 +26,12 @@ use crate::engine::Engine;
 use crate::quarantine::{QuarantineError, Store};
 use axum::Router;
 use control::{Event, Events};
-use problem::{Code, Problem};
-use quarantine::Keeper;
-use served::ServeBundleError;
+use http::problem::{Code, Problem};
+use loaded_bundle::ServeBundleError;
+use quarantine_writer::Keeper;
 use state::{AppState, Phase};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// Why the service ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -79,31 +50,9 @@ pub enum ServeError {
     Task(tokio::task::JoinError),
 }
 
-/// The routes, with their description.
-fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .routes(routes!(classify::classify))
-        .routes(routes!(batch::classify_batch))
-        .routes(routes!(sweep::sweep))
-        .routes(routes!(sweep::sweep_csv))
-        .routes(routes!(sweep::sweep_svg))
-        .routes(routes!(audit::audit))
-        .routes(routes!(info::info))
-        .routes(routes!(samples::sample))
-        .routes(routes!(quarantine::list))
-        .routes(routes!(quarantine::image))
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
-        .routes(routes!(metrics::metrics))
-        .merge(v2::router())
-}
-
 /// The whole service as a router.
 pub fn router(state: &AppState) -> Router {
-    let (router, _) = routes().split_for_parts();
-    let router = router
-        .merge(openapi::routes())
-        .merge(ui::routes())
+    let router = routes::all()
         .fallback(async || Problem::new(Code::NotFound, "expected a route of this service"))
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -112,7 +61,7 @@ pub fn router(state: &AppState) -> Router {
             )
         })
         .with_state(state.clone());
-    layers::wrap(router, state)
+    http::layers::wrap(router, state)
 }
 
 /// Serves `bundle` on `listener` until an event says to leave, then drains.
@@ -129,7 +78,7 @@ pub async fn run(
     let keeper = open_quarantine(&config).await?;
     let state = AppState::new(config, engine, keeper);
     let (stop, stopped) = oneshot::channel();
-    let accepting = connection::serve(listener, router(&state), state.clone(), stopped);
+    let accepting = http::connection::serve(listener, router(&state), state.clone(), stopped);
     let accepting = tokio::spawn(accepting);
     let (wish, wishes) = mpsc::channel(1);
     tokio::select! {

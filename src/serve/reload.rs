@@ -1,9 +1,9 @@
 //! Putting bundles into service: the first one, and every later one beside it.
 
-use super::ServeError;
-use super::served::{ServeBundleError, Served};
-use super::state::AppState;
 use crate::bundle::{self, Bundle};
+use crate::serve::ServeError;
+use crate::serve::loaded_bundle::{ServeBundleError, Served};
+use crate::serve::state::AppState;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

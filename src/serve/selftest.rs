@@ -1,10 +1,10 @@
 //! The self-test: a bundle goes into service only if its stored samples are answered as when it was made.
 
-use super::answer::{Ask, Payload};
-use super::dto::Classification;
-use super::served::{ServeBundleError, Served};
 use crate::bundle::manifest::SampleRecord;
 use crate::engine::PoolError;
+use crate::serve::dto::Classification;
+use crate::serve::inference::answer::{Ask, Payload};
+use crate::serve::loaded_bundle::{ServeBundleError, Served};
 use bytes::Bytes;
 use std::sync::Arc;
 

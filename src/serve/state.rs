@@ -1,12 +1,12 @@
 //! What all requests share.
 
-use super::budget::Budget;
-use super::config::Config;
-use super::metrics::Metrics;
-use super::problem::{Code, Problem};
-use super::quarantine::Keeper;
-use super::served::Served;
 use crate::engine::{BackendInfo, Engine};
+use crate::serve::config::Config;
+use crate::serve::http::body_budget::Budget;
+use crate::serve::http::problem::{Code, Problem};
+use crate::serve::loaded_bundle::Served;
+use crate::serve::metrics::Metrics;
+use crate::serve::quarantine_writer::Keeper;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

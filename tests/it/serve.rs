@@ -397,7 +397,7 @@ fn answers_are_as_the_contract_says() {
 #[test]
 fn the_contract_in_the_repository_is_the_one_of_the_code() {
     let committed = std::fs::read_to_string(Contract::path()).unwrap();
-    let generated = goodnet::serve::openapi::yaml().unwrap();
+    let generated = goodnet::serve::routes::openapi::yaml().unwrap();
     assert!(
         committed == generated,
         "run `goodnet openapi > openapi.yaml`"
@@ -536,7 +536,7 @@ fn metrics_count_requests_verdicts_and_stages() {
 fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
-    let keys = goodnet::serve::auth::Keys::from_file(file.path()).unwrap();
+    let keys = goodnet::serve::http::auth::Keys::from_file(file.path()).unwrap();
     let app = spawn_app(|config| config.access.keys = Some(keys));
     for path in ["/healthz", "/", "/docs", "/ui/app.js"] {
         assert_eq!(app.get(path).status(), 200, "{path}");

@@ -7,7 +7,7 @@ use axum::http::Request;
 use goodnet::bundle::load;
 use goodnet::engine::{BackendChoice, Engine, GoodNet, Maker, Pool, PoolConfig, SessionConfig};
 use goodnet::serve::config::Config;
-use goodnet::serve::served::Served;
+use goodnet::serve::loaded_bundle::Served;
 use goodnet::serve::{fuzz, router};
 use http_body_util::BodyExt;
 use std::sync::Arc;

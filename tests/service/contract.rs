@@ -13,7 +13,7 @@ impl Contract {
 
     /// The document of the code, which another test holds against the committed one.
     pub fn read() -> Self {
-        Self(goodnet::serve::openapi::json().unwrap())
+        Self(goodnet::serve::routes::openapi::json().unwrap())
     }
 
     pub fn knows(&self, method: &str, path: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Answers of `/classify` and `/classify/batch`.
 
 use crate::defence::CheckResult;
-use crate::serve::problem::ProblemBody;
+use crate::serve::http::problem::ProblemBody;
 use serde::Serialize;
 use utoipa::ToSchema;
 

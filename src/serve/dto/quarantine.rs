@@ -1,7 +1,7 @@
 //! Answers of `/quarantine`.
 
-use super::Classification;
 use crate::quarantine::Entry;
+use crate::serve::dto::Classification;
 use serde::Serialize;
 use utoipa::ToSchema;
 

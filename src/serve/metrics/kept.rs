@@ -1,7 +1,7 @@
 //! What the quarantine did, as counters; all stay at zero where nothing is kept.
 
-use super::ResultLabels;
-use crate::serve::quarantine::Keeper;
+use crate::serve::metrics::ResultLabels;
+use crate::serve::quarantine_writer::Keeper;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;

@@ -1,7 +1,7 @@
 //! The alarms as gauges.
 
-use super::DropLabels;
-use crate::serve::served::Served;
+use crate::serve::loaded_bundle::Served;
+use crate::serve::metrics::DropLabels;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;

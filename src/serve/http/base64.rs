@@ -1,0 +1,77 @@
+//! Base64 as clients have it: with or without padding, of the URL alphabet, in lines, behind a `data:` URL's head.
+
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Decodes base64 of either alphabet (RFC 4648, sections 4 and 5), white space left out, padded or not; what stands before
+/// the comma of a `data:` URL (RFC 2397) is passed over.
+///
+/// # Errors
+/// If it is no base64, or a `data:` URL of another encoding.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
+    let text = text.trim_ascii_start();
+    let is_url = text
+        .get(..5)
+        .is_some_and(|head| head.eq_ignore_ascii_case("data:"));
+    let encoded = match is_url {
+        true => after_head(text)?,
+        false => text,
+    };
+    let bytes: Vec<u8> = encoded
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|byte| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => other,
+        })
+        .collect();
+    ENGINE.decode(bytes).map_err(|error| error.to_string())
+}
+
+fn after_head(url: &str) -> Result<&str, String> {
+    let (head, data) = url
+        .split_once(',')
+        .ok_or("a data: URL without a comma".to_owned())?;
+    let encoding = head.rsplit(';').next().unwrap_or_default().trim();
+    match encoding.eq_ignore_ascii_case("base64") {
+        true => Ok(data),
+        false => Err("a data: URL that is not in base64".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn what_clients_send_is_read() {
+        for text in [
+            "+/+/AQ==",
+            "+/+/AQ",
+            "-_-_AQ",
+            "-_-_AQ==",
+            "+/+/\r\nAQ==\r\n",
+            " data:image/png;base64,+/+/AQ==",
+            "DATA:;Base64,+/+/AQ",
+        ] {
+            assert_eq!(decode(text), Ok(vec![0xFB, 0xFF, 0xBF, 1]), "{text:?}");
+        }
+        for text in [
+            "data:image/png,abc",
+            "data:image/png;base64",
+            "a",
+            "AQ=A",
+            "Ä",
+        ] {
+            assert!(decode(text).is_err(), "{text:?}");
+        }
+        assert_eq!(decode(""), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,111 @@
+//! What the bodies of all requests together may take in memory.
+
+use crate::serve::http::problem::{Code, Problem};
+use axum::body::Body;
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Bytes that are left for bodies.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget(Arc<AtomicUsize>);
+
+impl Budget {
+    /// `bytes` for all requests together.
+    #[must_use]
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Nothing yet, for one request.
+    #[must_use]
+    pub(crate) fn share(&self) -> Share {
+        Share(Arc::new(Taken {
+            budget: self.clone(),
+            bytes: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
+        }))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+}
+
+/// What one request has taken; given back when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Share(Arc<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    budget: Budget,
+    bytes: AtomicUsize,
+    refused: AtomicBool,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let bytes = *self.bytes.get_mut();
+        self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Share {
+    /// Takes `bytes` more, or says that they are not left.
+    fn take(&self, bytes: usize) -> bool {
+        let taken = self.0.budget.take(bytes);
+        if taken {
+            self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.0.refused.store(true, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// `body`, whose bytes are taken as they arrive; it breaks off where none are left.
+    pub(crate) fn count(&self, body: Body) -> Body {
+        let share = self.clone();
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let chunk = chunk?;
+            if share.take(chunk.len()) {
+                return Ok(chunk);
+            }
+            Err(axum::Error::new("no memory is left for bodies"))
+        }))
+    }
+
+    /// The reason why a body broke off: [`Code::Overloaded`] if it was this, else `other`.
+    pub(crate) fn explain(&self, other: Problem) -> Problem {
+        if self.0.refused.load(Ordering::Relaxed) {
+            return Problem::new(
+                Code::Overloaded,
+                "the bodies of other requests take all the memory that is set apart for them; try again",
+            );
+        }
+        other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_comes_back() {
+        let budget = Budget::new(10);
+        let (first, second) = (budget.share(), budget.share());
+        assert!(first.take(6));
+        assert!(!second.take(5));
+        assert!(second.take(4));
+        let problem = second.explain(Problem::new(Code::MalformedBody, "broken"));
+        assert_eq!(problem.code(), Code::Overloaded);
+        let problem = first.explain(Problem::new(Code::MalformedBody, "broken"));
+        assert_eq!(problem.code(), Code::MalformedBody);
+        drop(first);
+        assert!(second.take(6));
+        assert!(!second.take(1));
+    }
+}

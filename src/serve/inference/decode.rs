@@ -1,0 +1,57 @@
+//! From an image's bytes to the networks' input, under the service's limits.
+
+use crate::input::InputSpec;
+use crate::input::image::{self, ImageError};
+use crate::input::preprocess::{Preprocess, PreprocessError};
+use crate::serve::config::Limits;
+use crate::serve::http::problem::{Code, Problem};
+
+/// Decodes and preprocesses, as the repair job did.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    preprocess: Preprocess,
+    limits: image::Limits,
+}
+
+impl Decoder {
+    /// For networks that are fed as `spec` says.
+    #[must_use]
+    pub fn new(spec: &InputSpec, limits: &Limits) -> Self {
+        Self {
+            preprocess: Preprocess::new(spec),
+            limits: image::Limits {
+                max_bytes: limits.body.max(limits.batch_body),
+                max_side: limits.side,
+                max_pixels: limits.pixels,
+            },
+        }
+    }
+
+    /// Appends the values of the image in `bytes` to `out`; `out` is as before where that fails.
+    ///
+    /// # Errors
+    /// [`Code::MalformedBody`] for no bytes, [`Code::UndecodableImage`], [`Code::ImageOutsideLimits`].
+    pub fn decode(&self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), Problem> {
+        let picture = image::decode(bytes, &self.limits).map_err(|error| refused(&error))?;
+        let start = out.len();
+        out.resize(start + self.preprocess.spec().image_len(), 0.0);
+        let values = &mut out[start..];
+        self.preprocess
+            .rgb8_into(&picture, values)
+            .map_err(|error: PreprocessError| {
+                out.truncate(start);
+                Problem::new(Code::ImageOutsideLimits, error.to_string())
+            })
+    }
+}
+
+fn refused(error: &ImageError) -> Problem {
+    let code = match error {
+        ImageError::Empty => Code::MalformedBody,
+        ImageError::TooLarge { .. } => Code::ImageOutsideLimits,
+        ImageError::UnsupportedFormat | ImageError::OtherFormat(_) | ImageError::Damaged(_) => {
+            Code::UndecodableImage
+        }
+    };
+    Problem::new(code, error.to_string())
+}

@@ -1,0 +1,255 @@
+//! Policies: how an answer of B comes to be flagged.
+
+use crate::bundle::Bundle;
+use crate::defence::artefacts::{ArtefactError, PolicyRates};
+use crate::defence::classify::classes;
+use crate::defence::{AttackRates, CheckResult, Checker, Classify, Policy, measured};
+use crate::domain::label::ClassIndex;
+use crate::domain::verdict::disagreement;
+use crate::engine::{EngineError, GoodNet};
+use crate::serve::http::problem::{Code, Problem};
+use crate::tensor::TensorView;
+use std::sync::Arc;
+
+/// What a policy decides on.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The preprocessed image, a batch of one.
+    pub image: TensorView<'a>,
+    /// argmax B.
+    pub badnet: ClassIndex,
+    /// argmax of the chosen drop's B'.
+    pub pruned: ClassIndex,
+    /// argmax of the repaired network, where the bundle has one.
+    pub repaired: Option<ClassIndex>,
+    /// Number of classes N.
+    pub classes: u32,
+}
+
+/// What a policy decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// B's class, or N.
+    pub class: ClassIndex,
+    /// The checks that ran; none where the rule needs no check of its own.
+    pub checks: Option<Vec<CheckResult>>,
+}
+
+/// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
+#[derive(Debug, Clone)]
+pub enum Judge {
+    /// The lab's rule: flagged where B and B' disagree.
+    Disagreement,
+    /// Flagged where B and the repaired network disagree.
+    Repaired,
+    /// As `Repaired` where there is such a network; an answer with a suspect label must also pass the transplant check.
+    Gated(Arc<Checker>),
+}
+
+impl Judge {
+    /// GoodNet's class: B's class, or N where the answer is flagged; and the checks that say so.
+    ///
+    /// # Errors
+    /// If a network fails.
+    pub fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError> {
+        if let Some(judgement) = self.at_once(case) {
+            return Ok(judgement);
+        }
+        let Self::Gated(checker) = self else {
+            return Ok(case.passed(None));
+        };
+        let found = checker.check(&mut Badnet(networks), case.image.data, case.badnet)?;
+        let flagged = found.as_ref().is_some_and(|found| found.flagged);
+        let checks = Some(found.into_iter().collect());
+        Ok(if flagged {
+            case.flagged(checks)
+        } else {
+            case.passed(checks)
+        })
+    }
+
+    /// What [`Judge::judge`] says of the case, where that takes no run of a network; else none.
+    #[must_use]
+    pub fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+        let Self::Gated(checker) = self else {
+            let beside = match self {
+                Self::Disagreement => Some(case.pruned),
+                _ => case.repaired,
+            };
+            return Some(case.compared(beside));
+        };
+        if case
+            .repaired
+            .is_some_and(|repaired| repaired != case.badnet)
+        {
+            return Some(case.flagged(Some(Vec::new())));
+        }
+        let unchecked = !checker.is_suspect(case.badnet);
+        unchecked.then(|| case.passed(Some(Vec::new())))
+    }
+}
+
+impl Case<'_> {
+    /// Flagged unless the network `beside` B agrees with it; flagged without such a network.
+    fn compared(&self, beside: Option<ClassIndex>) -> Judgement {
+        let agreed = |beside| disagreement(self.badnet, beside, self.classes);
+        Judgement {
+            class: beside.map_or(ClassIndex(self.classes), agreed),
+            checks: None,
+        }
+    }
+
+    fn flagged(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
+        Judgement {
+            class: ClassIndex(self.classes),
+            checks,
+        }
+    }
+
+    fn passed(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
+        Judgement {
+            class: self.badnet,
+            checks,
+        }
+    }
+}
+
+/// B among the networks of an inference thread.
+struct Badnet<'a>(&'a mut GoodNet);
+
+impl Classify for Badnet<'_> {
+    type Error = EngineError;
+
+    fn classify(&mut self, batch: TensorView<'_>) -> Result<Vec<ClassIndex>, EngineError> {
+        Ok(classes(&self.0.run_badnet(batch)?))
+    }
+}
+
+/// The policies that a bundle can be served with.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// The lab's rule first.
+    all: Vec<(Policy, Judge)>,
+    /// Position in `all` of the one that answers requests that name none.
+    default: usize,
+    checker: Option<Arc<Checker>>,
+    attacks: Vec<AttackRates>,
+}
+
+/// A policy that a bundle cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The artefacts are not usable.
+    #[error(transparent)]
+    Artefacts(#[from] ArtefactError),
+    /// The default policy needs artefacts that are not there.
+    #[error(
+        "expected a bundle made with `goodnet repair {option}` for the policy {policy}, found one that knows {known}",
+        option = option(*policy)
+    )]
+    NotCalibrated {
+        /// What was asked for.
+        policy: Policy,
+        /// What the bundle is enough for.
+        known: String,
+    },
+}
+
+/// What makes `goodnet repair` calibrate `policy`.
+fn option(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Repaired => "--effort N",
+        _ => "--defend",
+    }
+}
+
+impl Policies {
+    /// The lab's rule alone, which needs nothing but the networks.
+    #[must_use]
+    pub fn basic() -> Self {
+        Self {
+            all: vec![(Policy::Disagreement, Judge::Disagreement)],
+            default: 0,
+            checker: None,
+            attacks: Vec::new(),
+        }
+    }
+
+    /// The lab's rule, and the policies that `bundle` has what they need for. `default` answers requests that name none; where
+    /// there is none, `repaired` if the bundle has a repaired network, else the lab's rule.
+    ///
+    /// # Errors
+    /// If the bundle's artefacts are not usable, or are missing and `default` needs them.
+    pub fn of(bundle: &Bundle, default: Option<Policy>) -> Result<Self, PolicyError> {
+        let mut policies = Self::basic();
+        let repaired = bundle.manifest().repaired.is_some();
+        if repaired {
+            policies.add(Policy::Repaired, Judge::Repaired);
+        }
+        let default = default.unwrap_or(if repaired {
+            Policy::Repaired
+        } else {
+            Policy::Disagreement
+        });
+        policies.checker = Checker::load(bundle)?.map(Arc::new);
+        policies.attacks = measured::read(bundle)?;
+        if let Some(checker) = policies.checker.clone() {
+            policies.add(Policy::Gated, Judge::Gated(checker));
+        }
+        let found = policies
+            .all
+            .iter()
+            .position(|(policy, _)| *policy == default);
+        policies.default = found.ok_or_else(|| PolicyError::NotCalibrated {
+            policy: default,
+            known: policies.names().collect::<Vec<_>>().join(", "),
+        })?;
+        Ok(policies)
+    }
+
+    fn add(&mut self, policy: Policy, judge: Judge) {
+        self.all.push((policy, judge));
+    }
+
+    /// What `gated` did on clean validation images when it was calibrated.
+    #[must_use]
+    pub fn measured(&self) -> Option<&PolicyRates> {
+        let checker = self.checker.as_deref();
+        checker.map(|checker| &checker.artefacts().measured)
+    }
+
+    /// What `policy` did on backdoored images, where the repair had some.
+    #[must_use]
+    pub fn attack(&self, policy: Policy) -> Option<&AttackRates> {
+        self.attacks.iter().find(|rates| rates.policy == policy)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.all.iter().map(|(policy, _)| policy.name())
+    }
+
+    /// The policy of requests that name none.
+    #[must_use]
+    pub fn first(&self) -> (Policy, Judge) {
+        self.all[self.default].clone()
+    }
+
+    /// The policy of a query string; the default one where it names none.
+    ///
+    /// # Errors
+    /// [`Code::UnknownPolicy`] if there is no such policy or the bundle does not carry what it needs.
+    pub fn find(&self, name: Option<&str>) -> Result<(Policy, Judge), Problem> {
+        let Some(name) = name else {
+            return Ok(self.first());
+        };
+        let found = self.all.iter().find(|(policy, _)| policy.name() == name);
+        found.cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.names().collect();
+            Problem::new(
+                Code::UnknownPolicy,
+                format!("expected one of {}, found {name:?}", known.join(", ")),
+            )
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Alarms: what the last answers have in common that harmless images would not.
+//!
+//! Two signs of a backdoor in use. More inputs are flagged than on clean validation images; and B gives most of the
+//! flagged ones the same class, the likely target label. Both are read off a window of the last answers at each drop
+//! and shown as metrics; rules over them are in `deploy/alerts.yml`.
+
+use crate::serve::dto::Classification;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Answers that a window holds at most.
+const MAX_ANSWERS: usize = 1000;
+/// How long an answer stays in a window at most.
+const MAX_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// The windows of a bundle in service, one a drop.
+#[derive(Debug)]
+pub(crate) struct Alarms(Mutex<Vec<Window>>);
+
+/// The last answers at one drop.
+#[derive(Debug, Default)]
+struct Window {
+    /// When, and B's class where the answer was flagged.
+    answers: VecDeque<(Instant, Option<u32>)>,
+}
+
+/// What a window shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sight {
+    /// Answers in the window.
+    pub(crate) answers: usize,
+    /// Those that are flagged.
+    pub(crate) flagged: usize,
+    /// The class that B gives most of the flagged ones (the lowest of equals), and how many; `None` where none is flagged.
+    pub(crate) target: Option<(u32, usize)>,
+}
+
+impl Sight {
+    /// Share of the answers that are flagged; 0 where there are none.
+    pub(crate) fn flagged_ratio(&self) -> f64 {
+        ratio(self.flagged, self.answers)
+    }
+
+    /// Share of the flagged answers to which B gives the most frequent class; 0 where none is flagged.
+    pub(crate) fn target_ratio(&self) -> f64 {
+        ratio(self.target.map_or(0, |(_, count)| count), self.flagged)
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+impl Alarms {
+    /// Empty windows for `drops` drops.
+    pub(crate) fn new(drops: usize) -> Self {
+        Self(Mutex::new((0..drops).map(|_| Window::default()).collect()))
+    }
+
+    /// Takes note of an answer: the lab's rule at every drop.
+    pub(crate) fn note(&self, answer: &Classification, now: Instant) {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (window, verdict) in windows.iter_mut().zip(&answer.verdicts) {
+            window.push(now, verdict.flagged.then_some(answer.badnet.class));
+        }
+    }
+
+    /// What the windows show, one a drop.
+    pub(crate) fn look(&self, now: Instant) -> Vec<Sight> {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.iter_mut().map(|window| window.look(now)).collect()
+    }
+}
+
+impl Window {
+    fn push(&mut self, now: Instant, flagged_as: Option<u32>) {
+        if self.answers.len() == MAX_ANSWERS {
+            self.answers.pop_front();
+        }
+        self.answers.push_back((now, flagged_as));
+    }
+
+    fn look(&mut self, now: Instant) -> Sight {
+        let old = |&(at, _): &(Instant, _)| now.saturating_duration_since(at) > MAX_AGE;
+        let gone = self.answers.iter().take_while(|answer| old(answer)).count();
+        self.answers.drain(..gone);
+        let mut classes = BTreeMap::<u32, usize>::new();
+        for class in self.answers.iter().filter_map(|&(_, class)| class) {
+            *classes.entry(class).or_default() += 1;
+        }
+        let most = classes.iter().map(|(_, &count)| count).max();
+        Sight {
+            answers: self.answers.len(),
+            flagged: classes.values().sum(),
+            target: classes
+                .iter()
+                .find(|&(_, &count)| Some(count) == most)
+                .map(|(&class, &count)| (class, count)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(answers: &[Option<u32>], now: Instant) -> Window {
+        let mut window = Window::default();
+        for &answer in answers {
+            window.push(now, answer);
+        }
+        window
+    }
+
+    #[test]
+    fn a_window_tells_the_share_flagged_and_the_class_that_b_gives_most_of_them() {
+        let now = Instant::now();
+        let check = |answers: &[Option<u32>], flagged: f64, target: Option<(u32, usize)>| {
+            let sight = window(answers, now).look(now);
+            assert_eq!(sight.answers, answers.len());
+            assert_eq!(sight.flagged_ratio(), flagged, "{answers:?}");
+            assert_eq!(sight.target, target, "{answers:?}");
+            sight.target_ratio()
+        };
+        assert_eq!(check(&[], 0.0, None), 0.0);
+        assert_eq!(check(&[None, None], 0.0, None), 0.0);
+        assert_eq!(check(&[Some(3), None], 0.5, Some((3, 1))), 1.0);
+        let most_are_9 = [Some(9), Some(2), Some(9), None];
+        assert_eq!(check(&most_are_9, 0.75, Some((9, 2))), 2.0 / 3.0);
+        assert_eq!(check(&[Some(5), Some(4)], 1.0, Some((4, 1))), 0.5);
+    }
+
+    #[test]
+    fn an_answer_leaves_the_window_by_number_and_by_age() {
+        let start = Instant::now();
+        let mut window = window(&[Some(1); MAX_ANSWERS], start);
+        for _ in 0..MAX_ANSWERS - 1 {
+            window.push(start + Duration::from_secs(1), None);
+        }
+        let sight = window.look(start + Duration::from_secs(1));
+        assert_eq!((sight.answers, sight.flagged), (MAX_ANSWERS, 1));
+        let sight = window.look(start + MAX_AGE + Duration::from_millis(500));
+        assert_eq!((sight.answers, sight.flagged), (MAX_ANSWERS - 1, 0));
+        let sight = window.look(start + MAX_AGE + Duration::from_secs(2));
+        assert_eq!((sight.answers, sight.target), (0, None));
+    }
+}

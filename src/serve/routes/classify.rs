@@ -1,0 +1,212 @@
+//! `POST /classify`: one image, GoodNet's answer.
+
+use crate::defence::Policy;
+use crate::engine::{Admission, PoolError};
+use crate::serve::dto::{Classification, ImageBytes, ImageForm, ImageJson};
+use crate::serve::http::context::RequestId;
+use crate::serve::http::observe::Observed;
+use crate::serve::http::payload;
+use crate::serve::http::problem::{Code, Problem};
+use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
+use crate::serve::inference::answer::{self, Ask, Payload, Timings, answer};
+use crate::serve::inference::batch_queue::{Lobby, Reply};
+use crate::serve::loaded_bundle::Served;
+use crate::serve::state::AppState;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, Request, State};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// What may be asked in the query string.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ClassifyQuery {
+    /// The drop in percentage points, one of the bundle's (default: the service's).
+    #[param(value_type = Option<f64>, example = 10)]
+    drop: Option<String>,
+    /// How an answer comes to be flagged: `disagreement`, `repaired` or `gated`, as far as the bundle has what it needs (default: the
+    /// service's; where that is `repaired`, a request that names a drop gets `disagreement`).
+    #[param(example = "repaired")]
+    policy: Option<String>,
+    /// How many of the best classes to list (default: none).
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 100)]
+    top_k: Option<String>,
+}
+
+/// Most classes that a list may have: its length is the client's to choose, its cost is ours.
+const MAX_TOP_K: usize = 100;
+
+impl ClassifyQuery {
+    /// The query of a request, as the bundle understands it.
+    ///
+    /// # Errors
+    /// [`Code::MalformedQuery`], [`Code::UnknownDrop`], [`Code::UnknownPolicy`].
+    pub(crate) fn resolve(&self, served: &Served, id: &RequestId) -> Result<Ask, Problem> {
+        let of_a_drop = self.drop.as_ref().map(|_| Policy::Disagreement.name());
+        let of_a_drop = of_a_drop.filter(|_| served.policies.first().0 == Policy::Repaired);
+        let wanted = self.policy.as_deref().or(of_a_drop);
+        let (policy, judge) = served.policies.find(wanted)?;
+        Ok(Ask {
+            drop: served.find_drop(self.drop.as_deref())?,
+            policy,
+            judge,
+            top_k: self.top_k()?,
+            request_id: id.to_string(),
+        })
+    }
+
+    fn top_k(&self) -> Result<usize, Problem> {
+        let Some(text) = self.top_k.as_deref() else {
+            return Ok(0);
+        };
+        text.parse()
+            .ok()
+            .filter(|&k| k <= MAX_TOP_K)
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::MalformedQuery,
+                    format!("expected 0 to {MAX_TOP_K} as top_k, found {text:?}"),
+                )
+            })
+    }
+}
+
+/// Classify one image
+///
+/// BadNet and repaired network both answer; where they disagree the image is flagged and the class is N ("class N+1").
+/// Disagreement does not prove a backdoor: `measured.clean_flagged` says how often clean validation images are flagged.
+#[utoipa::path(
+    post,
+    path = "/classify",
+    tag = "classify",
+    params(ClassifyQuery),
+    request_body(
+        description = "One image: raw bytes, a form with one part, or base64 in JSON.",
+        content(
+            (ImageBytes = "image/*"),
+            (ImageBytes = "application/octet-stream"),
+            (ImageForm = "multipart/form-data"),
+            (ImageJson = "application/json"),
+        )
+    ),
+    responses(
+        (status = 200, description = "GoodNet's answer", body = Classification),
+        QueryProblems,
+        ImageProblems,
+        ServiceProblems,
+    )
+)]
+pub(crate) async fn classify(
+    State(state): State<AppState>,
+    Extension(id): Extension<RequestId>,
+    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    request: Request,
+) -> Result<(Extension<Observed>, Json<Classification>), Problem> {
+    let served = state.served()?;
+    let ask = resolve(query, &served, &id)?;
+    let (payload, _held) = payload::one(&state, request).await?;
+    let admission = served.pool.admit(1)?;
+    let (results, timings) = run(&state, &served, admission, vec![payload], ask).await?;
+    let answered = results.into_iter().next();
+    let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
+    state.metrics().count_verdicts(&served, &answer);
+    let observed = Observed::one(timings, &answer);
+    Ok((Extension(observed), Json(answer)))
+}
+
+/// The query string, as the bundle understands it.
+pub(crate) fn resolve(
+    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    served: &Served,
+    id: &RequestId,
+) -> Result<Ask, Problem> {
+    let Query(query) =
+        query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
+    query.resolve(served, id)
+}
+
+/// Answers `payloads` on an inference thread.
+pub(crate) async fn run(
+    state: &AppState,
+    served: &Arc<Served>,
+    admission: Admission,
+    payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
+    let keeper = state.quarantine();
+    let kept = keeper.map(|_| payloads.clone());
+    let outcome = dispatch(served, admission, payloads, ask).await;
+    if matches!(outcome, Err(PoolError::Panicked)) {
+        state.metrics().count_panic();
+    }
+    let (answers, timings) = outcome?;
+    if let (Some(keeper), Some(kept)) = (keeper, kept) {
+        keeper.offer(&kept, &answers);
+    }
+    Ok((answers, timings))
+}
+
+type Answered = (Vec<Result<Classification, Problem>>, Timings);
+
+/// On this thread where nobody else is served, with others where several wait, else as a job of its own.
+async fn dispatch(
+    served: &Arc<Served>,
+    admission: Admission,
+    payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<Answered, PoolError> {
+    let [payload] = payloads.as_slice() else {
+        return queue(served, admission, payloads, ask).await;
+    };
+    if !is_short(payload) {
+        return queue(served, admission, payloads, ask).await;
+    }
+    let Reply {
+        answer,
+        admission,
+        timings,
+    } = glance(served, admission, payload, &ask).await?;
+    if let Some(admission) = admission {
+        let (answers, checking) = queue(served, admission, payloads, ask).await?;
+        return Ok((answers, timings + checking));
+    }
+    Ok((answer.transpose().into_iter().collect(), timings))
+}
+
+async fn queue(
+    served: &Arc<Served>,
+    admission: Admission,
+    payloads: Vec<Payload>,
+    ask: Ask,
+) -> Result<Answered, PoolError> {
+    let shared = Arc::clone(served);
+    let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
+    admission.run(job).await
+}
+
+/// One run of the networks, and the answer if that is all it takes.
+async fn glance(
+    served: &Arc<Served>,
+    admission: Admission,
+    payload: &Payload,
+    ask: &Ask,
+) -> Result<Reply, PoolError> {
+    let Some(idle) = admission.idle() else {
+        return Lobby::answer(served, admission, payload.clone(), ask.clone()).await;
+    };
+    let (answer, timings) = idle.run(|networks| answer::glance(served, networks, payload, ask))?;
+    let admission = matches!(answer, Ok(None)).then_some(admission);
+    Ok(Reply {
+        answer,
+        admission,
+        timings,
+    })
+}
+
+/// A small image: larger files may decode to millions of pixels.
+fn is_short(payload: &Payload) -> bool {
+    const SMALL: usize = 64 << 10;
+    payload.len() <= SMALL
+}

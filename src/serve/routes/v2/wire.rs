@@ -1,0 +1,323 @@
+//! Requests and responses as bytes: JSON, or JSON followed by the raw little-endian values of the tensors.
+
+use crate::input::InputSpec;
+use crate::serve::http::problem::{Code, Problem};
+use crate::serve::routes::v2::VERSION;
+use crate::serve::routes::v2::model::{INPUT, Output, Served2, Values};
+use crate::serve::routes::v2::values::Numbers;
+use crate::tensor::Tensor;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Length of the JSON in front of the raw values.
+pub(super) const HEADER_LENGTH: HeaderName =
+    HeaderName::from_static("inference-header-content-length");
+
+/// An inference request that fits its model.
+#[derive(Debug)]
+pub(super) struct InferRequest {
+    pub(super) id: Option<String>,
+    pub(super) images: Tensor,
+    pub(super) outputs: Vec<Wanted>,
+}
+
+/// An output that the client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) name: &'static str,
+    pub(super) binary: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body {
+    id: Option<String>,
+    inputs: Vec<InputBody>,
+    outputs: Option<Vec<OutputBody>>,
+    parameters: Option<RequestParameters>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RequestParameters {
+    binary_data_output: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputBody {
+    name: String,
+    shape: Vec<i64>,
+    datatype: String,
+    parameters: Option<InputParameters>,
+    data: Option<Numbers>,
+}
+
+#[derive(Debug, Deserialize)]
+struct InputParameters {
+    binary_data_size: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OutputBody {
+    name: String,
+    parameters: Option<OutputParameters>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OutputParameters {
+    binary_data: Option<bool>,
+}
+
+/// Parses a request for `model`; `length` is its [`HEADER_LENGTH`], `max_images` bounds the batch.
+///
+/// A length of 0 stands before values alone, as Triton takes them: as many images as they fill, every output as JSON.
+pub(super) fn parse(
+    length: Option<&HeaderValue>,
+    body: &[u8],
+    model: Served2,
+    spec: &InputSpec,
+    max_images: usize,
+) -> Result<InferRequest, Problem> {
+    let (text, raw) = split(length, body)?;
+    if length.is_some() && text.is_empty() {
+        return Ok(InferRequest {
+            id: None,
+            images: raw_images(raw, spec, max_images)?,
+            outputs: wanted(None, model, false)?,
+        });
+    }
+    let body: Body = serde_json::from_slice(text)
+        .map_err(|error| malformed(format!("expected an inference request, found {error}")))?;
+    let [input] = <[InputBody; 1]>::try_from(body.inputs)
+        .map_err(|inputs| malformed(format!("expected one input, found {}", inputs.len())))?;
+    let images = read_input(input, raw, spec, max_images)?;
+    let by_default = body
+        .parameters
+        .and_then(|parameters| parameters.binary_data_output)
+        .unwrap_or(false);
+    Ok(InferRequest {
+        id: body.id,
+        images,
+        outputs: wanted(body.outputs.as_deref(), model, by_default)?,
+    })
+}
+
+/// The JSON, and the raw values after it.
+fn split<'a>(
+    length: Option<&HeaderValue>,
+    body: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8]), Problem> {
+    let Some(length) = length else {
+        return Ok((body, &[]));
+    };
+    let length = length
+        .to_str()
+        .ok()
+        // `parse` takes a sign too, which a length has not.
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse::<usize>().ok());
+    length
+        .and_then(|length| body.split_at_checked(length))
+        .ok_or_else(|| {
+            malformed(format!(
+                "expected {HEADER_LENGTH} of at most the body's {} bytes",
+                body.len()
+            ))
+        })
+}
+
+/// Images without any JSON before them.
+fn raw_images(raw: &[u8], spec: &InputSpec, max_images: usize) -> Result<Tensor, Problem> {
+    let bytes = spec.image_len() * 4;
+    let rows = raw.len() / bytes;
+    if !(1..=max_images).contains(&rows) || !raw.len().is_multiple_of(bytes) {
+        return Err(malformed(format!(
+            "expected FP32 values of 1 to {max_images} images, {bytes} bytes each, after {HEADER_LENGTH}: 0, found {} bytes",
+            raw.len()
+        )));
+    }
+    let shape = spec.batch_shape(rows);
+    let values = raw_values(raw.len() as u64, raw, rows * spec.image_len())?;
+    finite(Tensor::new(shape, values))
+}
+
+fn finite(images: Tensor) -> Result<Tensor, Problem> {
+    match images.data.iter().all(|value| value.is_finite()) {
+        true => Ok(images),
+        false => Err(malformed("expected finite values".to_owned())),
+    }
+}
+
+/// The shape of a batch as a person writes it: `[n, 3, 4, 4]`.
+fn batch_of_any_size(spec: &InputSpec) -> String {
+    let extents = spec.batch_shape(1);
+    let extents = extents.iter().skip(1).map(usize::to_string);
+    let extents: Vec<String> = std::iter::once("n".to_owned()).chain(extents).collect();
+    format!("[{}]", extents.join(", "))
+}
+
+fn read_input(
+    input: InputBody,
+    raw: &[u8],
+    spec: &InputSpec,
+    max_images: usize,
+) -> Result<Tensor, Problem> {
+    if input.name != INPUT {
+        return Err(malformed(format!(
+            "expected the input {INPUT}, found {:?}",
+            input.name
+        )));
+    }
+    if input.datatype != "FP32" {
+        return Err(malformed(format!(
+            "expected FP32, found {:?}",
+            input.datatype
+        )));
+    }
+    let rows = input
+        .shape
+        .first()
+        .copied()
+        .and_then(|rows| usize::try_from(rows).ok());
+    let rows = rows.filter(|rows| (1..=max_images).contains(rows));
+    let shape = rows.map(|rows| spec.batch_shape(rows));
+    let matches = |shape: &Vec<usize>| {
+        shape
+            .iter()
+            .map(|&e| e as i64)
+            .eq(input.shape.iter().copied())
+    };
+    let Some(shape) = shape.filter(matches) else {
+        return Err(malformed(format!(
+            "expected shape {} with n of 1 to {max_images} images, found {:?}",
+            batch_of_any_size(spec),
+            input.shape
+        )));
+    };
+    let count = shape.iter().product();
+    let size = input
+        .parameters
+        .and_then(|parameters| parameters.binary_data_size);
+    let values = match (size, input.data) {
+        (Some(size), None) => raw_values(size, raw, count)?,
+        (None, Some(Numbers(values))) => json_values(values, raw, count)?,
+        _ => {
+            return Err(malformed(
+                "expected either data or binary_data_size".to_owned(),
+            ));
+        }
+    };
+    finite(Tensor::new(shape, values))
+}
+
+fn raw_values(size: u64, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
+    let (values, rest) = raw.as_chunks::<4>();
+    if size != raw.len() as u64 || !rest.is_empty() || values.len() != count {
+        return Err(malformed(format!(
+            "expected {} bytes of values, found {} declared and {} sent",
+            count * 4,
+            size,
+            raw.len()
+        )));
+    }
+    Ok(values
+        .iter()
+        .map(|&bytes| f32::from_le_bytes(bytes))
+        .collect())
+}
+
+/// Raw values beside them belong to nothing, so there must be none.
+fn json_values(values: Vec<f32>, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
+    if values.len() == count && raw.is_empty() {
+        return Ok(values);
+    }
+    Err(malformed(format!(
+        "expected {count} numbers as data and no bytes after the JSON, found {} and {} bytes",
+        values.len(),
+        raw.len()
+    )))
+}
+
+fn wanted(
+    outputs: Option<&[OutputBody]>,
+    model: Served2,
+    by_default: bool,
+) -> Result<Vec<Wanted>, Problem> {
+    let known = model.outputs();
+    let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else {
+        let all = known.iter().map(|&name| Wanted {
+            name,
+            binary: by_default,
+        });
+        return Ok(all.collect());
+    };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for output in outputs {
+        let name = known.iter().copied().find(|name| *name == output.name);
+        let name = name.filter(|name| wanted.iter().all(|other| other.name != *name));
+        let Some(name) = name else {
+            return Err(malformed(format!(
+                "expected outputs among {}, each once, found {:?}",
+                known.join(", "),
+                output.name
+            )));
+        };
+        let parameters = output.parameters.as_ref();
+        let binary = parameters.and_then(|parameters| parameters.binary_data);
+        let binary = binary.unwrap_or(by_default);
+        wanted.push(Wanted { name, binary });
+    }
+    Ok(wanted)
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(Code::MalformedBody, detail)
+}
+
+/// The response: JSON, and after it the raw values of the outputs that are wanted so.
+pub(super) fn respond(model: &str, id: Option<String>, outputs: Vec<(Output, bool)>) -> Response {
+    let mut raw = Vec::new();
+    let mut described = Vec::with_capacity(outputs.len());
+    for (output, binary) in outputs {
+        let datatype = match output.values {
+            Values::Float(_) => "FP32",
+            Values::Int(_) => "INT64",
+        };
+        let mut body = json!({ "name": output.name, "datatype": datatype, "shape": output.shape });
+        if binary {
+            let before = raw.len();
+            append(&mut raw, &output.values);
+            body["parameters"] = json!({ "binary_data_size": raw.len() - before });
+        } else {
+            body["data"] = match output.values {
+                Values::Float(values) => json!(values),
+                Values::Int(values) => json!(values),
+            };
+        }
+        described.push(body);
+    }
+    let mut document =
+        json!({ "model_name": model, "model_version": VERSION, "outputs": described });
+    if let Some(id) = id {
+        document["id"] = json!(id);
+    }
+    let mut bytes = document.to_string().into_bytes();
+    if raw.is_empty() {
+        return ([(header::CONTENT_TYPE, "application/json")], bytes).into_response();
+    }
+    let length = HeaderValue::from(bytes.len());
+    bytes.extend(raw);
+    let kind = HeaderValue::from_static("application/octet-stream");
+    (
+        [(header::CONTENT_TYPE, kind), (HEADER_LENGTH, length)],
+        bytes,
+    )
+        .into_response()
+}
+
+fn append(raw: &mut Vec<u8>, values: &Values) {
+    match values {
+        Values::Float(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        Values::Int(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+    }
+}
