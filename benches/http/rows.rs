@@ -8,7 +8,7 @@ use goodnet::engine::{Engine, GoodNet, SessionConfig};
 use goodnet::input::image;
 use goodnet::input::image::Limits;
 use goodnet::input::preprocess::Preprocess;
-use goodnet::serve::inference::answer::Timings;
+use goodnet::serve::inference::request::Timings;
 use goodnet::serve::metrics::Metrics;
 use goodnet::tensor::Tensor;
 use std::path::Path;

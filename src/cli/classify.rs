@@ -10,8 +10,9 @@ use crate::input::image::Limits;
 use crate::serve::config::Config;
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
-use crate::serve::inference::answer::{Ask, Payload};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::inference::{dispatch, request::Payload};
+use crate::serve::loaded_bundle::LoadedBundle;
+use crate::serve::selftest;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,11 +56,11 @@ pub struct ClassifyArgs {
 pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let images = images(&args.images)?;
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
-    let served = serve(args, global, bundle)?;
+    let loaded = serve(args, global, bundle)?;
     let mut table = args.csv.then(Table::begin).transpose()?;
     let (mut refused, mut flagged) = (0, 0);
     for path in &images {
-        let answer = answer(&served, path);
+        let answer = answer(&loaded, path);
         match &answer {
             Ok(answer) => flagged += usize::from(answer.flagged),
             Err(error) => {
@@ -187,7 +188,7 @@ fn serve(
     args: &ClassifyArgs,
     global: &GlobalArgs,
     bundle: Bundle,
-) -> Result<Arc<Served>, CliError> {
+) -> Result<Arc<LoadedBundle>, CliError> {
     let mut config = Config::new(args.bundle.clone());
     config.inference.default_drop = args.drop;
     config.inference.policy = args.policy.or(args.drop.map(|_| Policy::Disagreement));
@@ -195,14 +196,18 @@ fn serve(
         workers: 1,
         queue: 0,
     };
-    Served::build(&global.engine()?, &config, bundle).map_err(CliError::bad_input)
+    let loaded =
+        LoadedBundle::build(&global.engine()?, &config, bundle).map_err(CliError::bad_input)?;
+    selftest::run(&loaded).map_err(CliError::bad_input)?;
+    Ok(loaded)
 }
 
-fn answer(served: &Arc<Served>, path: &Path) -> Result<Classification, String> {
+fn answer(loaded: &Arc<LoadedBundle>, path: &Path) -> Result<Classification, String> {
     let limit = Limits::default().max_bytes as u64;
     let bytes = read_plain(path, limit).map_err(|error| error.to_string())?;
-    let ask = Ask::plain(served, String::new());
-    let answer = served.answer_blocking(Payload::Image(bytes.into()), ask);
+    let payload = Payload::Image(bytes.into());
+    let options = loaded.default_options(String::new());
+    let answer = dispatch::classify_blocking(loaded, payload, options);
     answer
         .map_err(|error| error.to_string())?
         .map_err(|problem: Problem| problem.explain())

@@ -85,6 +85,21 @@ impl Answers {
         self.repaired.as_ref()
     }
 
+    /// What they answer for image `row` alone, a batch of one.
+    #[must_use]
+    pub fn of_row(&self, row: usize) -> Self {
+        let only = |tensor: &Tensor| {
+            let mut shape = tensor.shape.clone();
+            shape[0] = 1;
+            Tensor::new(shape, tensor.row(row).to_vec())
+        };
+        Self {
+            badnet: only(&self.badnet),
+            pruned: only(&self.pruned),
+            repaired: self.repaired.as_ref().map(only),
+        }
+    }
+
     /// Images n in the batch.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -15,7 +15,7 @@ mod tract;
 mod worker;
 
 pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT, REPAIRED_OUTPUT};
-pub use pool::{Admission, Maker, Pool, PoolConfig, PoolError};
+pub use pool::{Admission, Pool, PoolConfig, PoolError, SessionFactory};
 pub use session::{Output, Port, Session, SessionConfig};
 
 use onnxruntime::OrtNetwork;

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Makes the networks of one worker, and makes them anew after a panic.
-pub type Maker = dyn Fn() -> Result<GoodNet, EngineError> + Send + Sync;
+pub type SessionFactory = dyn Fn() -> Result<GoodNet, EngineError> + Send + Sync;
 
 /// Longest usual time of a job that may run on a thread of the async runtime: about a timer's tick.
 const SHORT: Duration = Duration::from_millis(2);
@@ -74,12 +74,12 @@ pub struct Admission {
 
 /// Networks that nobody else needs at the moment.
 #[derive(Debug)]
-pub struct Idle<'a> {
+pub struct InlineNetworks<'a> {
     shared: &'a Shared,
     networks: GoodNet,
 }
 
-impl Idle<'_> {
+impl InlineNetworks<'_> {
     /// Runs `job` on this thread and gives the networks back.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Pool {
     ///
     /// # Errors
     /// The first thread's reason if one cannot load them.
-    pub fn start(config: PoolConfig, make: &Arc<Maker>) -> Result<Self, PoolError> {
+    pub fn start(config: PoolConfig, make: &Arc<SessionFactory>) -> Result<Self, PoolError> {
         let workers = config.workers.max(1);
         let shared = Arc::new(Shared::new(Arc::clone(make)));
         let open = Arc::new(Open(Arc::clone(&shared)));
@@ -158,7 +158,7 @@ impl Pool {
     }
 
     /// Has an inference thread run `job`, which takes no place in the queue: whoever it works for holds theirs. Its time
-    /// says whether a lone job may run elsewhere ([`Admission::idle`]).
+    /// says whether a lone job may run elsewhere ([`Admission::try_inline`]).
     ///
     /// # Errors
     /// [`PoolError::Panicked`] if there are no networks left to run it.
@@ -207,14 +207,14 @@ impl Admission {
     /// Networks for a lone job that is likely to be short, to run on the thread that asks for it: two changes of threads
     /// less. At most one thread of the async runtime is ever busy with that, and only where it has others.
     #[must_use]
-    pub fn idle(&self) -> Option<Idle<'_>> {
+    pub fn try_inline(&self) -> Option<InlineNetworks<'_>> {
         let shared = &self.open.0;
         let has_others = Handle::current().metrics().num_workers() > 1;
         if !has_others || shared.usual() > SHORT {
             return None;
         }
         let networks = shared.take_if_all_idle()?;
-        Some(Idle { shared, networks })
+        Some(InlineNetworks { shared, networks })
     }
 
     /// As [`Admission::run`], for callers outside an async runtime.

@@ -1,6 +1,6 @@
 //! What the inference threads share, and what each of them does.
 
-use super::pool::{Maker, PoolError};
+use super::pool::{PoolError, SessionFactory};
 use super::{EngineError, GoodNet};
 use crossbeam_channel::Sender;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ pub(super) type Job = Box<dyn FnOnce(&mut GoodNet) + Send>;
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    make: Arc<Maker>,
+    make: Arc<SessionFactory>,
     alive: AtomicUsize,
     /// Nanoseconds of a job that may be short; 0 before the first.
     usual: AtomicU64,
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(make: Arc<Maker>) -> Self {
+    pub(super) fn new(make: Arc<SessionFactory>) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),

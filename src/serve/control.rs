@@ -8,7 +8,7 @@ pub enum Event {
     /// Load the bundle again.
     Reload,
     /// Exit; `delayed` by the drain delay, so that load balancers notice, or at once.
-    Leave {
+    Shutdown {
         /// Wait for the drain delay first?
         delayed: bool,
     },
@@ -34,8 +34,8 @@ pub fn from_signals() -> std::io::Result<Events> {
     use tokio::signal::unix::{SignalKind, signal};
     let (control, events) = manual();
     let signals = [
-        (SignalKind::terminate(), Event::Leave { delayed: true }),
-        (SignalKind::interrupt(), Event::Leave { delayed: false }),
+        (SignalKind::terminate(), Event::Shutdown { delayed: true }),
+        (SignalKind::interrupt(), Event::Shutdown { delayed: false }),
         (SignalKind::hangup(), Event::Reload),
     ];
     for (kind, event) in signals {
@@ -61,7 +61,11 @@ pub fn from_signals() -> std::io::Result<Events> {
     let (control, events) = manual();
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
-            if control.send(Event::Leave { delayed: false }).await.is_err() {
+            if control
+                .send(Event::Shutdown { delayed: false })
+                .await
+                .is_err()
+            {
                 return;
             }
         }

@@ -6,7 +6,7 @@ use crate::input::InputSpec;
 use crate::serve::config::Config;
 use crate::serve::http::payload;
 use crate::serve::http::problem::Problem;
-use crate::serve::inference::answer::{Payload, image_in_json};
+use crate::serve::inference::request::{Payload, image_in_json};
 use crate::serve::routes::v2;
 use crate::serve::state::AppState;
 use crate::tensor::Tensor;

@@ -2,21 +2,22 @@
 
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
-use crate::engine::{Engine, EngineError, GoodNet, Maker, Pool, PoolError, SessionConfig};
+use crate::defence::Policy;
+use crate::engine::{Engine, EngineError, GoodNet, Pool, PoolError, SessionConfig, SessionFactory};
 use crate::serve::config::{Config, Inference};
-use crate::serve::dto::Classification;
+use crate::serve::dto::MeasuredRates;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::inference::answer::{Ask, Payload, answer};
-use crate::serve::inference::batch_queue::Lobby;
+use crate::serve::inference::batch_queue::BatchQueue;
 use crate::serve::inference::decode::Decoder;
-use crate::serve::inference::policy::{Policies, PolicyError};
+use crate::serve::inference::policy::{ChosenPolicy, Policies, PolicyError};
+use crate::serve::inference::request::ClassifyOptions;
 use crate::serve::metrics::alarms::Alarms;
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
 /// A bundle in service.
 #[derive(Debug)]
-pub struct Served {
+pub struct LoadedBundle {
     /// The bundle.
     pub bundle: Arc<Bundle>,
     /// The threads that run its networks.
@@ -24,7 +25,7 @@ pub struct Served {
     /// From bytes to the networks' input.
     pub decoder: Decoder,
     /// The drops that it reaches, in ascending order; never empty.
-    pub drops: Vec<ServedDrop>,
+    pub drops: Vec<LoadedDrop>,
     /// Position in `drops` of the one that answers a request that names none.
     pub default_drop: usize,
     /// The policies that it can be asked with.
@@ -32,14 +33,14 @@ pub struct Served {
     /// Does one fused graph answer, or a network at a time?
     pub fused: bool,
     /// Small requests that wait for the pool.
-    pub(super) lobby: Lobby,
+    pub(super) batch_queue: BatchQueue,
     /// What its last answers have in common.
     pub(super) alarms: Alarms,
 }
 
 /// A drop that can be asked for.
 #[derive(Debug, Clone)]
-pub struct ServedDrop {
+pub struct LoadedDrop {
     /// Percentage points.
     pub points: f64,
     /// As in a label or file name: `2`, `2.5`.
@@ -50,7 +51,7 @@ pub struct ServedDrop {
 
 /// Why a bundle cannot be put into service.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeBundleError {
+pub enum LoadBundleError {
     /// No drop is reached.
     #[error("expected a bundle with at least one repaired network, found none")]
     NoDrop,
@@ -83,56 +84,102 @@ pub enum ServeBundleError {
     },
 }
 
-impl Served {
-    /// Loads the networks of `bundle`, runs each once, and tests them on the stored samples. Blocks.
+impl LoadedBundle {
+    /// Loads the networks of `bundle` and runs each once. Blocks.
     ///
     /// # Errors
-    /// If a network cannot be loaded or answers otherwise than when the bundle was made.
+    /// If a network cannot be loaded or a policy lacks what it needs.
     pub fn build(
         engine: &Engine,
         config: &Config,
         bundle: Bundle,
-    ) -> Result<Arc<Self>, ServeBundleError> {
+    ) -> Result<Arc<Self>, LoadBundleError> {
         let bundle = Arc::new(bundle);
         let drops = drops_of(bundle.manifest());
         let default_drop = default_drop(&drops, config.inference.default_drop)?;
         let fused = !config.inference.separate && has_fused_graph(bundle.manifest(), &drops);
-        let maker = maker(
+        let session_factory = session_factory(
             engine.clone(),
             Arc::clone(&bundle),
             &config.inference,
             fused,
         )?;
-        let pool = Pool::start(config.inference.pool, &maker)?;
-        let served = Arc::new(Self {
+        let pool = Pool::start(config.inference.pool, &session_factory)?;
+        Ok(Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
             policies: Policies::of(&bundle, config.inference.policy)?,
             alarms: Alarms::new(drops.len()),
-            lobby: Lobby::default(),
+            batch_queue: BatchQueue::default(),
             bundle,
             pool,
             drops,
             default_drop,
             fused,
-        });
-        crate::serve::selftest::run(&served)?;
-        Ok(served)
+        }))
     }
 
-    /// Answers one image, for callers outside an async runtime.
+    /// The policy of a request: the service's where it names none. A request that names a drop gets the lab's rule where the
+    /// service's policy is `repaired`, which knows no drops.
     ///
     /// # Errors
-    /// If the queue is full or the inference thread panicked; inside, if the image is refused.
-    pub fn answer_blocking(
-        self: &Arc<Self>,
-        payload: Payload,
-        ask: Ask,
-    ) -> Result<Result<Classification, Problem>, PoolError> {
-        let shared = Arc::clone(self);
-        let results = self.pool.admit(1)?.run_blocking(move |networks, waited| {
-            answer(&shared, networks, &[payload], &ask, waited).0
-        })?;
-        results.into_iter().next().ok_or(PoolError::Panicked)
+    /// [`Code::MalformedQuery`], [`Code::UnknownDrop`], [`Code::UnknownPolicy`].
+    pub fn choose(
+        &self,
+        policy: Option<&str>,
+        drop: Option<&str>,
+    ) -> Result<ChosenPolicy, Problem> {
+        let of_a_drop = drop.map(|_| Policy::Disagreement.name());
+        let of_a_drop = of_a_drop.filter(|_| self.policies.first().0 == Policy::Repaired);
+        let (policy, rule) = self.policies.find(policy.or(of_a_drop))?;
+        Ok(ChosenPolicy {
+            policy,
+            rule,
+            drop: self.find_drop(drop)?,
+        })
+    }
+
+    /// The service's policy and drop, nothing more.
+    #[must_use]
+    pub fn default_options(&self, request_id: String) -> ClassifyOptions {
+        let (policy, rule) = self.policies.first();
+        ClassifyOptions {
+            policy: ChosenPolicy {
+                policy,
+                rule,
+                drop: self.default_drop,
+            },
+            top_k: 0,
+            request_id,
+        }
+    }
+
+    /// What `policy` did on the validation sets; the lab's rule has rates for each drop.
+    #[must_use]
+    pub fn measured(&self, policy: Policy, drop: usize) -> MeasuredRates {
+        let calibrated = self.policies.measured();
+        if let Some(rates) = calibrated.filter(|rates| rates.policy == policy) {
+            let attack = self.policies.attack(policy);
+            return MeasuredRates {
+                clean_accuracy: rates.clean_accuracy,
+                clean_flagged: rates.clean_flagged,
+                attack_success_rate: attack.map(|attack| attack.attack_success_rate.value),
+            };
+        }
+        let repaired = self.manifest().repaired.as_ref();
+        let repaired = repaired.filter(|_| policy == Policy::Repaired);
+        let of_drop = &self.drops[drop].record.goodnet;
+        let rates = repaired.map_or(of_drop, |record| &record.goodnet);
+        MeasuredRates {
+            clean_accuracy: rates.clean_accuracy,
+            clean_flagged: rates.clean_flagged,
+            attack_success_rate: rates.attack_success_rate,
+        }
+    }
+
+    /// Shape of one image as the networks take it, a batch of one.
+    #[must_use]
+    pub fn image_shape(&self) -> Vec<usize> {
+        self.manifest().input.batch_shape(1)
     }
 
     /// The drop of a query string; the default where it names none.
@@ -163,7 +210,11 @@ impl Served {
     #[must_use]
     pub fn waiting(&self) -> usize {
         // Each job that is on its way to the lobby works for requests that are counted there.
-        self.lobby.waiting() + self.pool.waiting().saturating_sub(self.lobby.called())
+        self.batch_queue.waiting()
+            + self
+                .pool
+                .waiting()
+                .saturating_sub(self.batch_queue.called())
     }
 
     /// The names of the drops: `2, 4, 10`.
@@ -186,8 +237,8 @@ impl Served {
     }
 }
 
-fn drops_of(manifest: &Manifest) -> Vec<ServedDrop> {
-    let drop = |(points, record): (f64, &PrunedRecord)| ServedDrop {
+fn drops_of(manifest: &Manifest) -> Vec<LoadedDrop> {
+    let drop = |(points, record): (f64, &PrunedRecord)| LoadedDrop {
         points,
         name: points.to_string(),
         record: record.clone(),
@@ -195,25 +246,25 @@ fn drops_of(manifest: &Manifest) -> Vec<ServedDrop> {
     manifest.reached().map(drop).collect()
 }
 
-fn names(drops: &[ServedDrop]) -> String {
+fn names(drops: &[LoadedDrop]) -> String {
     let names: Vec<&str> = drops.iter().map(|drop| drop.name.as_str()).collect();
     names.join(", ")
 }
 
-fn default_drop(drops: &[ServedDrop], wanted: Option<f64>) -> Result<usize, ServeBundleError> {
-    let last = drops.len().checked_sub(1).ok_or(ServeBundleError::NoDrop)?;
+fn default_drop(drops: &[LoadedDrop], wanted: Option<f64>) -> Result<usize, LoadBundleError> {
+    let last = drops.len().checked_sub(1).ok_or(LoadBundleError::NoDrop)?;
     let Some(wanted) = wanted else {
         return Ok(last);
     };
     let found = drops.iter().position(|drop| drop.points == wanted);
-    found.ok_or_else(|| ServeBundleError::DefaultDrop {
+    found.ok_or_else(|| LoadBundleError::DefaultDrop {
         known: names(drops),
         found: wanted,
     })
 }
 
 /// Is there a fused graph over exactly the drops that are served?
-fn has_fused_graph(manifest: &Manifest, drops: &[ServedDrop]) -> bool {
+fn has_fused_graph(manifest: &Manifest, drops: &[LoadedDrop]) -> bool {
     manifest.goodnet.as_ref().is_some_and(|record| {
         record
             .drops
@@ -224,12 +275,12 @@ fn has_fused_graph(manifest: &Manifest, drops: &[ServedDrop]) -> bool {
 }
 
 /// Makes a worker's networks from the bundle's bytes and runs them once.
-fn maker(
+fn session_factory(
     engine: Engine,
     bundle: Arc<Bundle>,
     inference: &Inference,
     fused: bool,
-) -> Result<Arc<Maker>, ServeBundleError> {
+) -> Result<Arc<SessionFactory>, LoadBundleError> {
     let session = inference.session.clone();
     let files: Vec<String> = if fused {
         bundle
@@ -252,7 +303,7 @@ fn maker(
         .chain(repaired)
         .find(|name| bundle.file(name).is_none())
     {
-        return Err(ServeBundleError::Missing(missing.clone()));
+        return Err(LoadBundleError::Missing(missing.clone()));
     }
     Ok(Arc::new(move || {
         let models: Vec<&[u8]> = files.iter().filter_map(|name| bundle.file(name)).collect();

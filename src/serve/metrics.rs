@@ -7,9 +7,9 @@ mod window;
 use crate::serve::dto::Classification;
 use crate::serve::http::negotiate::prefer;
 use crate::serve::http::responses::ServiceProblems;
-use crate::serve::inference::answer::Timings;
-use crate::serve::loaded_bundle::Served;
-use crate::serve::quarantine_writer::Keeper;
+use crate::serve::inference::request::Timings;
+use crate::serve::loaded_bundle::LoadedBundle;
+use crate::serve::quarantine_writer::QuarantineWriter;
 use crate::serve::state::AppState;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -258,15 +258,15 @@ impl Metrics {
     }
 
     /// One answered image: by the policy that decided it, and by the lab's rule at every drop.
-    pub fn count_verdicts(&self, served: &Served, answer: &Classification) {
-        served.alarms.note(answer, Instant::now());
+    pub fn count_verdicts(&self, loaded: &LoadedBundle, answer: &Classification) {
+        loaded.alarms.note(answer, Instant::now());
         let word = |flagged| if flagged { "true" } else { "false" };
         let labels = PolicyLabels {
             policy: answer.policy.clone(),
             flagged: word(answer.flagged),
         };
         self.policy_verdicts.get_or_create(&labels).inc();
-        for (drop, verdict) in served.drops.iter().zip(&answer.verdicts) {
+        for (drop, verdict) in loaded.drops.iter().zip(&answer.verdicts) {
             let labels = VerdictLabels {
                 drop: drop.name.clone(),
                 flagged: word(verdict.flagged),
@@ -292,10 +292,10 @@ impl Metrics {
     }
 
     /// Another bundle is in service.
-    pub fn set_bundle(&self, served: &Served, backend: &str) {
+    pub fn set_bundle(&self, loaded: &LoadedBundle, backend: &str) {
         self.expected_flagged.clear();
         self.window.clear();
-        for drop in &served.drops {
+        for drop in &loaded.drops {
             let labels = DropLabels {
                 drop: drop.name.clone(),
             };
@@ -304,30 +304,30 @@ impl Metrics {
         }
         self.bundle.clear();
         let labels = BundleLabels {
-            manifest_sha256: served.bundle.manifest_sha256().to_owned(),
-            model_sha256: served.manifest().source.sha256.clone(),
-            classes: served.manifest().classes,
+            manifest_sha256: loaded.bundle.manifest_sha256().to_owned(),
+            model_sha256: loaded.manifest().source.sha256.clone(),
+            classes: loaded.manifest().classes,
             backend: backend.to_owned(),
-            fused: if served.fused { "true" } else { "false" },
+            fused: if loaded.fused { "true" } else { "false" },
         };
         self.bundle.get_or_create(&labels).set(1);
     }
 
     fn render(
         &self,
-        served: Option<&Served>,
-        keeper: Option<&Keeper>,
+        loaded: Option<&LoadedBundle>,
+        writer: Option<&QuarantineWriter>,
     ) -> Result<String, std::fmt::Error> {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queue_depth
-            .set(served.map_or(0, |served| count(served.waiting())));
+            .set(loaded.map_or(0, |loaded| count(loaded.waiting())));
         self.workers
-            .set(served.map_or(0, |served| count(served.pool.alive())));
-        if let Some(served) = served {
-            self.window.set(served, Instant::now());
+            .set(loaded.map_or(0, |loaded| count(loaded.pool.alive())));
+        if let Some(loaded) = loaded {
+            self.window.set(loaded, Instant::now());
         }
-        if let Some(keeper) = keeper {
-            self.kept.set(keeper);
+        if let Some(writer) = writer {
+            self.kept.set(writer);
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
@@ -356,10 +356,10 @@ pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -
         Some("text/plain" | "text/html") => PLAIN,
         _ => OPEN_METRICS,
     };
-    let served = state.served().ok();
+    let loaded = state.loaded().ok();
     match state
         .metrics()
-        .render(served.as_deref(), state.quarantine())
+        .render(loaded.as_deref(), state.quarantine())
     {
         Ok(text) => (
             [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],

@@ -1,7 +1,7 @@
 //! The HTTP service: a bundle in, GoodNet's answers out.
 //!
 //! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service, the table of its
-//! routes), `layers` (what wraps every request), [`state`] and [`served`] (what requests share), then an endpoint a
+//! routes), `layers` (what wraps every request), [`state`] and [`loaded`] (what requests share), then an endpoint a
 //! file: `classify`, `health`, `metrics` and the rest; `v2` is the Open Inference Protocol. [`answer`] is what runs on an inference thread.
 
 pub mod config;
@@ -16,7 +16,7 @@ pub mod metrics;
 mod quarantine_writer;
 mod reload;
 pub mod routes;
-mod selftest;
+pub mod selftest;
 pub mod state;
 
 pub use config::Config;
@@ -27,8 +27,8 @@ use crate::quarantine::{QuarantineError, Store};
 use axum::Router;
 use control::{Event, Events};
 use http::problem::{Code, Problem};
-use loaded_bundle::ServeBundleError;
-use quarantine_writer::Keeper;
+use loaded_bundle::LoadBundleError;
+use quarantine_writer::QuarantineWriter;
 use state::{AppState, Phase};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +41,7 @@ pub enum ServeError {
     Load(BundleError),
     /// The bundle cannot be put into service.
     #[error(transparent)]
-    Bundle(ServeBundleError),
+    Bundle(LoadBundleError),
     /// The quarantine cannot be used.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
@@ -64,7 +64,7 @@ pub fn router(state: &AppState) -> Router {
     http::layers::wrap(router, state)
 }
 
-/// Serves `bundle` on `listener` until an event says to leave, then drains.
+/// Serves `bundle` on `listener` until an event says to shut down, then drains.
 ///
 /// # Errors
 /// If the bundle's networks cannot be loaded.
@@ -75,18 +75,18 @@ pub async fn run(
     bundle: Bundle,
     events: Events,
 ) -> Result<(), ServeError> {
-    let keeper = open_quarantine(&config).await?;
-    let state = AppState::new(config, engine, keeper);
+    let writer = open_quarantine(&config).await?;
+    let state = AppState::new(config, engine, writer);
     let (stop, stopped) = oneshot::channel();
     let accepting = http::connection::serve(listener, router(&state), state.clone(), stopped);
     let accepting = tokio::spawn(accepting);
-    let (wish, wishes) = mpsc::channel(1);
+    let (reload_request, reload_requests) = mpsc::channel(1);
     tokio::select! {
-        outcome = reload::supervise(state.clone(), bundle, wishes) => {
+        outcome = reload::supervise(state.clone(), bundle, reload_requests) => {
             accepting.abort();
             outcome.map(|never| match never {})
         }
-        () = live(&state, events, wish) => {
+        () = live(&state, events, reload_request) => {
             drop(stop);
             let cut = accepting.await.map_err(ServeError::Task)?;
             flush(&state).await?;
@@ -97,12 +97,12 @@ pub async fn run(
 }
 
 /// Opens the store of flagged inputs, where one is asked for.
-async fn open_quarantine(config: &Config) -> Result<Option<Keeper>, ServeError> {
+async fn open_quarantine(config: &Config) -> Result<Option<QuarantineWriter>, ServeError> {
     let Some(settings) = config.quarantine.clone() else {
         return Ok(None);
     };
     let opening = tokio::task::spawn_blocking(move || {
-        Keeper::start(Store::open(&settings.dir, settings.limits)?)
+        QuarantineWriter::start(Store::open(&settings.dir, settings.limits)?)
             .map_err(|error| QuarantineError::Io(settings.dir, error))
     });
     Ok(Some(opening.await.map_err(ServeError::Task)??))
@@ -112,20 +112,20 @@ async fn open_quarantine(config: &Config) -> Result<Option<Keeper>, ServeError> 
 async fn flush(state: &AppState) -> Result<(), ServeError> {
     let state = state.clone();
     let flushing = tokio::task::spawn_blocking(move || {
-        if let Some(keeper) = state.quarantine() {
-            keeper.flush();
+        if let Some(writer) = state.quarantine() {
+            writer.flush();
         }
     });
     flushing.await.map_err(ServeError::Task)
 }
 
-/// Passes wishes on until one says to leave; returns when no new request is to be taken.
-async fn live(state: &AppState, mut events: Events, wish: mpsc::Sender<()>) {
+/// Passes requests to reload on until one says to shut down; returns when no new request is to be taken.
+async fn live(state: &AppState, mut events: Events, reload_request: mpsc::Sender<()>) {
     let delayed = loop {
         match events.recv().await {
-            // A wish that is still waiting covers this one too.
-            Some(Event::Reload) => drop(wish.try_send(())),
-            Some(Event::Leave { delayed }) => break delayed,
+            // A request that is still waiting covers this one too.
+            Some(Event::Reload) => drop(reload_request.try_send(())),
+            Some(Event::Shutdown { delayed }) => break delayed,
             None => break false,
         }
     };
@@ -141,7 +141,7 @@ async fn live(state: &AppState, mut events: Events, wish: mpsc::Sender<()>) {
 
 async fn leave_again(events: &mut Events) {
     while let Some(event) = events.recv().await {
-        if matches!(event, Event::Leave { .. }) {
+        if matches!(event, Event::Shutdown { .. }) {
             return;
         }
     }

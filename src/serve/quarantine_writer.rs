@@ -3,7 +3,7 @@
 use crate::quarantine::{Flagged, QuarantineError, Store};
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
-use crate::serve::inference::answer::Payload;
+use crate::serve::inference::request::Payload;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -37,7 +37,7 @@ pub(in crate::serve) struct Tally {
 
 /// Takes flagged inputs from requests; never waits.
 #[derive(Debug)]
-pub(in crate::serve) struct Keeper {
+pub(in crate::serve) struct QuarantineWriter {
     queue: Sender<Message>,
     waiting_bytes: Arc<AtomicUsize>,
     store: Arc<Store>,
@@ -55,35 +55,35 @@ struct Input {
     time: SystemTime,
 }
 
-impl Keeper {
+impl QuarantineWriter {
     /// Starts the thread that writes to `store`.
     ///
     /// # Errors
     /// If the thread cannot be started.
     pub(in crate::serve) fn start(store: Store) -> std::io::Result<Self> {
-        let (keeper, writer) = Self::new(store);
+        let (writer, thread) = Self::new(store);
         std::thread::Builder::new()
             .name("quarantine".to_owned())
-            .spawn(move || writer.run())?;
-        Ok(keeper)
+            .spawn(move || thread.run())?;
+        Ok(writer)
     }
 
-    fn new(store: Store) -> (Self, Writer) {
+    fn new(store: Store) -> (Self, WriterThread) {
         let (queue, messages) = bounded(MAX_WAITING);
-        let keeper = Self {
+        let writer = Self {
             queue,
             waiting_bytes: Arc::default(),
             store: Arc::new(store),
             tally: Arc::default(),
         };
-        let writer = Writer {
+        let thread = WriterThread {
             messages,
-            waiting_bytes: Arc::clone(&keeper.waiting_bytes),
-            store: Arc::clone(&keeper.store),
-            tally: Arc::clone(&keeper.tally),
+            waiting_bytes: Arc::clone(&writer.waiting_bytes),
+            store: Arc::clone(&writer.store),
+            tally: Arc::clone(&writer.tally),
             failing: false,
         };
-        (keeper, writer)
+        (writer, thread)
     }
 
     /// The store, to look into.
@@ -144,7 +144,7 @@ impl Keeper {
 }
 
 /// The thread.
-struct Writer {
+struct WriterThread {
     messages: Receiver<Message>,
     waiting_bytes: Arc<AtomicUsize>,
     store: Arc<Store>,
@@ -152,7 +152,7 @@ struct Writer {
     failing: bool,
 }
 
-impl Writer {
+impl WriterThread {
     fn run(mut self) {
         loop {
             match self.messages.recv_timeout(SWEEP) {
@@ -261,21 +261,22 @@ mod tests {
         })
     }
 
-    /// Offers `images` images of `length` bytes to a keeper whose thread does not run yet, then lets it run.
+    /// Offers `images` images of `length` bytes to a writer whose thread does not run yet, then lets it run.
     fn offered(images: usize, length: usize) -> (u64, u64) {
         let dir = tempfile::tempdir().unwrap();
-        let (keeper, writer) = Keeper::new(Store::open(dir.path(), Limits::default()).unwrap());
+        let (writer, thread) =
+            QuarantineWriter::new(Store::open(dir.path(), Limits::default()).unwrap());
         let payload = [Payload::Image(Bytes::from(vec![1; length]))];
         for _ in 0..images {
-            keeper.offer(&payload, &[answer(true)]);
+            writer.offer(&payload, &[answer(true)]);
         }
-        let overflowed = keeper.tally().overflowed.load(Relaxed);
-        let thread = std::thread::spawn(move || writer.run());
-        keeper.flush();
-        let stored = keeper.tally().stored.load(Relaxed);
-        assert_eq!(keeper.waiting_bytes.load(Relaxed), 0);
-        drop(keeper);
-        thread.join().unwrap();
+        let overflowed = writer.tally().overflowed.load(Relaxed);
+        let running = std::thread::spawn(move || thread.run());
+        writer.flush();
+        let stored = writer.tally().stored.load(Relaxed);
+        assert_eq!(writer.waiting_bytes.load(Relaxed), 0);
+        drop(writer);
+        running.join().unwrap();
         (stored, overflowed)
     }
 
@@ -289,11 +290,12 @@ mod tests {
     #[test]
     fn what_is_not_flagged_is_not_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::start(Store::open(dir.path(), Limits::default()).unwrap()).unwrap();
+        let writer =
+            QuarantineWriter::start(Store::open(dir.path(), Limits::default()).unwrap()).unwrap();
         let payloads = vec![Payload::Image(Bytes::from_static(b"image")); 3];
         let refused = Err(Problem::internal("refused"));
-        keeper.offer(&payloads, &[answer(false), refused, answer(true)]);
-        keeper.flush();
-        assert_eq!(keeper.store().read().unwrap().totals().unwrap().0, 1);
+        writer.offer(&payloads, &[answer(false), refused, answer(true)]);
+        writer.flush();
+        assert_eq!(writer.store().read().unwrap().totals().unwrap().0, 1);
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::bundle::{self, Bundle};
 use crate::serve::ServeError;
-use crate::serve::loaded_bundle::{ServeBundleError, Served};
+use crate::serve::loaded_bundle::{LoadBundleError, LoadedBundle};
+use crate::serve::selftest;
 use crate::serve::state::AppState;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
-/// Puts `first` into service, then every bundle that a wish or a changed directory announces; ends only by an error.
+/// Puts `first` into service, then every bundle that a request or a changed directory announces; ends only by an error.
 ///
 /// A bundle that fails its self-test never goes into service: at the start the service stays not ready, later the old
 /// bundle goes on.
@@ -20,40 +21,40 @@ use tokio::sync::mpsc;
 pub(super) async fn supervise(
     state: AppState,
     first: Bundle,
-    mut wishes: mpsc::Receiver<()>,
+    mut reload_requests: mpsc::Receiver<()>,
 ) -> Result<Infallible, ServeError> {
     let dir = state.config().source.dir.clone();
-    let mut seen = look(&dir).await;
+    let mut seen = fingerprint(&dir).await;
     match put_into_service(&state, first).await {
-        Err(ServeError::Bundle(error @ ServeBundleError::SelfTest { .. })) => {
+        Err(ServeError::Bundle(error @ LoadBundleError::SelfTest { .. })) => {
             tracing::error!(%error, "not ready");
             state.wait_for(error.to_string());
         }
         other => other?,
     }
     loop {
-        let wished = next(&mut wishes, state.config().source.poll).await;
-        let now = look(&dir).await;
-        if wished || now != seen {
+        let requested = next(&mut reload_requests, state.config().source.poll).await;
+        let now = fingerprint(&dir).await;
+        if requested || now != seen {
             seen = now;
             reload(&state).await;
         }
     }
 }
 
-/// Waits for a wish (true) or for the next look at the directory (false).
-async fn next(wishes: &mut mpsc::Receiver<()>, poll: Option<Duration>) -> bool {
-    let wish = async {
-        if wishes.recv().await.is_none() {
+/// Waits for a request (true) or until it is time to look at the directory (false).
+async fn next(reload_requests: &mut mpsc::Receiver<()>, poll: Option<Duration>) -> bool {
+    let reload_request = async {
+        if reload_requests.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
     };
     match poll {
         None => {
-            wish.await;
+            reload_request.await;
             true
         }
-        Some(period) => tokio::time::timeout(period, wish).await.is_ok(),
+        Some(period) => tokio::time::timeout(period, reload_request).await.is_ok(),
     }
 }
 
@@ -65,7 +66,7 @@ async fn reload(state: &AppState) {
     state.metrics().count_reload(outcome.is_ok());
     if let Err(error) = outcome {
         tracing::error!(%error, "the new bundle is refused; what was in service before stays");
-        if state.served().is_err() {
+        if state.loaded().is_err() {
             state.wait_for(error.to_string());
         }
     }
@@ -82,20 +83,22 @@ async fn load(state: &AppState) -> Result<Bundle, ServeError> {
 async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeError> {
     let started = Instant::now();
     let building = state.clone();
-    let served = tokio::task::spawn_blocking(move || {
-        Served::build(building.engine(), building.config(), bundle)
+    let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = LoadedBundle::build(building.engine(), building.config(), bundle)?;
+        selftest::run(&loaded)?;
+        Ok(loaded)
     })
     .await
     .map_err(ServeError::Task)?
     .map_err(ServeError::Bundle)?;
-    state.swap(Arc::clone(&served));
+    state.swap(Arc::clone(&loaded));
     tracing::info!(
-        manifest_sha256 = served.bundle.manifest_sha256(),
-        model_sha256 = served.manifest().source.sha256,
-        classes = served.manifest().classes,
-        drops = served.drop_names(),
-        fused = served.fused,
-        workers = served.pool.alive(),
+        manifest_sha256 = loaded.bundle.manifest_sha256(),
+        model_sha256 = loaded.manifest().source.sha256,
+        classes = loaded.manifest().classes,
+        drops = loaded.drop_names(),
+        fused = loaded.fused,
+        workers = loaded.pool.alive(),
         backend = %state.backend(),
         ms = started.elapsed().as_secs_f64() * 1e3,
         "a bundle is in service"
@@ -104,17 +107,17 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
 }
 
 /// What the directory looks like: names, lengths and times of its files.
-type Look = Vec<(PathBuf, u64, Option<SystemTime>)>;
+type DirFingerprint = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
-async fn look(dir: &Path) -> Look {
+async fn fingerprint(dir: &Path) -> DirFingerprint {
     let dir = dir.to_owned();
     // A directory that cannot be read looks empty; loading it says why.
-    tokio::task::spawn_blocking(move || look_at(&dir))
+    tokio::task::spawn_blocking(move || fingerprint_of(&dir))
         .await
         .unwrap_or_default()
 }
 
-fn look_at(dir: &Path) -> Look {
+fn fingerprint_of(dir: &Path) -> DirFingerprint {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {

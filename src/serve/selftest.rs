@@ -3,41 +3,42 @@
 use crate::bundle::manifest::SampleRecord;
 use crate::engine::PoolError;
 use crate::serve::dto::Classification;
-use crate::serve::inference::answer::{Ask, Payload};
-use crate::serve::loaded_bundle::{ServeBundleError, Served};
+use crate::serve::inference::dispatch::classify_blocking;
+use crate::serve::inference::request::Payload;
+use crate::serve::loaded_bundle::{LoadBundleError, LoadedBundle};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Asks the networks about every stored sample. Blocks.
+/// Has the networks answer every stored sample. Blocks.
 ///
 /// # Errors
-/// [`ServeBundleError::SelfTest`] for the first sample that is answered otherwise.
-pub(super) fn run(served: &Arc<Served>) -> Result<(), ServeBundleError> {
-    let samples = &served.manifest().samples;
+/// [`LoadBundleError::SelfTest`] for the first sample that is answered otherwise.
+pub fn run(loaded: &Arc<LoadedBundle>) -> Result<(), LoadBundleError> {
+    let samples = &loaded.manifest().samples;
     if samples.is_empty() {
         tracing::warn!("the bundle stores no samples: it goes into service without a self-test");
     }
     for sample in samples {
-        check(served, sample, ask(served, sample)?)?;
+        check(loaded, sample, options(loaded, sample)?)?;
     }
     Ok(())
 }
 
-fn ask(
-    served: &Arc<Served>,
+fn options(
+    loaded: &Arc<LoadedBundle>,
     sample: &SampleRecord,
 ) -> Result<Result<Classification, String>, PoolError> {
-    let bytes = served.bundle.file(&sample.file).unwrap_or_default();
+    let bytes = loaded.bundle.file(&sample.file).unwrap_or_default();
     let payload = Payload::Image(Bytes::copy_from_slice(bytes));
-    let answered = served.answer_blocking(payload, Ask::plain(served, String::new()))?;
+    let answered = classify_blocking(loaded, payload, loaded.default_options(String::new()))?;
     Ok(answered.map_err(|problem| problem.explain()))
 }
 
 fn check(
-    served: &Served,
+    loaded: &LoadedBundle,
     sample: &SampleRecord,
     found: Result<Classification, String>,
-) -> Result<(), ServeBundleError> {
+) -> Result<(), LoadBundleError> {
     let expected = (sample.badnet, sample.verdicts.clone());
     let found = found.map(|answer| {
         let verdicts: Vec<u32> = answer
@@ -53,10 +54,10 @@ fn check(
     let describe = |(badnet, verdicts): &(u32, Vec<u32>)| {
         format!(
             "B to answer {badnet} and GoodNet {verdicts:?} ({} is flagged)",
-            served.manifest().classes
+            loaded.manifest().classes
         )
     };
-    Err(ServeBundleError::SelfTest {
+    Err(LoadBundleError::SelfTest {
         sample: sample.file.clone(),
         expected: describe(&expected),
         found: found.as_ref().map_or_else(Clone::clone, describe),

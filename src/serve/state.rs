@@ -4,9 +4,9 @@ use crate::engine::{BackendInfo, Engine};
 use crate::serve::config::Config;
 use crate::serve::http::body_budget::Budget;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::Metrics;
-use crate::serve::quarantine_writer::Keeper;
+use crate::serve::quarantine_writer::QuarantineWriter;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -33,8 +33,8 @@ struct Shared {
     engine: Engine,
     metrics: Metrics,
     bodies: Budget,
-    quarantine: Option<Keeper>,
-    served: ArcSwapOption<Served>,
+    quarantine: Option<QuarantineWriter>,
+    loaded: ArcSwapOption<LoadedBundle>,
     waiting_for: ArcSwap<String>,
     phase: AtomicU8,
 }
@@ -42,14 +42,18 @@ struct Shared {
 impl AppState {
     /// A service that has nothing to serve yet.
     #[must_use]
-    pub(super) fn new(config: Config, engine: Engine, quarantine: Option<Keeper>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        engine: Engine,
+        quarantine: Option<QuarantineWriter>,
+    ) -> Self {
         Self(Arc::new(Shared {
             bodies: Budget::new(config.limits.bodies),
             config,
             engine,
             metrics: Metrics::new(),
             quarantine,
-            served: ArcSwapOption::empty(),
+            loaded: ArcSwapOption::empty(),
             waiting_for: ArcSwap::from_pointee("the bundle is being loaded".to_owned()),
             phase: AtomicU8::new(Phase::Serving as u8),
         }))
@@ -87,7 +91,7 @@ impl AppState {
 
     /// Where flagged inputs are kept, if they are.
     #[must_use]
-    pub(super) fn quarantine(&self) -> Option<&Keeper> {
+    pub(super) fn quarantine(&self) -> Option<&QuarantineWriter> {
         self.0.quarantine.as_ref()
     }
 
@@ -95,18 +99,18 @@ impl AppState {
     ///
     /// # Errors
     /// [`Code::NotReady`] while there is none.
-    pub fn served(&self) -> Result<Arc<Served>, Problem> {
+    pub fn loaded(&self) -> Result<Arc<LoadedBundle>, Problem> {
         self.0
-            .served
+            .loaded
             .load_full()
             .ok_or_else(|| Problem::new(Code::NotReady, self.0.waiting_for.load().as_str()))
     }
 
     /// Puts a bundle into service; requests in flight finish with the one they began with.
-    pub fn swap(&self, served: Arc<Served>) {
+    pub fn swap(&self, loaded: Arc<LoadedBundle>) {
         let backend = self.backend().to_string();
-        self.0.metrics.set_bundle(&served, &backend);
-        self.0.served.store(Some(served));
+        self.0.metrics.set_bundle(&loaded, &backend);
+        self.0.loaded.store(Some(loaded));
     }
 
     /// Says why there is still no bundle in service.

@@ -835,7 +835,7 @@ fn leaving_finishes_what_is_in_flight_and_then_refuses_connections() {
 #[test]
 fn while_leaving_requests_are_answered_but_the_service_is_not_ready() {
     let app = spawn_app(|config| config.timeouts.drain_delay = Duration::from_secs(30));
-    app.tell(goodnet::serve::control::Event::Leave { delayed: true });
+    app.tell(goodnet::serve::control::Event::Shutdown { delayed: true });
     app.wait_for("leaving", || app.get("/readyz").status() == 503);
     assert_eq!(problem(app.get("/readyz")), (503, "draining".to_owned()));
     assert_eq!(app.post("/classify", png(RED)).status(), 200);

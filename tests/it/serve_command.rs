@@ -4,7 +4,7 @@ use crate::service::contract::Contract;
 use crate::service::{BLUE, CLASSES, RED, network, png, write_bundle};
 use assert_cmd::Command;
 use goodnet::engine::{
-    BackendChoice, Engine, GoodNet, Maker, Pool, PoolConfig, PoolError, SessionConfig,
+    BackendChoice, Engine, GoodNet, Pool, PoolConfig, PoolError, SessionConfig, SessionFactory,
 };
 use predicates::str::contains;
 use std::io::{BufRead, BufReader};
@@ -167,7 +167,7 @@ fn a_worker_that_panics_is_replaced_and_only_its_request_fails() {
         workers: 1,
         queue: 1,
     };
-    let make: Arc<Maker> = Arc::new(make);
+    let make: Arc<SessionFactory> = Arc::new(make);
     let pool = Pool::start(config, &make).unwrap();
     let failed = pool
         .admit(1)
@@ -188,7 +188,7 @@ fn places_are_taken_all_or_none_and_given_back() {
         workers: 1,
         queue: 2,
     };
-    let make: Arc<Maker> = Arc::new(make);
+    let make: Arc<SessionFactory> = Arc::new(make);
     let pool = Pool::start(config, &make).unwrap();
     assert!(matches!(pool.admit(4), Err(PoolError::TooMany { .. })));
     let two = pool.admit(2).unwrap();

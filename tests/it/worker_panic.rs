@@ -5,9 +5,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use goodnet::bundle::load;
-use goodnet::engine::{BackendChoice, Engine, GoodNet, Maker, Pool, PoolConfig, SessionConfig};
+use goodnet::engine::{
+    BackendChoice, Engine, GoodNet, Pool, PoolConfig, SessionConfig, SessionFactory,
+};
 use goodnet::serve::config::Config;
-use goodnet::serve::loaded_bundle::Served;
+use goodnet::serve::loaded_bundle::LoadedBundle;
 use goodnet::serve::{fuzz, router};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -27,11 +29,11 @@ fn classify() -> Request<Body> {
 }
 
 /// The service of a bundle with two drops whose networks answer for one only: reading the other's answer panics.
-fn broken(engine: &Engine, mut whole: Served) -> Served {
+fn broken(engine: &Engine, mut whole: LoadedBundle) -> LoadedBundle {
     let engine = engine.clone();
     let model = network(false);
     let make = move || GoodNet::separate(&engine, &model, &[&model], &SessionConfig::default());
-    let make: Arc<Maker> = Arc::new(make);
+    let make: Arc<SessionFactory> = Arc::new(make);
     let config = PoolConfig {
         workers: 1,
         queue: 4,
@@ -47,7 +49,7 @@ fn the_client_learns_nothing_the_metric_counts_and_the_next_request_finds_a_thre
     write_bundle(&dir, "aa");
     let engine = Engine::start(&BackendChoice::Auto).unwrap();
     let config = Config::new(dir.clone());
-    let build = || Served::build(&engine, &config, load(&dir).unwrap()).unwrap();
+    let build = || LoadedBundle::build(&engine, &config, load(&dir).unwrap()).unwrap();
     let state = fuzz::state(config.clone(), engine.clone());
     let router = router(&state);
     let broken = Arc::new(broken(&engine, Arc::try_unwrap(build()).unwrap()));

@@ -347,14 +347,18 @@ impl App {
     /// Tells the service to leave and gives how it ended.
     pub fn leave(mut self) -> Result<(), String> {
         // A service that has ended already cannot be told.
-        let _ = self.control.blocking_send(Event::Leave { delayed: false });
+        let _ = self
+            .control
+            .blocking_send(Event::Shutdown { delayed: false });
         self.thread.take().unwrap().join().unwrap()
     }
 }
 
 impl Drop for App {
     fn drop(&mut self) {
-        let _ = self.control.blocking_send(Event::Leave { delayed: false });
+        let _ = self
+            .control
+            .blocking_send(Event::Shutdown { delayed: false });
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(std::thread::panicking() || ended.is_ok());

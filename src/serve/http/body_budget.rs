@@ -19,8 +19,8 @@ impl Budget {
 
     /// Nothing yet, for one request.
     #[must_use]
-    pub(crate) fn share(&self) -> Share {
-        Share(Arc::new(Taken {
+    pub(crate) fn share(&self) -> BodyReservation {
+        BodyReservation(Arc::new(Taken {
             budget: self.clone(),
             bytes: AtomicUsize::new(0),
             refused: AtomicBool::new(false),
@@ -37,7 +37,7 @@ impl Budget {
 
 /// What one request has taken; given back when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Share(Arc<Taken>);
+pub(crate) struct BodyReservation(Arc<Taken>);
 
 #[derive(Debug)]
 struct Taken {
@@ -53,7 +53,7 @@ impl Drop for Taken {
     }
 }
 
-impl Share {
+impl BodyReservation {
     /// Takes `bytes` more, or says that they are not left.
     fn take(&self, bytes: usize) -> bool {
         let taken = self.0.budget.take(bytes);

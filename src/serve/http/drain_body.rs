@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// Reads the rest of a body that its handler leaves unread.
-pub(crate) async fn linger(request: Request, next: Next) -> Response {
+pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
     next.run(request.map(|body| Body::new(Lingering(body))))
         .await
 }

@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) fn wrap(router: Router, state: &AppState) -> Router {
     let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), observe::observe))
-        .layer(from_fn(drain_body::linger))
+        .layer(from_fn(drain_body::drain_body))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), refuse_while_draining))
         .layer(from_fn_with_state(state.clone(), deadline))

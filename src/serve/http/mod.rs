@@ -1,7 +1,6 @@
 //! HTTP itself: connections, limits, keys, bodies and refusals. Knows no route.
 
 pub mod auth;
-pub(crate) mod base64;
 pub(crate) mod body_budget;
 pub(crate) mod connection;
 pub mod context;

@@ -3,7 +3,7 @@
 use crate::serve::dto::Classification;
 use crate::serve::http::context::{REQUEST_ID, RequestId, trace_id};
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::inference::answer::Timings;
+use crate::serve::inference::request::Timings;
 use crate::serve::state::AppState;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};

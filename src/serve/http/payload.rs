@@ -1,9 +1,9 @@
 //! From a request's body to the images in it.
 
 use crate::input::sniff;
-use crate::serve::http::body_budget::Share;
+use crate::serve::http::body_budget::BodyReservation;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::inference::answer::Payload;
+use crate::serve::inference::request::Payload;
 use crate::serve::state::AppState;
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
@@ -33,7 +33,10 @@ enum Kind {
 ///
 /// # Errors
 /// 400, 408, 413, 415 or 429, see [`Code`].
-pub(crate) async fn one(state: &AppState, request: Request) -> Result<(Payload, Share), Problem> {
+pub(crate) async fn one(
+    state: &AppState,
+    request: Request,
+) -> Result<(Payload, BodyReservation), Problem> {
     let limit = state.config().limits.body;
     let kind = kind(request.headers())?;
     if kind == Kind::Form {
@@ -57,7 +60,7 @@ async fn read<T, R>(
     state: &AppState,
     request: Request,
     reading: impl FnOnce(Request) -> R,
-) -> Result<(T, Share), Problem>
+) -> Result<(T, BodyReservation), Problem>
 where
     R: Future<Output = Result<T, Problem>>,
 {
@@ -76,7 +79,7 @@ where
 pub(crate) async fn many(
     state: &AppState,
     request: Request,
-) -> Result<(Vec<Part>, Share), Problem> {
+) -> Result<(Vec<Part>, BodyReservation), Problem> {
     let limits = &state.config().limits;
     if kind(request.headers())? != Kind::Form {
         return Err(unsupported("multipart/form-data", request.headers()));
@@ -93,7 +96,10 @@ pub(crate) async fn many(
 ///
 /// # Errors
 /// 400, 408, 413, 415 or 429, see [`Code`].
-pub(crate) async fn tensors(state: &AppState, request: Request) -> Result<(Bytes, Share), Problem> {
+pub(crate) async fn tensors(
+    state: &AppState,
+    request: Request,
+) -> Result<(Bytes, BodyReservation), Problem> {
     refuse_encoding(request.headers())?;
     let limit = state.config().limits.batch_body;
     read(state, request, |request| whole(request, limit)).await

@@ -1,5 +1,6 @@
 //! From an image's bytes to the networks' input, under the service's limits.
 
+use super::request::Payload;
 use crate::input::InputSpec;
 use crate::input::image::{self, ImageError};
 use crate::input::preprocess::{Preprocess, PreprocessError};
@@ -25,6 +26,18 @@ impl Decoder {
                 max_pixels: limits.pixels,
             },
         }
+    }
+
+    /// As [`Decoder::decode`], for an image as it came.
+    ///
+    /// # Errors
+    /// As there, and [`Code::MalformedBody`] for JSON without an image in base64.
+    pub(crate) fn decode_payload(
+        &self,
+        payload: &Payload,
+        out: &mut Vec<f32>,
+    ) -> Result<(), Problem> {
+        self.decode(&payload.image()?, out)
     }
 
     /// Appends the values of the image in `bytes` to `out`; `out` is as before where that fails.

@@ -5,7 +5,6 @@ use crate::defence::artefacts::{ArtefactError, PolicyRates};
 use crate::defence::classify::classes;
 use crate::defence::{AttackRates, CheckResult, Checker, Classify, Policy, measured};
 use crate::domain::label::ClassIndex;
-use crate::domain::verdict::disagreement;
 use crate::engine::{EngineError, GoodNet};
 use crate::serve::http::problem::{Code, Problem};
 use crate::tensor::TensorView;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 
 /// What a policy decides on.
 #[derive(Debug, Clone, Copy)]
-pub struct Case<'a> {
+pub struct PolicyInput<'a> {
     /// The preprocessed image, a batch of one.
     pub image: TensorView<'a>,
     /// argmax B.
@@ -22,22 +21,33 @@ pub struct Case<'a> {
     pub pruned: ClassIndex,
     /// argmax of the repaired network, where the bundle has one.
     pub repaired: Option<ClassIndex>,
-    /// Number of classes N.
-    pub classes: u32,
+    /// The class of a flagged answer: N.
+    pub flag: ClassIndex,
 }
 
 /// What a policy decided.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judgement {
+pub struct Decision {
     /// B's class, or N.
     pub class: ClassIndex,
     /// The checks that ran; none where the rule needs no check of its own.
     pub checks: Option<Vec<CheckResult>>,
 }
 
+/// What decides about a request's images.
+#[derive(Debug, Clone)]
+pub struct ChosenPolicy {
+    /// Its name.
+    pub policy: Policy,
+    /// What it does.
+    pub rule: PolicyRule,
+    /// Position of the drop among those of the bundle: that of the lab's rule.
+    pub drop: usize,
+}
+
 /// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
 #[derive(Debug, Clone)]
-pub enum Judge {
+pub enum PolicyRule {
     /// The lab's rule: flagged where B and B' disagree.
     Disagreement,
     /// Flagged where B and the repaired network disagree.
@@ -46,68 +56,71 @@ pub enum Judge {
     Gated(Arc<Checker>),
 }
 
-impl Judge {
+impl PolicyRule {
     /// GoodNet's class: B's class, or N where the answer is flagged; and the checks that say so.
     ///
     /// # Errors
     /// If a network fails.
-    pub fn judge(&self, case: &Case<'_>, networks: &mut GoodNet) -> Result<Judgement, EngineError> {
-        if let Some(judgement) = self.at_once(case) {
-            return Ok(judgement);
+    pub fn decide(
+        &self,
+        input: &PolicyInput<'_>,
+        networks: &mut GoodNet,
+    ) -> Result<Decision, EngineError> {
+        if let Some(decision) = self.decide_without_checks(input) {
+            return Ok(decision);
         }
         let Self::Gated(checker) = self else {
-            return Ok(case.passed(None));
+            return Ok(input.passed(None));
         };
-        let found = checker.check(&mut Badnet(networks), case.image.data, case.badnet)?;
+        let found = checker.check(&mut Badnet(networks), input.image.data, input.badnet)?;
         let flagged = found.as_ref().is_some_and(|found| found.flagged);
         let checks = Some(found.into_iter().collect());
         Ok(if flagged {
-            case.flagged(checks)
+            input.flagged(checks)
         } else {
-            case.passed(checks)
+            input.passed(checks)
         })
     }
 
-    /// What [`Judge::judge`] says of the case, where that takes no run of a network; else none.
+    /// What [`PolicyRule::decide`] says of `input`, where that takes no run of a network; else none.
     #[must_use]
-    pub fn at_once(&self, case: &Case<'_>) -> Option<Judgement> {
+    pub fn decide_without_checks(&self, input: &PolicyInput<'_>) -> Option<Decision> {
         let Self::Gated(checker) = self else {
             let beside = match self {
-                Self::Disagreement => Some(case.pruned),
-                _ => case.repaired,
+                Self::Disagreement => Some(input.pruned),
+                _ => input.repaired,
             };
-            return Some(case.compared(beside));
+            return Some(input.compared(beside));
         };
-        if case
+        if input
             .repaired
-            .is_some_and(|repaired| repaired != case.badnet)
+            .is_some_and(|repaired| repaired != input.badnet)
         {
-            return Some(case.flagged(Some(Vec::new())));
+            return Some(input.flagged(Some(Vec::new())));
         }
-        let unchecked = !checker.is_suspect(case.badnet);
-        unchecked.then(|| case.passed(Some(Vec::new())))
+        let unchecked = !checker.is_suspect(input.badnet);
+        unchecked.then(|| input.passed(Some(Vec::new())))
     }
 }
 
-impl Case<'_> {
+impl PolicyInput<'_> {
     /// Flagged unless the network `beside` B agrees with it; flagged without such a network.
-    fn compared(&self, beside: Option<ClassIndex>) -> Judgement {
-        let agreed = |beside| disagreement(self.badnet, beside, self.classes);
-        Judgement {
-            class: beside.map_or(ClassIndex(self.classes), agreed),
-            checks: None,
+    fn compared(&self, beside: Option<ClassIndex>) -> Decision {
+        if beside == Some(self.badnet) {
+            return self.passed(None);
         }
+        self.flagged(None)
     }
 
-    fn flagged(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
-        Judgement {
-            class: ClassIndex(self.classes),
+    fn flagged(&self, checks: Option<Vec<CheckResult>>) -> Decision {
+        Decision {
+            class: self.flag,
             checks,
         }
     }
 
-    fn passed(&self, checks: Option<Vec<CheckResult>>) -> Judgement {
-        Judgement {
+    fn passed(&self, checks: Option<Vec<CheckResult>>) -> Decision {
+        Decision {
             class: self.badnet,
             checks,
         }
@@ -129,7 +142,7 @@ impl Classify for Badnet<'_> {
 #[derive(Debug, Clone)]
 pub struct Policies {
     /// The lab's rule first.
-    all: Vec<(Policy, Judge)>,
+    all: Vec<(Policy, PolicyRule)>,
     /// Position in `all` of the one that answers requests that name none.
     default: usize,
     checker: Option<Arc<Checker>>,
@@ -168,7 +181,7 @@ impl Policies {
     #[must_use]
     pub fn basic() -> Self {
         Self {
-            all: vec![(Policy::Disagreement, Judge::Disagreement)],
+            all: vec![(Policy::Disagreement, PolicyRule::Disagreement)],
             default: 0,
             checker: None,
             attacks: Vec::new(),
@@ -184,7 +197,7 @@ impl Policies {
         let mut policies = Self::basic();
         let repaired = bundle.manifest().repaired.is_some();
         if repaired {
-            policies.add(Policy::Repaired, Judge::Repaired);
+            policies.add(Policy::Repaired, PolicyRule::Repaired);
         }
         let default = default.unwrap_or(if repaired {
             Policy::Repaired
@@ -194,7 +207,7 @@ impl Policies {
         policies.checker = Checker::load(bundle)?.map(Arc::new);
         policies.attacks = measured::read(bundle)?;
         if let Some(checker) = policies.checker.clone() {
-            policies.add(Policy::Gated, Judge::Gated(checker));
+            policies.add(Policy::Gated, PolicyRule::Gated(checker));
         }
         let found = policies
             .all
@@ -207,8 +220,8 @@ impl Policies {
         Ok(policies)
     }
 
-    fn add(&mut self, policy: Policy, judge: Judge) {
-        self.all.push((policy, judge));
+    fn add(&mut self, policy: Policy, decide: PolicyRule) {
+        self.all.push((policy, decide));
     }
 
     /// What `gated` did on clean validation images when it was calibrated.
@@ -231,7 +244,7 @@ impl Policies {
 
     /// The policy of requests that name none.
     #[must_use]
-    pub fn first(&self) -> (Policy, Judge) {
+    pub fn first(&self) -> (Policy, PolicyRule) {
         self.all[self.default].clone()
     }
 
@@ -239,7 +252,7 @@ impl Policies {
     ///
     /// # Errors
     /// [`Code::UnknownPolicy`] if there is no such policy or the bundle does not carry what it needs.
-    pub fn find(&self, name: Option<&str>) -> Result<(Policy, Judge), Problem> {
+    pub fn find(&self, name: Option<&str>) -> Result<(Policy, PolicyRule), Problem> {
         let Some(name) = name else {
             return Ok(self.first());
         };

@@ -27,7 +27,7 @@ struct Window {
 
 /// What a window shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sight {
+pub(crate) struct WindowStats {
     /// Answers in the window.
     pub(crate) answers: usize,
     /// Those that are flagged.
@@ -36,7 +36,7 @@ pub(crate) struct Sight {
     pub(crate) target: Option<(u32, usize)>,
 }
 
-impl Sight {
+impl WindowStats {
     /// Share of the answers that are flagged; 0 where there are none.
     pub(crate) fn flagged_ratio(&self) -> f64 {
         ratio(self.flagged, self.answers)
@@ -67,7 +67,7 @@ impl Alarms {
     }
 
     /// What the windows show, one a drop.
-    pub(crate) fn look(&self, now: Instant) -> Vec<Sight> {
+    pub(crate) fn look(&self, now: Instant) -> Vec<WindowStats> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         windows.iter_mut().map(|window| window.look(now)).collect()
     }
@@ -81,7 +81,7 @@ impl Window {
         self.answers.push_back((now, flagged_as));
     }
 
-    fn look(&mut self, now: Instant) -> Sight {
+    fn look(&mut self, now: Instant) -> WindowStats {
         let old = |&(at, _): &(Instant, _)| now.saturating_duration_since(at) > MAX_AGE;
         let gone = self.answers.iter().take_while(|answer| old(answer)).count();
         self.answers.drain(..gone);
@@ -90,7 +90,7 @@ impl Window {
             *classes.entry(class).or_default() += 1;
         }
         let most = classes.iter().map(|(_, &count)| count).max();
-        Sight {
+        WindowStats {
             answers: self.answers.len(),
             flagged: classes.values().sum(),
             target: classes
@@ -117,11 +117,11 @@ mod tests {
     fn a_window_tells_the_share_flagged_and_the_class_that_b_gives_most_of_them() {
         let now = Instant::now();
         let check = |answers: &[Option<u32>], flagged: f64, target: Option<(u32, usize)>| {
-            let sight = window(answers, now).look(now);
-            assert_eq!(sight.answers, answers.len());
-            assert_eq!(sight.flagged_ratio(), flagged, "{answers:?}");
-            assert_eq!(sight.target, target, "{answers:?}");
-            sight.target_ratio()
+            let stats = window(answers, now).look(now);
+            assert_eq!(stats.answers, answers.len());
+            assert_eq!(stats.flagged_ratio(), flagged, "{answers:?}");
+            assert_eq!(stats.target, target, "{answers:?}");
+            stats.target_ratio()
         };
         assert_eq!(check(&[], 0.0, None), 0.0);
         assert_eq!(check(&[None, None], 0.0, None), 0.0);
@@ -138,11 +138,11 @@ mod tests {
         for _ in 0..MAX_ANSWERS - 1 {
             window.push(start + Duration::from_secs(1), None);
         }
-        let sight = window.look(start + Duration::from_secs(1));
-        assert_eq!((sight.answers, sight.flagged), (MAX_ANSWERS, 1));
-        let sight = window.look(start + MAX_AGE + Duration::from_millis(500));
-        assert_eq!((sight.answers, sight.flagged), (MAX_ANSWERS - 1, 0));
-        let sight = window.look(start + MAX_AGE + Duration::from_secs(2));
-        assert_eq!((sight.answers, sight.target), (0, None));
+        let stats = window.look(start + Duration::from_secs(1));
+        assert_eq!((stats.answers, stats.flagged), (MAX_ANSWERS, 1));
+        let stats = window.look(start + MAX_AGE + Duration::from_millis(500));
+        assert_eq!((stats.answers, stats.flagged), (MAX_ANSWERS - 1, 0));
+        let stats = window.look(start + MAX_AGE + Duration::from_secs(2));
+        assert_eq!((stats.answers, stats.target), (0, None));
     }
 }

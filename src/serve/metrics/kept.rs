@@ -1,7 +1,7 @@
 //! What the quarantine did, as counters; all stay at zero where nothing is kept.
 
 use crate::serve::metrics::ResultLabels;
-use crate::serve::quarantine_writer::Keeper;
+use crate::serve::quarantine_writer::QuarantineWriter;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -27,8 +27,8 @@ impl Counts {
         );
     }
 
-    pub(super) fn set(&self, keeper: &Keeper) {
-        let tally = keeper.tally();
+    pub(super) fn set(&self, writer: &QuarantineWriter) {
+        let tally = writer.tally();
         let results = [
             ("stored", &tally.stored),
             ("overflowed", &tally.overflowed),

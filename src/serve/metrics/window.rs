@@ -1,6 +1,6 @@
 //! The alarms as gauges.
 
-use crate::serve::loaded_bundle::Served;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::DropLabels;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -56,25 +56,25 @@ impl Gauges {
         self.target_class.clear();
     }
 
-    pub(super) fn set(&self, served: &Served, now: Instant) {
+    pub(super) fn set(&self, loaded: &LoadedBundle, now: Instant) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        for (drop, sight) in served.drops.iter().zip(served.alarms.look(now)) {
+        for (drop, stats) in loaded.drops.iter().zip(loaded.alarms.look(now)) {
             let labels = DropLabels {
                 drop: drop.name.clone(),
             };
-            let target = sight.target.map_or(-1, |(class, _)| i64::from(class));
+            let target = stats.target.map_or(-1, |(class, _)| i64::from(class));
             self.answers
                 .get_or_create(&labels)
-                .set(count(sight.answers));
+                .set(count(stats.answers));
             self.flagged
                 .get_or_create(&labels)
-                .set(count(sight.flagged));
+                .set(count(stats.flagged));
             self.flagged_ratio
                 .get_or_create(&labels)
-                .set(sight.flagged_ratio());
+                .set(stats.flagged_ratio());
             self.target_ratio
                 .get_or_create(&labels)
-                .set(sight.target_ratio());
+                .set(stats.target_ratio());
             self.target_class.get_or_create(&labels).set(target);
         }
     }

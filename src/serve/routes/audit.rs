@@ -36,7 +36,7 @@ pub(crate) async fn audit(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let served = state.served()?;
+    let loaded = state.loaded()?;
     let kind = prefer(&headers, &[HTML, JSON]).ok_or_else(|| {
         Problem::new(
             Code::NotAcceptable,
@@ -47,7 +47,7 @@ pub(crate) async fn audit(
         JSON => (REPORT_JSON, JSON),
         _ => (REPORT_HTML, "text/html; charset=utf-8"),
     };
-    let file = served.bundle.file(&format!("{AUDIT_FOLDER}/{name}"));
+    let file = loaded.bundle.file(&format!("{AUDIT_FOLDER}/{name}"));
     let file = file.ok_or_else(|| {
         Problem::new(
             Code::NotFound,

@@ -1,6 +1,5 @@
 //! `POST /classify`: one image, GoodNet's answer.
 
-use crate::defence::Policy;
 use crate::engine::{Admission, PoolError};
 use crate::serve::dto::{Classification, ImageBytes, ImageForm, ImageJson};
 use crate::serve::http::context::RequestId;
@@ -8,9 +7,9 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::answer::{self, Ask, Payload, Timings, answer};
-use crate::serve::inference::batch_queue::{Lobby, Reply};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::inference::dispatch::{self, Answered};
+use crate::serve::inference::request::{ClassifyOptions, Payload};
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::state::AppState;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -43,15 +42,13 @@ impl ClassifyQuery {
     ///
     /// # Errors
     /// [`Code::MalformedQuery`], [`Code::UnknownDrop`], [`Code::UnknownPolicy`].
-    pub(crate) fn resolve(&self, served: &Served, id: &RequestId) -> Result<Ask, Problem> {
-        let of_a_drop = self.drop.as_ref().map(|_| Policy::Disagreement.name());
-        let of_a_drop = of_a_drop.filter(|_| served.policies.first().0 == Policy::Repaired);
-        let wanted = self.policy.as_deref().or(of_a_drop);
-        let (policy, judge) = served.policies.find(wanted)?;
-        Ok(Ask {
-            drop: served.find_drop(self.drop.as_deref())?,
-            policy,
-            judge,
+    pub(crate) fn resolve(
+        &self,
+        loaded: &LoadedBundle,
+        id: &RequestId,
+    ) -> Result<ClassifyOptions, Problem> {
+        Ok(ClassifyOptions {
+            policy: loaded.choose(self.policy.as_deref(), self.drop.as_deref())?,
             top_k: self.top_k()?,
             request_id: id.to_string(),
         })
@@ -104,14 +101,14 @@ pub(crate) async fn classify(
     query: Result<Query<ClassifyQuery>, QueryRejection>,
     request: Request,
 ) -> Result<(Extension<Observed>, Json<Classification>), Problem> {
-    let served = state.served()?;
-    let ask = resolve(query, &served, &id)?;
+    let loaded = state.loaded()?;
+    let options = resolve(query, &loaded, &id)?;
     let (payload, _held) = payload::one(&state, request).await?;
-    let admission = served.pool.admit(1)?;
-    let (results, timings) = run(&state, &served, admission, vec![payload], ask).await?;
+    let admission = loaded.pool.admit(1)?;
+    let (results, timings) = run(&state, &loaded, admission, vec![payload], options).await?;
     let answered = results.into_iter().next();
     let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
-    state.metrics().count_verdicts(&served, &answer);
+    state.metrics().count_verdicts(&loaded, &answer);
     let observed = Observed::one(timings, &answer);
     Ok((Extension(observed), Json(answer)))
 }
@@ -119,94 +116,31 @@ pub(crate) async fn classify(
 /// The query string, as the bundle understands it.
 pub(crate) fn resolve(
     query: Result<Query<ClassifyQuery>, QueryRejection>,
-    served: &Served,
+    loaded: &LoadedBundle,
     id: &RequestId,
-) -> Result<Ask, Problem> {
+) -> Result<ClassifyOptions, Problem> {
     let Query(query) =
         query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
-    query.resolve(served, id)
+    query.resolve(loaded, id)
 }
 
 /// Answers `payloads` on an inference thread.
 pub(crate) async fn run(
     state: &AppState,
-    served: &Arc<Served>,
+    loaded: &Arc<LoadedBundle>,
     admission: Admission,
     payloads: Vec<Payload>,
-    ask: Ask,
-) -> Result<(Vec<Result<Classification, Problem>>, Timings), Problem> {
-    let keeper = state.quarantine();
-    let kept = keeper.map(|_| payloads.clone());
-    let outcome = dispatch(served, admission, payloads, ask).await;
+    options: ClassifyOptions,
+) -> Result<Answered, Problem> {
+    let writer = state.quarantine();
+    let kept = writer.map(|_| payloads.clone());
+    let outcome = dispatch::classify(loaded, admission, payloads, options).await;
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
     let (answers, timings) = outcome?;
-    if let (Some(keeper), Some(kept)) = (keeper, kept) {
-        keeper.offer(&kept, &answers);
+    if let (Some(writer), Some(kept)) = (writer, kept) {
+        writer.offer(&kept, &answers);
     }
     Ok((answers, timings))
-}
-
-type Answered = (Vec<Result<Classification, Problem>>, Timings);
-
-/// On this thread where nobody else is served, with others where several wait, else as a job of its own.
-async fn dispatch(
-    served: &Arc<Served>,
-    admission: Admission,
-    payloads: Vec<Payload>,
-    ask: Ask,
-) -> Result<Answered, PoolError> {
-    let [payload] = payloads.as_slice() else {
-        return queue(served, admission, payloads, ask).await;
-    };
-    if !is_short(payload) {
-        return queue(served, admission, payloads, ask).await;
-    }
-    let Reply {
-        answer,
-        admission,
-        timings,
-    } = glance(served, admission, payload, &ask).await?;
-    if let Some(admission) = admission {
-        let (answers, checking) = queue(served, admission, payloads, ask).await?;
-        return Ok((answers, timings + checking));
-    }
-    Ok((answer.transpose().into_iter().collect(), timings))
-}
-
-async fn queue(
-    served: &Arc<Served>,
-    admission: Admission,
-    payloads: Vec<Payload>,
-    ask: Ask,
-) -> Result<Answered, PoolError> {
-    let shared = Arc::clone(served);
-    let job = move |networks: &mut _, waited| answer(&shared, networks, &payloads, &ask, waited);
-    admission.run(job).await
-}
-
-/// One run of the networks, and the answer if that is all it takes.
-async fn glance(
-    served: &Arc<Served>,
-    admission: Admission,
-    payload: &Payload,
-    ask: &Ask,
-) -> Result<Reply, PoolError> {
-    let Some(idle) = admission.idle() else {
-        return Lobby::answer(served, admission, payload.clone(), ask.clone()).await;
-    };
-    let (answer, timings) = idle.run(|networks| answer::glance(served, networks, payload, ask))?;
-    let admission = matches!(answer, Ok(None)).then_some(admission);
-    Ok(Reply {
-        answer,
-        admission,
-        timings,
-    })
-}
-
-/// A small image: larger files may decode to millions of pixels.
-fn is_short(payload: &Payload) -> bool {
-    const SMALL: usize = 64 << 10;
-    payload.len() <= SMALL
 }

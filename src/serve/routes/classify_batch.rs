@@ -6,8 +6,8 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload::{self, Part};
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::answer::{Ask, Payload, Timings};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::inference::request::{ClassifyOptions, Payload, Timings};
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::classify::{self, ClassifyQuery};
 use crate::serve::state::AppState;
 use axum::Json;
@@ -43,16 +43,16 @@ pub(crate) async fn classify_batch(
     query: Result<Query<ClassifyQuery>, QueryRejection>,
     request: Request,
 ) -> Result<(Extension<Observed>, Json<BatchAnswer>), Problem> {
-    let served = state.served()?;
-    let ask = classify::resolve(query, &served, &id)?;
+    let loaded = state.loaded()?;
+    let options = classify::resolve(query, &loaded, &id)?;
     let (parts, _held) = payload::many(&state, request).await?;
     let (names, payloads): (Vec<_>, Vec<_>) = parts
         .into_iter()
         .map(|Part { name, payload }| (name, payload))
         .unzip();
-    let (results, timings) = run_chunks(&state, &served, payloads, ask).await?;
+    let (results, timings) = run_chunks(&state, &loaded, payloads, options).await?;
     for answer in results.iter().flatten() {
-        state.metrics().count_verdicts(&served, answer);
+        state.metrics().count_verdicts(&loaded, answer);
     }
     let observed = Observed::many(timings, results.len());
     let items = results.into_iter().zip(names).enumerate();
@@ -69,11 +69,11 @@ pub(crate) async fn classify_batch(
 /// Takes a place for every image at once, then spreads the chunks over the inference threads.
 async fn run_chunks(
     state: &AppState,
-    served: &Arc<Served>,
+    loaded: &Arc<LoadedBundle>,
     payloads: Vec<Payload>,
-    ask: Ask,
+    options: ClassifyOptions,
 ) -> Result<(Results, Timings), Problem> {
-    let mut places = served.pool.admit(payloads.len())?;
+    let mut places = loaded.pool.admit(payloads.len())?;
     let mut runs = Vec::new();
     let mut rest = payloads;
     while !rest.is_empty() {
@@ -82,7 +82,13 @@ async fn run_chunks(
         let admission = places
             .split(chunk.len())
             .ok_or_else(|| Problem::internal("fewer places than images"))?;
-        runs.push(classify::run(state, served, admission, chunk, ask.clone()));
+        runs.push(classify::run(
+            state,
+            loaded,
+            admission,
+            chunk,
+            options.clone(),
+        ));
     }
     let mut results = Vec::new();
     let mut slowest = Timings::default();

@@ -7,7 +7,7 @@ use crate::serve::dto::{
 };
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::ServiceProblems;
-use crate::serve::loaded_bundle::Served;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::samples::file_name;
 use crate::serve::state::AppState;
 use axum::Json;
@@ -26,7 +26,7 @@ use axum::extract::State;
     )
 )]
 pub(crate) async fn info(State(state): State<AppState>) -> Result<Json<InfoAnswer>, Problem> {
-    let served = state.served()?;
+    let loaded = state.loaded()?;
     let backend = state.backend();
     Ok(Json(InfoAnswer {
         build: BuildInfo {
@@ -39,16 +39,16 @@ pub(crate) async fn info(State(state): State<AppState>) -> Result<Json<InfoAnswe
             version: backend.version.clone(),
         },
         serving: ServingInfo {
-            workers: served.pool.alive(),
-            fused: served.fused,
-            default_drop: served.drops[served.default_drop].points,
-            drops: served.drops.iter().map(|drop| drop.points).collect(),
-            default_policy: served.policies.first().0.name().to_owned(),
-            policies: served.policies.names().map(str::to_owned).collect(),
+            workers: loaded.pool.alive(),
+            fused: loaded.fused,
+            default_drop: loaded.drops[loaded.default_drop].points,
+            drops: loaded.drops.iter().map(|drop| drop.points).collect(),
+            default_policy: loaded.policies.first().0.name().to_owned(),
+            policies: loaded.policies.names().map(str::to_owned).collect(),
         },
-        bundle: bundle_info(&served),
-        input: input_info(&served),
-        samples: served.manifest().samples.iter().map(sample_info).collect(),
+        bundle: bundle_info(&loaded),
+        input: input_info(&loaded),
+        samples: loaded.manifest().samples.iter().map(sample_info).collect(),
     }))
 }
 
@@ -56,10 +56,10 @@ fn target() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-fn bundle_info(served: &Served) -> BundleInfo {
-    let manifest = served.manifest();
+fn bundle_info(loaded: &LoadedBundle) -> BundleInfo {
+    let manifest = loaded.manifest();
     BundleInfo {
-        manifest_sha256: served.bundle.manifest_sha256().to_owned(),
+        manifest_sha256: loaded.bundle.manifest_sha256().to_owned(),
         tool: manifest.tool.clone(),
         source_file: manifest.source.file.clone(),
         source_format: manifest.source.format.clone(),
@@ -74,8 +74,8 @@ fn bundle_info(served: &Served) -> BundleInfo {
     }
 }
 
-fn input_info(served: &Served) -> InputInfo {
-    let input = &served.manifest().input;
+fn input_info(loaded: &LoadedBundle) -> InputInfo {
+    let input = &loaded.manifest().input;
     InputInfo {
         height: input.height,
         width: input.width,

@@ -155,13 +155,13 @@ fn opened(state: &AppState) -> Result<Arc<Store>, Problem> {
             "flagged inputs are shown to holders of a key, and this service was started without --keys",
         ));
     }
-    let keeper = state.quarantine().ok_or_else(|| {
+    let writer = state.quarantine().ok_or_else(|| {
         Problem::new(
             Code::NotFound,
             "this service keeps no flagged inputs: it was started without --quarantine",
         )
     })?;
-    Ok(Arc::clone(keeper.store()))
+    Ok(Arc::clone(writer.store()))
 }
 
 /// Reads files: never on an async worker.

@@ -27,10 +27,10 @@ pub(crate) async fn sample(
     State(state): State<AppState>,
     Path(file): Path<String>,
 ) -> Result<Response, Problem> {
-    let served = state.served()?;
-    let mut samples = served.manifest().samples.iter();
+    let loaded = state.loaded()?;
+    let mut samples = loaded.manifest().samples.iter();
     let stored = samples.find(|sample| file_name(&sample.file) == file);
-    let bytes = stored.and_then(|sample| served.bundle.file(&sample.file));
+    let bytes = stored.and_then(|sample| loaded.bundle.file(&sample.file));
     let bytes = bytes.ok_or_else(|| {
         Problem::new(
             Code::NotFound,

@@ -8,7 +8,7 @@ use crate::serve::dto::{
 use crate::serve::http::negotiate::prefer;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{NegotiationProblems, QueryProblems, ServiceProblems};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::state::AppState;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -54,8 +54,8 @@ pub(crate) async fn sweep(
     query: SweepParams,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let served = state.served()?;
-    let drop = drop_of(query, &served)?;
+    let loaded = state.loaded()?;
+    let drop = drop_of(query, &loaded)?;
     let kind = prefer(&headers, &[JSON, CSV, SVG]).ok_or_else(|| {
         Problem::new(
             Code::NotAcceptable,
@@ -63,9 +63,9 @@ pub(crate) async fn sweep(
         )
     })?;
     let mut response = match kind {
-        CSV => csv(&served, drop)?,
-        SVG => svg(&served)?,
-        _ => Json(document(&served, drop)).into_response(),
+        CSV => csv(&loaded, drop)?,
+        SVG => svg(&loaded)?,
+        _ => Json(document(&loaded, drop)).into_response(),
     };
     let vary = HeaderValue::from_static("accept");
     response.headers_mut().insert(header::VARY, vary);
@@ -90,8 +90,8 @@ pub(crate) async fn sweep_csv(
     State(state): State<AppState>,
     query: SweepParams,
 ) -> Result<Response, Problem> {
-    let served = state.served()?;
-    csv(&served, drop_of(query, &served)?)
+    let loaded = state.loaded()?;
+    csv(&loaded, drop_of(query, &loaded)?)
 }
 
 /// The sweep as a plot
@@ -106,21 +106,21 @@ pub(crate) async fn sweep_csv(
     )
 )]
 pub(crate) async fn sweep_svg(State(state): State<AppState>) -> Result<Response, Problem> {
-    svg(&*state.served()?)
+    svg(&*state.loaded()?)
 }
 
-fn drop_of(query: SweepParams, served: &Served) -> Result<Option<usize>, Problem> {
+fn drop_of(query: SweepParams, loaded: &LoadedBundle) -> Result<Option<usize>, Problem> {
     let Query(query) =
         query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
     let drop = query.drop.as_deref();
-    drop.map(|text| served.find_drop(Some(text))).transpose()
+    drop.map(|text| loaded.find_drop(Some(text))).transpose()
 }
 
-fn csv(served: &Served, drop: Option<usize>) -> Result<Response, Problem> {
-    let text = stored(served, SWEEP_CSV)?;
+fn csv(loaded: &LoadedBundle, drop: Option<usize>) -> Result<Response, Problem> {
+    let text = stored(loaded, SWEEP_CSV)?;
     let body = match drop {
         None => text.to_vec(),
-        Some(drop) => one_line(text, served.drops[drop].record.step),
+        Some(drop) => one_line(text, loaded.drops[drop].record.step),
     };
     Ok(typed("text/csv; charset=utf-8", body))
 }
@@ -135,12 +135,12 @@ fn one_line(text: &[u8], step: usize) -> Vec<u8> {
     kept.flat_map(|(_, line)| line.iter().copied()).collect()
 }
 
-fn svg(served: &Served) -> Result<Response, Problem> {
-    Ok(typed(SVG, stored(served, SWEEP_SVG)?.to_vec()))
+fn svg(loaded: &LoadedBundle) -> Result<Response, Problem> {
+    Ok(typed(SVG, stored(loaded, SWEEP_SVG)?.to_vec()))
 }
 
-fn stored<'a>(served: &'a Served, name: &str) -> Result<&'a [u8], Problem> {
-    served
+fn stored<'a>(loaded: &'a LoadedBundle, name: &str) -> Result<&'a [u8], Problem> {
+    loaded
         .bundle
         .file(name)
         .ok_or_else(|| Problem::new(Code::NotFound, format!("the bundle has no {name}")))
@@ -154,10 +154,10 @@ fn typed(kind: &'static str, body: Vec<u8>) -> Response {
         .into_response()
 }
 
-fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
-    let manifest = served.manifest();
-    let sweep = served.bundle.sweep();
-    let wanted = drop.map(|index| &served.drops[index]);
+fn document(loaded: &LoadedBundle, drop: Option<usize>) -> SweepInfo {
+    let manifest = loaded.manifest();
+    let sweep = loaded.bundle.sweep();
+    let wanted = drop.map(|index| &loaded.drops[index]);
     let drops = manifest
         .drops
         .iter()
@@ -178,11 +178,11 @@ fn document(served: &Served, drop: Option<usize>) -> SweepInfo {
         steps: steps.map(step_info).collect(),
         drops: drops.map(drop_info).collect(),
         repaired: manifest.repaired.as_ref().map(repaired_info),
-        policies: served
+        policies: loaded
             .policies
             .measured()
             .into_iter()
-            .map(|rates| PolicyInfo::new(rates, served.policies.attack(rates.policy)))
+            .map(|rates| PolicyInfo::new(rates, loaded.policies.attack(rates.policy)))
             .collect(),
     }
 }

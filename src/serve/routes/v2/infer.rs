@@ -6,10 +6,10 @@ use crate::serve::http::path::Path;
 use crate::serve::http::payload;
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::answer::Timings;
-use crate::serve::loaded_bundle::Served;
+use crate::serve::inference::request::Timings;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::v2::check_version;
-use crate::serve::routes::v2::model::Served2;
+use crate::serve::routes::v2::model::V2Model;
 use crate::serve::routes::v2::wire::{HEADER_LENGTH, InferRequest, parse, respond};
 use crate::serve::state::AppState;
 use axum::extract::{Extension, Request, State};
@@ -28,12 +28,12 @@ pub(super) async fn infer(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<(Extension<Observed>, Response), Problem> {
-    let served = state.served()?;
-    let model = Served2::find(&served, &name)?;
+    let loaded = state.loaded()?;
+    let model = V2Model::find(&loaded, &name)?;
     let length = request.headers().get(HEADER_LENGTH).cloned();
     let (body, _held) = payload::tensors(&state, request).await?;
     let max_images = state.config().limits.batch_images;
-    let shared = Arc::clone(&served);
+    let shared = Arc::clone(&loaded);
     let job = move |networks: &mut GoodNet, queue| {
         let started = Instant::now();
         let input = &shared.manifest().input;
@@ -42,7 +42,7 @@ pub(super) async fn infer(
         answer(&shared, networks, model, request, (queue, started))
     };
     // Reading the body takes as long as its client likes: it holds a place, too.
-    let outcome = served.pool.admit(1)?.run(job).await;
+    let outcome = loaded.pool.admit(1)?.run(job).await;
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
@@ -51,25 +51,25 @@ pub(super) async fn infer(
 
 /// Answers `request` on an inference thread, which holds one place; the other images take theirs here.
 fn answer(
-    served: &Served,
+    loaded: &LoadedBundle,
     networks: &mut GoodNet,
-    model: Served2,
+    model: V2Model,
     request: InferRequest,
     (queue, started): (Duration, Instant),
 ) -> Result<(Extension<Observed>, Response), Problem> {
     let rows = request.images.rows();
-    let _places = served.pool.admit_beside(1, rows - 1)?;
+    let _places = loaded.pool.admit_beside(1, rows - 1)?;
     let decode = started.elapsed();
     let answers = networks
         .run(request.images.view())
         .map_err(Problem::internal)?;
-    let classes = served.manifest().classes;
+    let classes = loaded.manifest().classes;
     let outputs = request
         .outputs
         .iter()
         .map(|wanted| (model.output(wanted.name, &answers, classes), wanted.binary))
         .collect();
-    let response = respond(&model.name(served), request.id, outputs);
+    let response = respond(&model.name(loaded), request.id, outputs);
     let timings = Timings {
         queue,
         decode,

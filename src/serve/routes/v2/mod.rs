@@ -20,7 +20,7 @@ use crate::tensor::Tensor;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
-use model::Served2;
+use model::V2Model;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -79,9 +79,9 @@ async fn metadata(
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let served = state.served()?;
-    let model = Served2::find(&served, &name)?;
-    Ok(Json(model.metadata(&served)))
+    let loaded = state.loaded()?;
+    let model = V2Model::find(&loaded, &name)?;
+    Ok(Json(model.metadata(&loaded)))
 }
 
 /// A version of a model
@@ -106,7 +106,7 @@ async fn model_ready(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     check_ready(&state)?;
-    Served2::find(&*state.served()?, &name)?;
+    V2Model::find(&*state.loaded()?, &name)?;
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn read(
     spec: &InputSpec,
     max_images: usize,
 ) -> Result<(Tensor, usize), Problem> {
-    let request = wire::parse(length, body, Served2::Goodnet, spec, max_images)?;
+    let request = wire::parse(length, body, V2Model::Goodnet, spec, max_images)?;
     Ok((request.images, request.outputs.len()))
 }
 

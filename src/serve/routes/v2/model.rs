@@ -5,7 +5,7 @@ use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
 use crate::engine::Answers;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::loaded_bundle::Served;
+use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::v2::VERSION;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(super) const INPUT: &str = "input";
 
 /// A model of the bundle in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Served2 {
+pub(super) enum V2Model {
     /// B, every B' and the verdicts.
     Goodnet,
     /// B.
@@ -40,12 +40,12 @@ pub(super) struct Output {
     pub(super) values: Values,
 }
 
-impl Served2 {
+impl V2Model {
     /// The model called `name`.
-    pub(super) fn find(served: &Served, name: &str) -> Result<Self, Problem> {
+    pub(super) fn find(loaded: &LoadedBundle, name: &str) -> Result<Self, Problem> {
         let pruned = || {
             let stem = |file: &str| file.strip_suffix(".onnx") == Some(name);
-            let drop = served.drops.iter().position(|drop| stem(&drop.record.file));
+            let drop = loaded.drops.iter().position(|drop| stem(&drop.record.file));
             drop.map(Self::Pruned)
         };
         match name {
@@ -62,12 +62,12 @@ impl Served2 {
         }
     }
 
-    pub(super) fn name(self, served: &Served) -> String {
+    pub(super) fn name(self, loaded: &LoadedBundle) -> String {
         match self {
             Self::Goodnet => "goodnet".to_owned(),
             Self::Badnet => "badnet".to_owned(),
             Self::Pruned(drop) => {
-                let file = &served.drops[drop].record.file;
+                let file = &loaded.drops[drop].record.file;
                 file.strip_suffix(".onnx").unwrap_or(file).to_owned()
             }
         }
@@ -81,9 +81,9 @@ impl Served2 {
         }
     }
 
-    pub(super) fn metadata(self, served: &Served) -> Value {
-        let manifest = served.manifest();
-        let (classes, drops) = (manifest.classes, served.drops.len());
+    pub(super) fn metadata(self, loaded: &LoadedBundle) -> Value {
+        let manifest = loaded.manifest();
+        let (classes, drops) = (manifest.classes, loaded.drops.len());
         let mut shape: Vec<i64> = manifest
             .input
             .batch_shape(1)
@@ -99,7 +99,7 @@ impl Served2 {
             _ => json!({ "name": name, "datatype": "FP32", "shape": [-1, classes] }),
         };
         json!({
-            "name": self.name(served),
+            "name": self.name(loaded),
             "versions": [VERSION],
             "platform": "onnx",
             "inputs": [{ "name": INPUT, "datatype": "FP32", "shape": shape }],

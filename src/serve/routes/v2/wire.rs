@@ -3,7 +3,7 @@
 use crate::input::InputSpec;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::routes::v2::VERSION;
-use crate::serve::routes::v2::model::{INPUT, Output, Served2, Values};
+use crate::serve::routes::v2::model::{INPUT, Output, V2Model, Values};
 use crate::serve::routes::v2::values::Numbers;
 use crate::tensor::Tensor;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -74,7 +74,7 @@ struct OutputParameters {
 pub(super) fn parse(
     length: Option<&HeaderValue>,
     body: &[u8],
-    model: Served2,
+    model: V2Model,
     spec: &InputSpec,
     max_images: usize,
 ) -> Result<InferRequest, Problem> {
@@ -240,7 +240,7 @@ fn json_values(values: Vec<f32>, raw: &[u8], count: usize) -> Result<Vec<f32>, P
 
 fn wanted(
     outputs: Option<&[OutputBody]>,
-    model: Served2,
+    model: V2Model,
     by_default: bool,
 ) -> Result<Vec<Wanted>, Problem> {
     let known = model.outputs();
