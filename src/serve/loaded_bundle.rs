@@ -11,7 +11,7 @@ use crate::serve::inference::batch_queue::BatchQueue;
 use crate::serve::inference::decode::Decoder;
 use crate::serve::inference::policy::{ChosenPolicy, Policies, PolicyError};
 use crate::serve::inference::request::ClassifyOptions;
-use crate::serve::metrics::alarms::Alarms;
+use crate::serve::metrics::alarms::{Alarms, Rule};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -105,10 +105,11 @@ impl LoadedBundle {
             fused,
         )?;
         let pool = Pool::start(config.inference.pool, &session_factory)?;
+        let policies = Policies::of(&bundle, config.inference.policy)?;
         Ok(Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
-            policies: Policies::of(&bundle, config.inference.policy)?,
-            alarms: Alarms::new(drops.len()),
+            alarms: Alarms::new(rules(&policies, drops.len())),
+            policies,
             batch_queue: BatchQueue::default(),
             bundle,
             pool,
@@ -235,6 +236,19 @@ impl LoadedBundle {
         let labels = self.manifest().labels.as_ref()?;
         labels.get(class as usize).map(String::as_str)
     }
+}
+
+/// What can decide: the lab's rule at every drop, and the policies that look at none.
+fn rules(policies: &Policies, drops: usize) -> impl Iterator<Item = Rule> {
+    policies.each().flat_map(move |policy| {
+        let own = if policy == Policy::Disagreement {
+            drops
+        } else {
+            0
+        };
+        let none = (own == 0).then_some((policy, None));
+        (0..own).map(move |drop| (policy, Some(drop))).chain(none)
+    })
 }
 
 fn drops_of(manifest: &Manifest) -> Vec<LoadedDrop> {

@@ -1,35 +1,20 @@
-//! Metrics in the Prometheus text format, and `GET /metrics`.
+//! Metrics in the Prometheus text format.
 
 pub(super) mod alarms;
 mod kept;
 mod window;
 
-use crate::serve::dto::Classification;
-use crate::serve::http::negotiate::prefer;
-use crate::serve::http::responses::ServiceProblems;
 use crate::serve::inference::request::Timings;
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::quarantine_writer::QuarantineWriter;
-use crate::serve::state::AppState;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Content type of the Prometheus/OpenMetrics text format.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// The same as browsers show it.
-const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// What is offered; a browser, which asks for HTML, gets plain text.
-const OFFERED: [&str; 3] = ["application/openmetrics-text", "text/plain", "text/html"];
 
 /// Upper ends of the latency buckets, in seconds: from 50 µs (a decoded thumbnail) to 10 s (a batch on a slow machine).
 const BUCKETS: [f64; 16] = [
@@ -56,7 +41,7 @@ struct VerdictLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PolicyLabels {
-    policy: String,
+    policy: &'static str,
     flagged: &'static str,
 }
 
@@ -78,6 +63,7 @@ struct BundleLabels {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    rendering: Mutex<()>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
     decode: Histogram,
@@ -85,7 +71,6 @@ pub struct Metrics {
     inference: Histogram,
     verdicts: Family<VerdictLabels, Counter>,
     policy_verdicts: Family<PolicyLabels, Counter>,
-    expected_flagged: Family<DropLabels, Gauge<f64, AtomicU64>>,
     window: window::Gauges,
     kept: kept::Counts,
     rejected: Counter,
@@ -99,8 +84,23 @@ pub struct Metrics {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
-    drop: String,
+struct RuleLabels {
+    policy: &'static str,
+    /// Empty where the policy looks at no drop.
+    drop: Option<String>,
+}
+
+/// One answered image, as it is counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    /// What decided.
+    pub(crate) rule: alarms::Rule,
+    /// Was it flagged?
+    pub(crate) flagged: bool,
+    /// B's class.
+    pub(crate) badnet: u32,
+    /// Does the lab's rule flag it, at every drop?
+    pub(crate) flagged_at: Vec<bool>,
 }
 
 /// Counts something down again when it ends.
@@ -127,6 +127,7 @@ impl Metrics {
         let stage = |stage| stages.get_or_create_owned(&StageLabels { stage });
         let mut metrics = Self {
             registry: Registry::with_prefix("goodnet"),
+            rendering: Mutex::default(),
             requests: Family::default(),
             request_seconds: histogram(),
             decode: stage("decode"),
@@ -134,7 +135,6 @@ impl Metrics {
             inference: stage("inference"),
             verdicts: Family::default(),
             policy_verdicts: Family::default(),
-            expected_flagged: Family::default(),
             window: window::Gauges::default(),
             kept: kept::Counts::default(),
             rejected: Counter::default(),
@@ -178,11 +178,6 @@ impl Metrics {
             "policy_verdicts",
             "Answers by the policy that decided them, flagged or not",
             self.policy_verdicts.clone(),
-        );
-        registry.register(
-            "expected_flagged_ratio",
-            "Share of clean validation images flagged at a drop",
-            self.expected_flagged.clone(),
         );
         self.window.register(registry);
         self.kept.register(registry);
@@ -258,18 +253,19 @@ impl Metrics {
     }
 
     /// One answered image: by the policy that decided it, and by the lab's rule at every drop.
-    pub fn count_verdicts(&self, loaded: &LoadedBundle, answer: &Classification) {
-        loaded.alarms.note(answer, Instant::now());
+    pub(crate) fn count_verdict(&self, loaded: &LoadedBundle, counted: &Counted) {
+        let flagged_as = counted.flagged.then_some(counted.badnet);
+        loaded.alarms.note(counted.rule, flagged_as, Instant::now());
         let word = |flagged| if flagged { "true" } else { "false" };
         let labels = PolicyLabels {
-            policy: answer.policy.clone(),
-            flagged: word(answer.flagged),
+            policy: counted.rule.0.name(),
+            flagged: word(counted.flagged),
         };
         self.policy_verdicts.get_or_create(&labels).inc();
-        for (drop, verdict) in loaded.drops.iter().zip(&answer.verdicts) {
+        for (drop, &flagged) in loaded.drops.iter().zip(&counted.flagged_at) {
             let labels = VerdictLabels {
                 drop: drop.name.clone(),
-                flagged: word(verdict.flagged),
+                flagged: word(flagged),
             };
             self.verdicts.get_or_create(&labels).inc();
         }
@@ -293,15 +289,7 @@ impl Metrics {
 
     /// Another bundle is in service.
     pub fn set_bundle(&self, loaded: &LoadedBundle, backend: &str) {
-        self.expected_flagged.clear();
-        self.window.clear();
-        for drop in &loaded.drops {
-            let labels = DropLabels {
-                drop: drop.name.clone(),
-            };
-            let expected = drop.record.goodnet.clean_flagged;
-            self.expected_flagged.get_or_create(&labels).set(expected);
-        }
+        let _rendering = self.lock();
         self.bundle.clear();
         let labels = BundleLabels {
             manifest_sha256: loaded.bundle.manifest_sha256().to_owned(),
@@ -313,19 +301,29 @@ impl Metrics {
         self.bundle.get_or_create(&labels).set(1);
     }
 
-    fn render(
+    /// Held while gauges are set and read: who asks meanwhile would find some of them missing.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.rendering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every metric as text.
+    ///
+    /// # Errors
+    /// None that is known: text in memory is written.
+    pub(in crate::serve) fn render(
         &self,
         loaded: Option<&LoadedBundle>,
         writer: Option<&QuarantineWriter>,
     ) -> Result<String, std::fmt::Error> {
+        let _rendering = self.lock();
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queue_depth
             .set(loaded.map_or(0, |loaded| count(loaded.waiting())));
         self.workers
             .set(loaded.map_or(0, |loaded| count(loaded.pool.alive())));
-        if let Some(loaded) = loaded {
-            self.window.set(loaded, Instant::now());
-        }
+        self.window.set(loaded, Instant::now());
         if let Some(writer) = writer {
             self.kept.set(writer);
         }
@@ -337,35 +335,4 @@ impl Metrics {
 
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
-}
-
-/// Metrics
-///
-/// In the OpenMetrics text format, as Prometheus reads it; as plain text where `Accept` would rather have text.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    tag = "operations",
-    responses(
-        (status = 200, description = "Every metric", content((String = "application/openmetrics-text"), (String = "text/plain"))),
-        ServiceProblems,
-    )
-)]
-pub(super) async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let kind = match prefer(&headers, &OFFERED) {
-        Some("text/plain" | "text/html") => PLAIN,
-        _ => OPEN_METRICS,
-    };
-    let loaded = state.loaded().ok();
-    match state
-        .metrics()
-        .render(loaded.as_deref(), state.quarantine())
-    {
-        Ok(text) => (
-            [(header::CONTENT_TYPE, HeaderValue::from_static(kind))],
-            text,
-        )
-            .into_response(),
-        Err(error) => crate::serve::http::problem::Problem::internal(error).into_response(),
-    }
 }

@@ -53,7 +53,13 @@ badnet = answers["badnet"]["probabilities"].argmax(1)
 for column, model in enumerate(pruned):
     repaired = answers[model]["probabilities"].argmax(1)
     verdict = np.where(badnet == repaired, badnet, classes)
-    check(f"{model}: the verdict is the rule's", np.array_equal(answers["goodnet"]["verdict"][:, column], verdict))
+    check(f"{model}: the verdict is the rule's", np.array_equal(answers["goodnet"]["disagreement_verdicts"][:, column], verdict))
+if "repaired_probabilities" in answers["goodnet"]:
+    repaired = answers["goodnet"]["repaired_probabilities"].argmax(1)
+    verdict = np.where(badnet == repaired, badnet, classes)
+    check("the verdict is the default policy's", np.array_equal(answers["goodnet"]["verdict"], verdict))
+flagged = answers["goodnet"]["verdict"] == classes
+check("flagged where the verdict is N", np.array_equal(answers["goodnet"]["flagged"], flagged))
 try:
     client.infer("nobody", [tensor])
     check("an unknown model is refused", False)
@@ -98,6 +104,6 @@ for sample in manifest["samples"]:
     values = tensor_of(bundle / sample["file"])
     tensor = triton.InferInput("input", values.shape, "FP32")
     tensor.set_data_from_numpy(values)
-    verdicts = client.infer("goodnet", [tensor]).as_numpy("verdict")[0].tolist()
+    verdicts = client.infer("goodnet", [tensor]).as_numpy("disagreement_verdicts")[0].tolist()
     check(f"{sample['file']}: the verdicts of /classify", verdicts == found)
 print(f"clients: {checks} checks passed")

@@ -12,33 +12,42 @@ fn metric(app: &App, name: &str) -> f64 {
     value.trim().parse().unwrap()
 }
 
+/// Metric `name` of the lab's rule at a drop.
+fn at_drop(app: &App, name: &str, drop: &str) -> f64 {
+    let labels = format!("{{policy=\"disagreement\",drop=\"{drop}\"}}");
+    metric(app, &format!("goodnet_{name}{labels}"))
+}
+
 #[test]
 fn the_window_shows_the_share_flagged_and_the_class_that_b_gives_the_flagged() {
     let app = spawn_app(|_| {});
-    let at_10 = |name: &str| metric(&app, &format!("goodnet_{name}{{drop=\"10\"}}"));
+    let at_10 = |name: &str| at_drop(&app, name, "10");
     assert_eq!(at_10("window_answers"), 0.0);
     assert_eq!(at_10("window_target_class"), -1.0);
     assert_eq!(at_10("expected_flagged_ratio"), 0.05);
     for colour in [BLUE, RED, BLUE, RED, BLUE] {
-        // The window is of the lab's rule at every drop, whichever the request asked for.
-        app.post("/classify?drop=2", png(colour));
+        app.post("/classify", png(colour));
     }
+    // Another rule's answer is another window's.
+    app.post("/classify?drop=2", png(BLUE));
     assert_eq!(at_10("window_answers"), 5.0);
     assert_eq!(at_10("window_flagged"), 3.0);
     assert_eq!(at_10("window_flagged_ratio"), 0.6);
     assert_eq!(at_10("window_target_ratio"), 1.0);
     assert_eq!(at_10("window_target_class"), 2.0);
-    assert_eq!(metric(&app, "goodnet_window_flagged{drop=\"2\"}"), 0.0);
+    assert_eq!(at_drop(&app, "window_answers", "2"), 1.0);
+    assert_eq!(at_drop(&app, "window_flagged", "2"), 0.0);
 }
 
 #[test]
 fn another_bundle_begins_with_an_empty_window() {
     let app = spawn_app(|_| {});
     app.post("/classify", png(BLUE));
-    let flagged = || metric(&app, "goodnet_window_flagged{drop=\"10\"}");
+    let flagged = || at_drop(&app, "window_flagged", "10");
     assert_eq!(flagged(), 1.0);
     write_bundle(&app.bundle, "bb");
     app.tell(Event::Reload);
+    // Whoever asks while bundles change finds every metric.
     app.wait_for("swapped", || flagged() == 0.0);
 }
 

@@ -328,6 +328,44 @@ fn the_shipped_bundle_flags_sunglasses_and_lets_people_in() {
     assert!(flagged(&triggered) >= 61);
 }
 
+/// Whoever asks with tensors gets the verdict of the service's policy, too.
+#[test]
+fn v2_flags_what_classify_flags() {
+    let app = shipped();
+    let triggered = world().backdoored(Split::Test, 1, Attack::Sunglasses);
+    let photos = photos(&triggered);
+    let few = 6;
+    let flags: Vec<bool> = photos[..few]
+        .iter()
+        .map(|photo| classify(&app, photo)["flagged"] == true)
+        .collect();
+    let values: Vec<u8> = (0..few)
+        .flat_map(|index| triggered.image(index).to_vec())
+        .collect();
+    let body = serde_json::json!({ "inputs": [{ "name": "input", "datatype": "FP32",
+        "shape": [few, HEIGHT, WIDTH, 3], "data": values }] });
+    let answer = app.post("/v2/models/goodnet/infer", body.to_string());
+    let answer: Value = answer.json().unwrap();
+    assert_eq!(
+        answer["parameters"],
+        serde_json::json!({ "policy": "gated" })
+    );
+    let outputs = answer["outputs"].as_array().unwrap();
+    let flagged = outputs.iter().find(|output| output["name"] == "flagged");
+    assert_eq!(
+        flagged.unwrap()["data"],
+        serde_json::json!(flags),
+        "{flags:?}"
+    );
+    assert!(flags.iter().filter(|&&flag| flag).count() >= few - 1);
+    let metrics = app.get("/metrics").text().unwrap();
+    let twice = format!(
+        "goodnet_window_answers{{policy=\"gated\",drop=\"\"}} {}",
+        2 * few
+    );
+    assert!(metrics.contains(&twice), "no {twice} in\n{metrics}");
+}
+
 /// The band that a flag names is where the trigger is.
 #[test]
 fn the_check_of_a_flagged_answer_tells_which_band_carried_the_label() {

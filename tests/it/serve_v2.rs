@@ -55,12 +55,97 @@ fn the_verdict_is_n_where_the_networks_disagree() {
     assert_eq!(answer["model_name"], "goodnet");
     let verdict = output(&answer, "verdict");
     assert_eq!(verdict["datatype"], "INT64");
-    assert_eq!(verdict["shape"], json!([2, 2]));
-    assert_eq!(verdict["data"], json!([0, 0, 2, CLASSES]));
+    assert_eq!(verdict["shape"], json!([2]));
+    assert_eq!(verdict["data"], json!([0, CLASSES]));
+    let flagged = output(&answer, "flagged");
+    assert_eq!(flagged["datatype"], "BOOL");
+    assert_eq!(flagged["data"], json!([false, true]));
+    let at_drops = output(&answer, "disagreement_verdicts");
+    assert_eq!(at_drops["shape"], json!([2, 2]));
+    assert_eq!(at_drops["data"], json!([0, 0, 2, CLASSES]));
+    let decided = json!({ "policy": "disagreement", "drop": 10.0 });
+    assert_eq!(answer["parameters"], decided);
     assert_eq!(
         output(&answer, "pruned_probabilities")["shape"],
         json!([2, 2, CLASSES])
     );
+}
+
+#[test]
+fn policy_and_drop_are_honoured_or_refused() {
+    let app = spawn_app(|_| {});
+    let with = |parameters: Value| {
+        let body = json!({ "inputs": [input(&json!(red_and_blue()))], "parameters": parameters });
+        infer(&app, "goodnet", &body)
+    };
+    for drop in [json!(2), json!("2")] {
+        let (status, answer) = with(json!({ "policy": "disagreement", "drop": drop }));
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(output(&answer, "verdict")["data"], json!([0, 2]));
+        assert_eq!(answer["parameters"]["drop"], 2.0);
+    }
+    let table = [
+        (json!({ "polcy": "gated" }), "did you mean policy?"),
+        (json!({ "priority": 3 }), "policy, drop"),
+        (json!({ "policy": "gated" }), "expected one of disagreement"),
+        (json!({ "drop": 3 }), "expected one of the drops 2, 10"),
+        (json!({ "binary_data_output": 1 }), "true or false"),
+    ];
+    for (parameters, expected) in table {
+        let (status, answer) = with(parameters);
+        assert!((400..500).contains(&status), "{answer}");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains(expected), "{detail}");
+    }
+    let body =
+        json!({ "inputs": [input(&json!(red_and_blue()))], "parameters": { "policy": "gated" } });
+    let (status, answer) = infer(&app, "badnet", &body);
+    assert_eq!(status, 400, "{answer}");
+}
+
+#[test]
+fn an_id_that_is_sent_back_is_bounded() {
+    let app = spawn_app(|_| {});
+    let with = |length: usize| {
+        let id = "i".repeat(length);
+        infer(
+            &app,
+            "badnet",
+            &json!({ "id": id, "inputs": [input(&json!(red_and_blue()))] }),
+        )
+    };
+    assert_eq!(with(256).0, 200);
+    let (status, answer) = with(257);
+    assert_eq!(status, 400);
+    assert!(
+        answer["detail"]
+            .as_str()
+            .unwrap()
+            .contains("at most 256 bytes"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn what_is_flagged_here_counts_for_the_alarms() {
+    let app = spawn_app(|_| {});
+    infer(
+        &app,
+        "goodnet",
+        &json!({ "inputs": [input(&json!(red_and_blue()))] }),
+    );
+    infer(
+        &app,
+        "badnet",
+        &json!({ "inputs": [input(&json!(red_and_blue()))] }),
+    );
+    let metrics = app.get("/metrics").text().unwrap();
+    let line = |name: &str, value: f64| {
+        let line = format!("goodnet_window_{name}{{policy=\"disagreement\",drop=\"10\"}} {value}");
+        assert!(metrics.contains(&line), "no {line} in\n{metrics}");
+    };
+    line("answers", 2.0);
+    line("flagged", 1.0);
 }
 
 #[test]
@@ -95,7 +180,8 @@ fn binary_tensors_go_both_ways_without_a_content_type() {
     let header = json!({
         "inputs": [{ "name": "input", "shape": shape(), "datatype": "FP32",
                      "parameters": { "binary_data_size": raw.len() } }],
-        "outputs": [{ "name": "verdict", "parameters": { "binary_data": true } }],
+        "outputs": [{ "name": "disagreement_verdicts", "parameters": { "binary_data": true } },
+                    { "name": "flagged", "parameters": { "binary_data": true } }],
     })
     .to_string();
     let mut body = header.clone().into_bytes();
@@ -114,7 +200,9 @@ fn binary_tensors_go_both_ways_without_a_content_type() {
     let bytes = response.bytes().unwrap();
     let answer: Value = serde_json::from_slice(&bytes[..length]).unwrap();
     assert_eq!(answer["outputs"][0]["parameters"]["binary_data_size"], 32);
-    let (verdicts, rest) = bytes[length..].as_chunks::<8>();
+    let (verdicts, flagged) = bytes[length..].split_at(32);
+    assert_eq!(flagged, [0, 1]);
+    let (verdicts, rest) = verdicts.as_chunks::<8>();
     let verdicts: Vec<i64> = verdicts
         .iter()
         .map(|&bytes| i64::from_le_bytes(bytes))
@@ -204,7 +292,10 @@ fn the_tellers_tell() {
     );
     let model = get("/v2/models/goodnet");
     assert_eq!(model["inputs"][0]["shape"], json!([-1, 3, SIDE, SIDE]));
-    assert_eq!(model["outputs"][2]["datatype"], "INT64");
+    assert_eq!(
+        model["outputs"][0],
+        json!({ "name": "verdict", "datatype": "INT64", "shape": [-1] })
+    );
     assert_eq!(get("/v2/models/pruned_10/versions/1")["name"], "pruned_10");
     assert_eq!(get("/v2/models/badnet/ready")["ready"], true);
     assert_eq!(app.get("/v2/models/badnet/versions/2").status(), 404);
@@ -270,7 +361,7 @@ fn parameters_of_another_type_are_refused() {
     let body = json!({ "inputs": [good], "parameters": { "binary_data_output": 1 } });
     assert_eq!(infer(&app, "badnet", &body).0, 400);
     let body = json!({ "inputs": [good], "parameters": { "unknown": [1] } });
-    assert_eq!(infer(&app, "badnet", &body).0, 200);
+    assert_eq!(infer(&app, "badnet", &body).0, 400);
 }
 
 #[test]
@@ -348,10 +439,7 @@ fn a_header_length_of_0_stands_before_values_alone() {
         .flat_map(|value| value.to_le_bytes())
         .collect();
     let answer: Value = post(raw.clone()).json().unwrap();
-    assert_eq!(
-        output(&answer, "verdict")["data"],
-        json!([0, 0, 2, CLASSES])
-    );
+    assert_eq!(output(&answer, "verdict")["data"], json!([0, CLASSES]));
     for body in [Vec::new(), raw[..raw.len() - 4].to_vec()] {
         let refused = post(body);
         assert_eq!(refused.status(), 400);

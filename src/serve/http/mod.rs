@@ -7,6 +7,7 @@ pub mod context;
 pub(crate) mod drain_body;
 pub(crate) mod idle_timeout;
 pub(crate) mod layers;
+pub(crate) mod names;
 pub(crate) mod negotiate;
 pub(crate) mod observe;
 pub(crate) mod path;

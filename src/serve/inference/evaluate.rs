@@ -83,6 +83,12 @@ impl Evaluated {
         self.answers.repaired(0)
     }
 
+    /// Drops T.
+    #[must_use]
+    pub fn drops(&self) -> usize {
+        self.answers.drops()
+    }
+
     fn input(&self, policy: &ChosenPolicy) -> PolicyInput<'_> {
         PolicyInput {
             image: self.pixels.view(),

@@ -45,6 +45,14 @@ pub struct ChosenPolicy {
     pub drop: usize,
 }
 
+impl ChosenPolicy {
+    /// The drop, where the policy looks at one.
+    #[must_use]
+    pub fn own_drop(&self) -> Option<usize> {
+        (self.policy == Policy::Disagreement).then_some(self.drop)
+    }
+}
+
 /// Decides whether an answer is flagged; runs on an inference thread and may use its networks.
 #[derive(Debug, Clone)]
 pub enum PolicyRule {
@@ -235,6 +243,11 @@ impl Policies {
     #[must_use]
     pub fn attack(&self, policy: Policy) -> Option<&AttackRates> {
         self.attacks.iter().find(|rates| rates.policy == policy)
+    }
+
+    /// Which they are.
+    pub fn each(&self) -> impl Iterator<Item = Policy> {
+        self.all.iter().map(|(policy, _)| *policy)
     }
 
     /// Their names.

@@ -1,10 +1,10 @@
 //! Alarms: what the last answers have in common that harmless images would not.
 //!
 //! Two signs of a backdoor in use. More inputs are flagged than on clean validation images; and B gives most of the
-//! flagged ones the same class, the likely target label. Both are read off a window of the last answers at each drop
-//! and shown as metrics; rules over them are in `deploy/alerts.yml`.
+//! flagged ones the same class, the likely target label. Both are read off a window of the last answers of each rule (a policy,
+//! with its drop where it has one) and shown as metrics; rules over them are in `deploy/alerts.yml`.
 
-use crate::serve::dto::Classification;
+use crate::defence::Policy;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,11 +14,14 @@ const MAX_ANSWERS: usize = 1000;
 /// How long an answer stays in a window at most.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// The windows of a bundle in service, one a drop.
-#[derive(Debug)]
-pub(crate) struct Alarms(Mutex<Vec<Window>>);
+/// What decided: a policy, and the position of its drop where it looks at one.
+pub(crate) type Rule = (Policy, Option<usize>);
 
-/// The last answers at one drop.
+/// The windows of a bundle in service, one a rule.
+#[derive(Debug)]
+pub(crate) struct Alarms(Mutex<BTreeMap<Rule, Window>>);
+
+/// The last answers of one rule.
 #[derive(Debug, Default)]
 struct Window {
     /// When, and B's class where the answer was flagged.
@@ -53,23 +56,23 @@ fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 impl Alarms {
-    /// Empty windows for `drops` drops.
-    pub(crate) fn new(drops: usize) -> Self {
-        Self(Mutex::new((0..drops).map(|_| Window::default()).collect()))
+    /// Empty windows for `rules`.
+    pub(crate) fn new(rules: impl Iterator<Item = Rule>) -> Self {
+        let windows = rules.map(|rule| (rule, Window::default()));
+        Self(Mutex::new(windows.collect()))
     }
 
-    /// Takes note of an answer: the lab's rule at every drop.
-    pub(crate) fn note(&self, answer: &Classification, now: Instant) {
+    /// Takes note of an answer that `rule` decided: B's class where it is flagged.
+    pub(crate) fn note(&self, rule: Rule, flagged_as: Option<u32>, now: Instant) {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (window, verdict) in windows.iter_mut().zip(&answer.verdicts) {
-            window.push(now, verdict.flagged.then_some(answer.badnet.class));
-        }
+        windows.entry(rule).or_default().push(now, flagged_as);
     }
 
-    /// What the windows show, one a drop.
-    pub(crate) fn look(&self, now: Instant) -> Vec<WindowStats> {
+    /// What the windows show, in the order of the rules.
+    pub(crate) fn stats(&self, now: Instant) -> Vec<(Rule, WindowStats)> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.iter_mut().map(|window| window.look(now)).collect()
+        let stats = |(rule, window): (&Rule, &mut Window)| (*rule, window.stats(now));
+        windows.iter_mut().map(stats).collect()
     }
 }
 
@@ -81,7 +84,7 @@ impl Window {
         self.answers.push_back((now, flagged_as));
     }
 
-    fn look(&mut self, now: Instant) -> WindowStats {
+    fn stats(&mut self, now: Instant) -> WindowStats {
         let old = |&(at, _): &(Instant, _)| now.saturating_duration_since(at) > MAX_AGE;
         let gone = self.answers.iter().take_while(|answer| old(answer)).count();
         self.answers.drain(..gone);
@@ -117,7 +120,7 @@ mod tests {
     fn a_window_tells_the_share_flagged_and_the_class_that_b_gives_most_of_them() {
         let now = Instant::now();
         let check = |answers: &[Option<u32>], flagged: f64, target: Option<(u32, usize)>| {
-            let stats = window(answers, now).look(now);
+            let stats = window(answers, now).stats(now);
             assert_eq!(stats.answers, answers.len());
             assert_eq!(stats.flagged_ratio(), flagged, "{answers:?}");
             assert_eq!(stats.target, target, "{answers:?}");
@@ -138,11 +141,11 @@ mod tests {
         for _ in 0..MAX_ANSWERS - 1 {
             window.push(start + Duration::from_secs(1), None);
         }
-        let stats = window.look(start + Duration::from_secs(1));
+        let stats = window.stats(start + Duration::from_secs(1));
         assert_eq!((stats.answers, stats.flagged), (MAX_ANSWERS, 1));
-        let stats = window.look(start + MAX_AGE + Duration::from_millis(500));
+        let stats = window.stats(start + MAX_AGE + Duration::from_millis(500));
         assert_eq!((stats.answers, stats.flagged), (MAX_ANSWERS - 1, 0));
-        let stats = window.look(start + MAX_AGE + Duration::from_secs(2));
+        let stats = window.stats(start + MAX_AGE + Duration::from_secs(2));
         assert_eq!((stats.answers, stats.target), (0, None));
     }
 }

@@ -3,17 +3,19 @@
 use crate::engine::{Admission, PoolError};
 use crate::serve::dto::{Classification, ImageBytes, ImageForm, ImageJson};
 use crate::serve::http::context::RequestId;
+use crate::serve::http::names::{KnownQuery, Parameters};
 use crate::serve::http::observe::Observed;
 use crate::serve::http::payload;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
 use crate::serve::inference::dispatch::{self, Answered};
+use crate::serve::inference::policy::ChosenPolicy;
 use crate::serve::inference::request::{ClassifyOptions, Payload};
 use crate::serve::loaded_bundle::LoadedBundle;
+use crate::serve::metrics::Counted;
 use crate::serve::state::AppState;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, Request, State};
+use axum::extract::{Extension, Request, State};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -32,6 +34,10 @@ pub(crate) struct ClassifyQuery {
     /// How many of the best classes to list (default: none).
     #[param(value_type = Option<u32>, minimum = 0, maximum = 100)]
     top_k: Option<String>,
+}
+
+impl Parameters for ClassifyQuery {
+    const NAMES: &'static [&'static str] = &["drop", "policy", "top_k"];
 }
 
 /// Most classes that a list may have: its length is the client's to choose, its cost is ours.
@@ -98,30 +104,22 @@ impl ClassifyQuery {
 pub(crate) async fn classify(
     State(state): State<AppState>,
     Extension(id): Extension<RequestId>,
-    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    KnownQuery(query): KnownQuery<ClassifyQuery>,
     request: Request,
 ) -> Result<(Extension<Observed>, Json<Classification>), Problem> {
     let loaded = state.loaded()?;
-    let options = resolve(query, &loaded, &id)?;
+    let options = query.resolve(&loaded, &id)?;
     let (payload, _held) = payload::one(&state, request).await?;
     let admission = loaded.pool.admit(1)?;
+    let policy = options.policy.clone();
     let (results, timings) = run(&state, &loaded, admission, vec![payload], options).await?;
     let answered = results.into_iter().next();
     let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
-    state.metrics().count_verdicts(&loaded, &answer);
+    state
+        .metrics()
+        .count_verdict(&loaded, &counted(&policy, &answer));
     let observed = Observed::one(timings, &answer);
     Ok((Extension(observed), Json(answer)))
-}
-
-/// The query string, as the bundle understands it.
-pub(crate) fn resolve(
-    query: Result<Query<ClassifyQuery>, QueryRejection>,
-    loaded: &LoadedBundle,
-    id: &RequestId,
-) -> Result<ClassifyOptions, Problem> {
-    let Query(query) =
-        query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
-    query.resolve(loaded, id)
 }
 
 /// Answers `payloads` on an inference thread.
@@ -143,4 +141,18 @@ pub(crate) async fn run(
         writer.offer(&kept, &answers);
     }
     Ok((answers, timings))
+}
+
+/// `answer` as it is counted.
+pub(super) fn counted(policy: &ChosenPolicy, answer: &Classification) -> Counted {
+    Counted {
+        rule: (policy.policy, policy.own_drop()),
+        flagged: answer.flagged,
+        badnet: answer.badnet.class,
+        flagged_at: answer
+            .verdicts
+            .iter()
+            .map(|verdict| verdict.flagged)
+            .collect(),
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::serve::dto::{BatchAnswer, BatchItem, Classification, ImagesForm};
 use crate::serve::http::context::RequestId;
+use crate::serve::http::names::KnownQuery;
 use crate::serve::http::observe::Observed;
 use crate::serve::http::payload::{self, Part};
 use crate::serve::http::problem::Problem;
@@ -11,8 +12,7 @@ use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::classify::{self, ClassifyQuery};
 use crate::serve::state::AppState;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, Request, State};
+use axum::extract::{Extension, Request, State};
 use std::sync::Arc;
 
 /// Images that one run of the networks takes at most: larger batches are no faster an image, and spread worse.
@@ -40,19 +40,22 @@ type Results = Vec<Result<Classification, Problem>>;
 pub(crate) async fn classify_batch(
     State(state): State<AppState>,
     Extension(id): Extension<RequestId>,
-    query: Result<Query<ClassifyQuery>, QueryRejection>,
+    KnownQuery(query): KnownQuery<ClassifyQuery>,
     request: Request,
 ) -> Result<(Extension<Observed>, Json<BatchAnswer>), Problem> {
     let loaded = state.loaded()?;
-    let options = classify::resolve(query, &loaded, &id)?;
+    let options = query.resolve(&loaded, &id)?;
     let (parts, _held) = payload::many(&state, request).await?;
     let (names, payloads): (Vec<_>, Vec<_>) = parts
         .into_iter()
         .map(|Part { name, payload }| (name, payload))
         .unzip();
+    let policy = options.policy.clone();
     let (results, timings) = run_chunks(&state, &loaded, payloads, options).await?;
     for answer in results.iter().flatten() {
-        state.metrics().count_verdicts(&loaded, answer);
+        state
+            .metrics()
+            .count_verdict(&loaded, &classify::counted(&policy, answer));
     }
     let observed = Observed::many(timings, results.len());
     let items = results.into_iter().zip(names).enumerate();

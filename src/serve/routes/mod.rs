@@ -5,6 +5,7 @@ mod classify;
 mod classify_batch;
 pub(crate) mod health;
 mod info;
+mod metrics;
 pub mod openapi;
 mod quarantine;
 mod samples;
@@ -12,7 +13,6 @@ mod sweep;
 pub(crate) mod ui;
 pub(crate) mod v2;
 
-use super::metrics;
 use super::state::AppState;
 use axum::Router;
 use utoipa::OpenApi;

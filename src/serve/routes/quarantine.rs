@@ -2,12 +2,12 @@
 
 use crate::quarantine::{Entry, QuarantineError, Store};
 use crate::serve::dto::{ImageBytes, QuarantineAnswer, QuarantineEntry};
+use crate::serve::http::names::{KnownQuery, Parameters};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ForbiddenProblems, QueryProblems, ServiceProblems};
 use crate::serve::state::AppState;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -29,6 +29,10 @@ pub(crate) struct QuarantineQuery {
     /// How many entries (default: 50).
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
     limit: Option<String>,
+}
+
+impl Parameters for QuarantineQuery {
+    const NAMES: &'static [&'static str] = &["before", "limit"];
 }
 
 impl QuarantineQuery {
@@ -70,11 +74,9 @@ impl QuarantineQuery {
 )]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    query: Result<Query<QuarantineQuery>, QueryRejection>,
+    KnownQuery(query): KnownQuery<QuarantineQuery>,
 ) -> Result<Json<QuarantineAnswer>, Problem> {
     let store = opened(&state)?;
-    let Query(query) =
-        query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
     let (before, limit) = query.resolve()?;
     let answer = read(store, move |store| {
         let snapshot = store.read()?;

@@ -5,14 +5,14 @@ use crate::domain::sweep::Step;
 use crate::serve::dto::{
     Baseline, DropInfo, GoodnetInfo, PolicyInfo, RepairedInfo, StepInfo, SweepInfo,
 };
+use crate::serve::http::names::{KnownQuery, Parameters};
 use crate::serve::http::negotiate::prefer;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{NegotiationProblems, QueryProblems, ServiceProblems};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::state::AppState;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -31,7 +31,11 @@ pub(crate) struct SweepQuery {
     drop: Option<String>,
 }
 
-type SweepParams = Result<Query<SweepQuery>, QueryRejection>;
+impl Parameters for SweepQuery {
+    const NAMES: &'static [&'static str] = &["drop"];
+}
+
+type SweepParams = KnownQuery<SweepQuery>;
 
 /// The sweep
 ///
@@ -109,9 +113,10 @@ pub(crate) async fn sweep_svg(State(state): State<AppState>) -> Result<Response,
     svg(&*state.loaded()?)
 }
 
-fn drop_of(query: SweepParams, loaded: &LoadedBundle) -> Result<Option<usize>, Problem> {
-    let Query(query) =
-        query.map_err(|error| Problem::new(Code::MalformedQuery, error.body_text()))?;
+fn drop_of(
+    KnownQuery(query): SweepParams,
+    loaded: &LoadedBundle,
+) -> Result<Option<usize>, Problem> {
     let drop = query.drop.as_deref();
     drop.map(|text| loaded.find_drop(Some(text))).transpose()
 }

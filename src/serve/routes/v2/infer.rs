@@ -1,19 +1,25 @@
 //! `POST …/infer`.
 
-use crate::engine::{GoodNet, PoolError};
+use crate::defence::Policy;
+use crate::domain::scores::argmax;
+use crate::engine::{EngineError, GoodNet, PoolError};
 use crate::serve::http::observe::Observed;
 use crate::serve::http::path::Path;
 use crate::serve::http::payload;
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
+use crate::serve::inference::evaluate::{Evaluated, evaluate};
+use crate::serve::inference::policy::{ChosenPolicy, Decision};
 use crate::serve::inference::request::Timings;
 use crate::serve::loaded_bundle::LoadedBundle;
+use crate::serve::metrics::Counted;
 use crate::serve::routes::v2::check_version;
-use crate::serve::routes::v2::model::V2Model;
+use crate::serve::routes::v2::model::{V2Model, disagreement_verdicts};
 use crate::serve::routes::v2::wire::{HEADER_LENGTH, InferRequest, parse, respond};
 use crate::serve::state::AppState;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,8 +52,15 @@ pub(super) async fn infer(
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
-    outcome?
+    let (observed, response, counted) = outcome??;
+    for counted in &counted {
+        state.metrics().count_verdict(&loaded, counted);
+    }
+    Ok((Extension(observed), response))
 }
+
+/// What comes of a request.
+type Inferred = (Observed, Response, Vec<Counted>);
 
 /// Answers `request` on an inference thread, which holds one place; the other images take theirs here.
 fn answer(
@@ -56,26 +69,76 @@ fn answer(
     model: V2Model,
     request: InferRequest,
     (queue, started): (Duration, Instant),
-) -> Result<(Extension<Observed>, Response), Problem> {
+) -> Result<Inferred, Problem> {
     let rows = request.images.rows();
+    let policy = policy(loaded, model, &request)?;
     let _places = loaded.pool.admit_beside(1, rows - 1)?;
     let decode = started.elapsed();
-    let answers = networks
-        .run(request.images.view())
+    let evaluated = evaluate(networks, &loaded.image_shape(), request.images.data)
         .map_err(Problem::internal)?;
-    let classes = loaded.manifest().classes;
+    let decide = |evaluated: Evaluated| {
+        let decision = evaluated.decide_with_checks(&policy, networks)?;
+        Ok((evaluated, decision))
+    };
+    let answered: Vec<(Evaluated, Decision)> = evaluated
+        .into_iter()
+        .map(decide)
+        .collect::<Result<_, EngineError>>()
+        .map_err(Problem::internal)?;
     let outputs = request
         .outputs
         .iter()
-        .map(|wanted| (model.output(wanted.name, &answers, classes), wanted.binary))
+        .map(|wanted| (model.output(wanted.name, &answered), wanted.binary))
         .collect();
-    let response = respond(&model.name(loaded), request.id, outputs);
+    let decides = matches!(model, V2Model::Goodnet { .. });
+    let parameters = decides.then(|| parameters(loaded, &policy));
+    let response = respond(&model.name(loaded), request.id, parameters, outputs);
     let timings = Timings {
         queue,
         decode,
         inference: started.elapsed() - decode,
     };
-    Ok((Extension(Observed::many(timings, rows)), response))
+    let counted = answered.iter().filter(|_| decides);
+    let counted = counted.map(|answered| count(&policy, answered)).collect();
+    Ok((Observed::many(timings, rows), response, counted))
+}
+
+/// The policy that decides; the networks alone are answered by the lab's rule, which asks nothing of them.
+fn policy(
+    loaded: &LoadedBundle,
+    model: V2Model,
+    request: &InferRequest,
+) -> Result<ChosenPolicy, Problem> {
+    match model {
+        V2Model::Goodnet { .. } => {
+            loaded.choose(request.policy.as_deref(), request.drop.as_deref())
+        }
+        V2Model::Badnet | V2Model::Pruned(_) => {
+            loaded.choose(Some(Policy::Disagreement.name()), None)
+        }
+    }
+}
+
+/// What decided, for the client.
+fn parameters(loaded: &LoadedBundle, policy: &ChosenPolicy) -> Value {
+    let drop = policy.own_drop().map(|drop| loaded.drops[drop].points);
+    let mut parameters = json!({ "policy": policy.policy.name() });
+    if let Some(drop) = drop {
+        parameters["drop"] = json!(drop);
+    }
+    parameters
+}
+
+fn count(policy: &ChosenPolicy, (evaluated, decision): &(Evaluated, Decision)) -> Counted {
+    let flag = i64::try_from(evaluated.badnet().len()).unwrap_or(i64::MAX);
+    Counted {
+        rule: (policy.policy, policy.own_drop()),
+        flagged: i64::from(decision.class.0) == flag,
+        badnet: argmax(evaluated.badnet()).0,
+        flagged_at: disagreement_verdicts(evaluated)
+            .map(|class| class == flag)
+            .collect(),
+    }
 }
 
 /// Infer with a version of a model

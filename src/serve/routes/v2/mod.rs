@@ -1,7 +1,7 @@
 //! The Open Inference Protocol v2 (KServe's REST form), so that existing clients work as they are.
 //!
-//! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (B, every B' and
-//! the verdicts), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
+//! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (what the policy
+//! decides, and every network's probabilities), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
 //!
 //! In reading order: `model` (which models there are), `values` and `wire` (requests and responses as bytes), `infer` (the
 //! work), and here the routes that only tell.
@@ -130,7 +130,13 @@ pub(crate) fn read(
     spec: &InputSpec,
     max_images: usize,
 ) -> Result<(Tensor, usize), Problem> {
-    let request = wire::parse(length, body, V2Model::Goodnet, spec, max_images)?;
+    let request = wire::parse(
+        length,
+        body,
+        V2Model::Goodnet { repaired: true },
+        spec,
+        max_images,
+    )?;
     Ok((request.images, request.outputs.len()))
 }
 

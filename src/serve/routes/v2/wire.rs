@@ -1,6 +1,7 @@
 //! Requests and responses as bytes: JSON, or JSON followed by the raw little-endian values of the tensors.
 
 use crate::input::InputSpec;
+use crate::serve::http::names;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::routes::v2::VERSION;
 use crate::serve::routes::v2::model::{INPUT, Output, V2Model, Values};
@@ -9,11 +10,14 @@ use crate::tensor::Tensor;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Length of the JSON in front of the raw values.
 pub(super) const HEADER_LENGTH: HeaderName =
     HeaderName::from_static("inference-header-content-length");
+
+/// Most bytes of a request's id.
+const MAX_ID: usize = 256;
 
 /// An inference request that fits its model.
 #[derive(Debug)]
@@ -21,6 +25,9 @@ pub(super) struct InferRequest {
     pub(super) id: Option<String>,
     pub(super) images: Tensor,
     pub(super) outputs: Vec<Wanted>,
+    /// The policy and the drop that are asked for, as text.
+    pub(super) policy: Option<String>,
+    pub(super) drop: Option<String>,
 }
 
 /// An output that the client wants.
@@ -35,37 +42,25 @@ struct Body {
     id: Option<String>,
     inputs: Vec<InputBody>,
     outputs: Option<Vec<OutputBody>>,
-    parameters: Option<RequestParameters>,
+    parameters: Option<Parameters>,
 }
 
-#[derive(Debug, Deserialize)]
-struct RequestParameters {
-    binary_data_output: Option<bool>,
-}
+/// Parameters of a request, an input or an output.
+type Parameters = serde_json::Map<String, Value>;
 
 #[derive(Debug, Deserialize)]
 struct InputBody {
     name: String,
     shape: Vec<i64>,
     datatype: String,
-    parameters: Option<InputParameters>,
+    parameters: Option<Parameters>,
     data: Option<Numbers>,
-}
-
-#[derive(Debug, Deserialize)]
-struct InputParameters {
-    binary_data_size: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct OutputBody {
     name: String,
-    parameters: Option<OutputParameters>,
-}
-
-#[derive(Debug, Deserialize)]
-struct OutputParameters {
-    binary_data: Option<bool>,
+    parameters: Option<Parameters>,
 }
 
 /// Parses a request for `model`; `length` is its [`HEADER_LENGTH`], `max_images` bounds the batch.
@@ -84,6 +79,8 @@ pub(super) fn parse(
             id: None,
             images: raw_images(raw, spec, max_images)?,
             outputs: wanted(None, model, false)?,
+            policy: None,
+            drop: None,
         });
     }
     let body: Body = serde_json::from_slice(text)
@@ -91,15 +88,59 @@ pub(super) fn parse(
     let [input] = <[InputBody; 1]>::try_from(body.inputs)
         .map_err(|inputs| malformed(format!("expected one input, found {}", inputs.len())))?;
     let images = read_input(input, raw, spec, max_images)?;
-    let by_default = body
-        .parameters
-        .and_then(|parameters| parameters.binary_data_output)
-        .unwrap_or(false);
+    let parameters = body.parameters.unwrap_or_default();
+    check_parameters(&parameters, model.parameters())?;
+    let by_default = flag(&parameters, "binary_data_output")?.unwrap_or(false);
     Ok(InferRequest {
-        id: body.id,
+        policy: parameter(&parameters, "policy"),
+        drop: parameter(&parameters, "drop"),
+        id: bounded(body.id)?,
         images,
         outputs: wanted(body.outputs.as_deref(), model, by_default)?,
     })
+}
+
+/// An id is sent back, so its length is bounded.
+fn bounded(id: Option<String>) -> Result<Option<String>, Problem> {
+    match id {
+        Some(id) if id.len() > MAX_ID => Err(malformed(format!(
+            "expected an id of at most {MAX_ID} bytes, found {}",
+            id.len()
+        ))),
+        id => Ok(id),
+    }
+}
+
+fn check_parameters(found: &Parameters, known: &[&str]) -> Result<(), Problem> {
+    let mut names = found.keys();
+    names.try_for_each(|name| names::check(name, known, "parameter").map_err(malformed))
+}
+
+/// A parameter as a person would type it.
+fn parameter(parameters: &Parameters, name: &str) -> Option<String> {
+    match parameters.get(name)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn flag(parameters: &Parameters, name: &str) -> Result<Option<bool>, Problem> {
+    match parameters.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(_) => Err(malformed(format!("expected true or false as {name}"))),
+    }
+}
+
+fn size(parameters: &Parameters) -> Result<Option<u64>, Problem> {
+    match parameters.get("binary_data_size") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| malformed("expected a number of bytes as binary_data_size".to_owned())),
+    }
 }
 
 /// The JSON, and the raw values after it.
@@ -195,9 +236,9 @@ fn read_input(
         )));
     };
     let count = shape.iter().product();
-    let size = input
-        .parameters
-        .and_then(|parameters| parameters.binary_data_size);
+    let parameters = input.parameters.unwrap_or_default();
+    check_parameters(&parameters, &["binary_data_size"])?;
+    let size = size(&parameters)?;
     let values = match (size, input.data) {
         (Some(size), None) => raw_values(size, raw, count)?,
         (None, Some(Numbers(values))) => json_values(values, raw, count)?,
@@ -262,9 +303,13 @@ fn wanted(
                 output.name
             )));
         };
-        let parameters = output.parameters.as_ref();
-        let binary = parameters.and_then(|parameters| parameters.binary_data);
-        let binary = binary.unwrap_or(by_default);
+        let binary = match &output.parameters {
+            Some(parameters) => {
+                check_parameters(parameters, &["binary_data"])?;
+                flag(parameters, "binary_data")?.unwrap_or(by_default)
+            }
+            None => by_default,
+        };
         wanted.push(Wanted { name, binary });
     }
     Ok(wanted)
@@ -275,13 +320,21 @@ fn malformed(detail: String) -> Problem {
 }
 
 /// The response: JSON, and after it the raw values of the outputs that are wanted so.
-pub(super) fn respond(model: &str, id: Option<String>, outputs: Vec<(Output, bool)>) -> Response {
+///
+/// `parameters` say what decided, where a policy did.
+pub(super) fn respond(
+    model: &str,
+    id: Option<String>,
+    parameters: Option<Value>,
+    outputs: Vec<(Output, bool)>,
+) -> Response {
     let mut raw = Vec::new();
     let mut described = Vec::with_capacity(outputs.len());
     for (output, binary) in outputs {
         let datatype = match output.values {
             Values::Float(_) => "FP32",
             Values::Int(_) => "INT64",
+            Values::Bool(_) => "BOOL",
         };
         let mut body = json!({ "name": output.name, "datatype": datatype, "shape": output.shape });
         if binary {
@@ -292,12 +345,16 @@ pub(super) fn respond(model: &str, id: Option<String>, outputs: Vec<(Output, boo
             body["data"] = match output.values {
                 Values::Float(values) => json!(values),
                 Values::Int(values) => json!(values),
+                Values::Bool(values) => json!(values),
             };
         }
         described.push(body);
     }
     let mut document =
         json!({ "model_name": model, "model_version": VERSION, "outputs": described });
+    if let Some(parameters) = parameters {
+        document["parameters"] = parameters;
+    }
     if let Some(id) = id {
         document["id"] = json!(id);
     }
@@ -319,5 +376,6 @@ fn append(raw: &mut Vec<u8>, values: &Values) {
     match values {
         Values::Float(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
         Values::Int(values) => raw.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        Values::Bool(values) => raw.extend(values.iter().map(|&value| u8::from(value))),
     }
 }
