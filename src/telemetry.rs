@@ -1,7 +1,23 @@
 //! Logging: to standard error, for people or as JSON.
+//!
+//! Lines go through a bounded queue to a thread that writes them: a reader that stops, a closed pipe or a full disk costs lines,
+//! which are counted, and never a request.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::EnvFilter;
+
+/// Lines that wait to be written at most; more are dropped.
+const MAX_WAITING: usize = 16 << 10;
+
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines that were dropped because the queue was full.
+#[must_use]
+pub fn dropped_lines() -> usize {
+    DROPPED.get().map_or(0, ErrorCounter::dropped_lines)
+}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,22 +38,30 @@ pub struct FilterError {
     reason: String,
 }
 
-/// Sends logs that pass `filter` to standard error; a second call changes nothing.
+/// Sends logs that pass `filter` to standard error; a second call changes nothing. Lines that still wait when the guard is dropped
+/// get a second to be written.
 ///
 /// # Errors
 /// If the filter does not parse.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), FilterError> {
+pub fn init(format: LogFormat, filter: &str) -> Result<WorkerGuard, FilterError> {
     let filter = EnvFilter::try_new(filter).map_err(|error| FilterError {
         text: filter.to_owned(),
         reason: error.to_string(),
     })?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_WAITING)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    // As below, the first one stands.
+    let _ = DROPPED.set(writer.error_counter());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(writer);
     // The first subscriber stands: a second one is refused, which is what we want.
     let _ = match format {
         LogFormat::Human => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).with_target(true).try_init(),
     };
-    Ok(())
+    Ok(guard)
 }

@@ -9,8 +9,9 @@ use crate::serve::ServeError;
 use crate::serve::config::{
     Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
 };
-use crate::serve::control;
+use crate::serve::control::{self, Events};
 use crate::serve::http::auth::Keys;
+use crate::serve::http::hosts::LOOPBACK;
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
@@ -96,6 +97,9 @@ pub struct LimitArgs {
     /// Bytes that the bodies of all requests together may take in memory; beyond that 429.
     #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = 256 << 20, value_name = "BYTES")]
     pub max_bodies: usize,
+    /// Bytes that answers may take in memory which clients have not read to the end; beyond that 429.
+    #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = 64 << 20, value_name = "BYTES")]
+    pub max_answers: usize,
     /// Most images in a batch.
     #[arg(
         long,
@@ -120,7 +124,7 @@ pub struct LimitArgs {
         value_name = "N"
     )]
     pub max_side: u32,
-    /// Most connections at a time.
+    /// Most connections at a time; when all are taken, the one that has been idle longest makes room.
     #[arg(
         long,
         env = "GOODNET_MAX_CONNECTIONS",
@@ -128,6 +132,9 @@ pub struct LimitArgs {
         value_name = "N"
     )]
     pub max_connections: usize,
+    /// Most connections from one address at a time (default: no limit of its own); behind a proxy all come from one.
+    #[arg(long, env = "GOODNET_MAX_CONNECTIONS_PER_PEER", value_name = "N")]
+    pub max_connections_per_peer: Option<usize>,
 }
 
 /// What may take how long, in seconds.
@@ -146,6 +153,9 @@ pub struct TimeoutArgs {
     /// Seconds for which a client may take nothing of its answer; after that the connection is closed.
     #[arg(long, env = "GOODNET_WRITE_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
     pub write_timeout: Duration,
+    /// Seconds in which a client must have taken its whole answer; after that the connection is closed.
+    #[arg(long, env = "GOODNET_ANSWER_TIMEOUT", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    pub answer_timeout: Duration,
     /// Seconds after SIGTERM in which requests are still answered while /readyz says no.
     #[arg(long, env = "GOODNET_DRAIN_DELAY", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
     pub drain_delay: Duration,
@@ -162,6 +172,15 @@ pub struct TrustArgs {
     /// themselves do not.
     #[arg(long, env = "GOODNET_KEYS", value_name = "FILE")]
     pub keys: Option<PathBuf>,
+    /// Host that requests may be meant for, without a port; may be given several times; `*`: any (default: localhost, 127.0.0.1
+    /// and [::1] where the service listens on one of these, else any).
+    #[arg(
+        long = "allowed-host",
+        env = "GOODNET_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        value_name = "HOST"
+    )]
+    pub allowed_hosts: Vec<String>,
     /// Let /metrics be read without a key.
     #[arg(long, env = "GOODNET_OPEN_METRICS")]
     pub open_metrics: bool,
@@ -258,10 +277,26 @@ impl ServeArgs {
                     .map(Keys::from_file)
                     .transpose()
                     .map_err(CliError::bad_input)?,
+                keys_file: self.trust.keys.clone(),
+                allowed_hosts: self.trust.allowed_hosts(self.listen),
                 open_metrics: self.trust.open_metrics,
             },
             quarantine: self.quarantine.validated(),
         })
+    }
+}
+
+impl TrustArgs {
+    /// The hosts that requests may be meant for; none: any.
+    fn allowed_hosts(&self, listen: SocketAddr) -> Option<Vec<String>> {
+        if self.allowed_hosts.iter().any(|host| host == "*") {
+            return None;
+        }
+        let mut hosts = self.allowed_hosts.clone();
+        if listen.ip().is_loopback() {
+            hosts.extend(LOOPBACK.map(str::to_owned));
+        }
+        (!hosts.is_empty()).then_some(hosts)
     }
 }
 
@@ -288,10 +323,15 @@ impl LimitArgs {
             body: self.max_body,
             batch_body: self.max_batch_body,
             bodies: self.max_bodies,
+            answers: self.max_answers,
             batch_images: self.max_batch,
             pixels: self.max_pixels,
             side: self.max_side,
             connections: self.max_connections.max(1),
+            connections_per_peer: self
+                .max_connections_per_peer
+                .unwrap_or(self.max_connections)
+                .max(1),
         }
     }
 }
@@ -303,6 +343,7 @@ impl TimeoutArgs {
             body: self.body_timeout,
             request: self.request_timeout,
             write: self.write_timeout,
+            answer: self.answer_timeout,
             drain_delay: self.drain_delay,
             drain: self.drain_timeout,
         }
@@ -330,18 +371,22 @@ pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError>
         LogFormatName::Human => LogFormat::Human,
         LogFormatName::Json => LogFormat::Json,
     };
-    telemetry::init(format, &args.logs.log).map_err(CliError::bad_input)?;
+    let _logs = telemetry::init(format, &args.logs.log).map_err(CliError::bad_input)?;
     let config = args.config()?;
-    let bundle = bundle::load_signed(&args.bundle, config.source.verifier.as_ref())
-        .map_err(CliError::bad_input)?;
-    let engine = global.engine()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http_threads(config.inference.pool.workers))
         .enable_all()
         .thread_name("http")
         .build()
         .map_err(CliError::failed)?;
-    runtime.block_on(listen(args.listen, config, engine, bundle))
+    // Before anything that takes time: a signal that finds no handler would end the process.
+    let events = runtime
+        .block_on(async { control::from_signals() })
+        .map_err(CliError::failed)?;
+    let bundle = bundle::load_signed(&args.bundle, config.source.verifier.as_ref())
+        .map_err(CliError::bad_input)?;
+    let engine = global.engine()?;
+    runtime.block_on(listen(args.listen, config, engine, bundle, events))
 }
 
 /// HTTP takes a seventh of what inference takes; one thread more than that keeps the probes answered.
@@ -354,6 +399,7 @@ async fn listen(
     config: Config,
     engine: Engine,
     bundle: bundle::Bundle,
+    events: Events,
 ) -> Result<(), CliError> {
     let listener = tokio::net::TcpListener::bind(address)
         .await
@@ -363,7 +409,6 @@ async fn listen(
         tracing::warn!(%address, "everybody who reaches this address may ask: set --keys");
     }
     tracing::info!(url = %format!("http://{address}/"), "listening");
-    let events = control::from_signals().map_err(CliError::failed)?;
     crate::serve::run(config, listener, engine, bundle, events)
         .await
         .map_err(|error| match error {

@@ -60,14 +60,18 @@ pub struct Limits {
     pub batch_body: usize,
     /// Bytes that the bodies of all requests together may take.
     pub bodies: usize,
+    /// Bytes that answers may take which clients have not read to the end.
+    pub answers: usize,
     /// Most images in a batch.
     pub batch_images: usize,
     /// Most pixels of an image.
     pub pixels: u64,
     /// Longest side of an image, in pixels.
     pub side: u32,
-    /// Most connections at a time; more wait in the listener's backlog.
+    /// Most connections at a time; when all are taken, the one that has been idle longest makes room.
     pub connections: usize,
+    /// Most connections from one address at a time.
+    pub connections_per_peer: usize,
 }
 
 /// What may take how long.
@@ -81,6 +85,8 @@ pub struct Timeouts {
     pub request: Duration,
     /// While a client takes nothing of an answer.
     pub write: Duration,
+    /// From an answer's being ready until the client has taken its last byte.
+    pub answer: Duration,
     /// From SIGTERM (not ready any more) until no new request is taken.
     pub drain_delay: Duration,
     /// From then until requests in flight are given up.
@@ -92,6 +98,10 @@ pub struct Timeouts {
 pub struct Access {
     /// Bearer keys; `None`: everybody may ask.
     pub keys: Option<Keys>,
+    /// The file of the keys, read again on every reload.
+    pub keys_file: Option<PathBuf>,
+    /// Hosts that requests may be meant for, without ports; `None`: any.
+    pub allowed_hosts: Option<Vec<String>>,
     /// Is /metrics exempt from the keys?
     pub open_metrics: bool,
 }
@@ -139,10 +149,12 @@ impl Default for Limits {
             body: 8 << 20,
             batch_body: 32 << 20,
             bodies: 256 << 20,
+            answers: 64 << 20,
             batch_images: 64,
             pixels: 16_000_000,
             side: 8192,
             connections: 1024,
+            connections_per_peer: 1024,
         }
     }
 }
@@ -154,6 +166,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(10),
             request: Duration::from_secs(30),
             write: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
             drain_delay: Duration::from_secs(2),
             drain: Duration::from_secs(20),
         }

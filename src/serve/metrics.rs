@@ -7,6 +7,7 @@ mod window;
 use crate::serve::inference::request::Timings;
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::quarantine_writer::QuarantineWriter;
+use crate::telemetry;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -75,6 +76,7 @@ pub struct Metrics {
     kept: kept::Counts,
     rejected: Counter,
     panics: Counter,
+    log_lines_dropped: Counter,
     reloads: Family<ResultLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
@@ -139,6 +141,7 @@ impl Metrics {
             kept: kept::Counts::default(),
             rejected: Counter::default(),
             panics: Counter::default(),
+            log_lines_dropped: Counter::default(),
             reloads: Family::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
@@ -190,6 +193,11 @@ impl Metrics {
             "worker_panics",
             "Inference threads replaced after a panic",
             self.panics.clone(),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Log lines that found the queue to standard error full",
+            self.log_lines_dropped.clone(),
         );
         registry.register(
             "reloads",
@@ -327,6 +335,9 @@ impl Metrics {
         if let Some(writer) = writer {
             self.kept.set(writer);
         }
+        let dropped = telemetry::dropped_lines() as u64;
+        let new = dropped.saturating_sub(self.log_lines_dropped.get());
+        self.log_lines_dropped.inc_by(new);
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)

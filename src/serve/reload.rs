@@ -59,6 +59,7 @@ async fn next(reload_requests: &mut mpsc::Receiver<()>, poll: Option<Duration>) 
 }
 
 async fn reload(state: &AppState) {
+    reload_keys(state).await;
     let outcome = match load(state).await {
         Ok(bundle) => put_into_service(state, bundle).await,
         Err(error) => Err(error),
@@ -69,6 +70,17 @@ async fn reload(state: &AppState) {
         if state.loaded().is_err() {
             state.wait_for(error.to_string());
         }
+    }
+}
+
+/// A file that is not usable leaves the keys as they were: shutting everybody out would be worse.
+async fn reload_keys(state: &AppState) {
+    let reading = state.clone();
+    let read = tokio::task::spawn_blocking(move || reading.reload_keys()).await;
+    match read {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the keys are refused; those before stay"),
+        Err(error) => tracing::error!(%error, "the keys could not be read"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::{BackendInfo, Engine};
 use crate::serve::config::Config;
+use crate::serve::http::auth::{Keys, KeysError};
 use crate::serve::http::body_budget::Budget;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::loaded_bundle::LoadedBundle;
@@ -33,6 +34,8 @@ struct Shared {
     engine: Engine,
     metrics: Metrics,
     bodies: Budget,
+    answers: Budget,
+    keys: ArcSwapOption<Keys>,
     quarantine: Option<QuarantineWriter>,
     loaded: ArcSwapOption<LoadedBundle>,
     waiting_for: ArcSwap<String>,
@@ -49,6 +52,8 @@ impl AppState {
     ) -> Self {
         Self(Arc::new(Shared {
             bodies: Budget::new(config.limits.bodies),
+            answers: Budget::new(config.limits.answers),
+            keys: ArcSwapOption::from_pointee(config.access.keys.clone()),
             config,
             engine,
             metrics: Metrics::new(),
@@ -83,10 +88,33 @@ impl AppState {
         &self.0.metrics
     }
 
+    /// The keys that open the service; none where everybody may ask.
+    #[must_use]
+    pub(super) fn keys(&self) -> Option<Arc<Keys>> {
+        self.0.keys.load_full()
+    }
+
+    /// Reads the file of the keys again, where there is one; the keys stay as they were if it cannot be used.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub(super) fn reload_keys(&self) -> Result<(), KeysError> {
+        if let Some(file) = &self.config().access.keys_file {
+            self.0.keys.store(Some(Arc::new(Keys::from_file(file)?)));
+        }
+        Ok(())
+    }
+
     /// What bodies may take in memory.
     #[must_use]
     pub(super) fn bodies(&self) -> &Budget {
         &self.0.bodies
+    }
+
+    /// What answers may take in memory that clients have not read to the end.
+    #[must_use]
+    pub(super) fn answers(&self) -> &Budget {
+        &self.0.answers
     }
 
     /// Where flagged inputs are kept, if they are.

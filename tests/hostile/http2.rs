@@ -178,3 +178,29 @@ fn frames_that_make_no_sense_end_their_connection_alone() {
         assert_answers_as_before(&app, "nonsense");
     }
 }
+
+/// Settings that let the service send no byte of a body.
+const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
+
+#[test]
+fn an_answer_that_is_not_taken_in_time_ends_the_connection() {
+    let app = spawn_app(|config| config.timeouts.answer = Duration::from_millis(500));
+    let mut wire = open(&app, &NO_WINDOW);
+    assert!(wire.send(&get(1, "/info")));
+    assert!(wire.ends_within(Duration::from_secs(5)));
+}
+
+#[test]
+fn who_takes_no_answers_leaves_when_they_fill_the_memory() {
+    let app = spawn_app(|config| config.limits.answers = 32 << 10);
+    let mut greedy: Vec<Wire> = (0..4).map(|_| open(&app, &NO_WINDOW)).collect();
+    for wire in &mut greedy {
+        for turn in 0..32 {
+            wire.send(&get(2 * turn + 1, "/info"));
+        }
+    }
+    for turn in 0..10 {
+        assert_eq!(app.get("/info").status(), 200, "request {turn}");
+    }
+    assert_answers_as_before(&app, "answers that nobody takes");
+}

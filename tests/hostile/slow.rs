@@ -220,12 +220,44 @@ fn a_thousand_idle_connections_keep_nobody_out() {
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_and_are_served_as_others_leave() {
+fn idle_connections_make_room_for_those_that_ask() {
     let app = spawn_app(|config| {
         config.limits.connections = 8;
-        config.timeouts.headers = Duration::from_millis(500);
     });
-    let idle: Vec<Wire> = (0..32).map(|_| Wire::open(app.address)).collect();
+    let mut idle: Vec<Wire> = (0..32).map(|_| Wire::open(app.address)).collect();
+    // These ask now and then, as a watcher would.
+    for wire in &mut idle[24..] {
+        wire.send(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+    }
+    let started = Instant::now();
     assert_answers_as_before(&app, "more connections than places");
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "a timeout made room"
+    );
     drop(idle);
+}
+
+#[test]
+fn one_address_gets_no_more_connections_than_its_share() {
+    let app = spawn_app(|config| config.limits.connections_per_peer = 4);
+    let held: Vec<Wire> = (0..4).map(|_| Wire::open(app.address)).collect();
+    let mut fifth = Wire::open(app.address);
+    assert!(fifth.ends_within(Duration::from_secs(3)));
+    drop(held);
+    app.wait_for("room again", || {
+        let asked = app.client.get(app.at("/healthz")).send();
+        asked.is_ok_and(|answer| answer.status() == 200)
+    });
+}
+
+#[test]
+fn who_sends_one_byte_and_leaves_is_gone_at_once() {
+    let app = spawn_app(|_| {});
+    for byte in [b"P", b"G", b"x"] {
+        for _ in 0..20 {
+            Wire::open(app.address).send(byte);
+        }
+    }
+    app.wait_for("all gone", || connections(&app) <= 1);
 }

@@ -4,6 +4,8 @@ use crate::service::contract::Contract;
 use crate::service::{
     App, BLUE, CLASSES, RED, encode, png, spawn_app, spawn_unready, write_bundle, write_changed,
 };
+use goodnet::serve::control::Event;
+use goodnet::serve::http::auth::Keys;
 use image::ImageFormat;
 use reqwest::blocking::multipart::{Form, Part};
 use reqwest::blocking::{RequestBuilder, Response};
@@ -977,4 +979,54 @@ fn metrics_are_plain_text_where_text_is_asked_for() {
     let prometheus =
         "application/openmetrics-text;version=1.0.0;Q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     assert!(kind(Some(prometheus)).starts_with("application/openmetrics-text"));
+}
+
+#[test]
+fn an_unknown_query_parameter_is_refused_with_the_nearest_one() {
+    let app = spawn_app(|_| {});
+    for (path, hint) in [
+        ("/classify?polcy=gated", "did you mean policy?"),
+        ("/classify/batch?topk=3", "did you mean top_k?"),
+        ("/sweep?drops=2", "did you mean drop?"),
+    ] {
+        let answer = match path.starts_with("/sweep") {
+            true => app.get(path),
+            false => app.post(path, png(RED)),
+        };
+        assert_eq!(answer.status(), 400, "{path}");
+        let problem: serde_json::Value = answer.json().unwrap();
+        assert!(
+            problem["detail"].as_str().unwrap().ends_with(hint),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_was_taken_out_of_the_file_opens_nothing_after_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let keys = ["first-key-0123456789", "second-key-0123456789"];
+    std::fs::write(&file, keys.join("\n")).unwrap();
+    let app = spawn_app(|config| {
+        config.access.keys = Some(Keys::from_file(&file).unwrap());
+        config.access.keys_file = Some(file.clone());
+    });
+    let status = |key: &str| {
+        let request = app.client.get(app.at("/info")).bearer_auth(key);
+        request.send().unwrap().status().as_u16()
+    };
+    assert_eq!(keys.map(status), [200, 200]);
+    std::fs::write(&file, keys[1]).unwrap();
+    app.tell(Event::Reload);
+    app.wait_for("the key is revoked", || status(keys[0]) == 401);
+    assert_eq!(status(keys[1]), 200);
+    std::fs::write(&file, "short").unwrap();
+    app.tell(Event::Reload);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(
+        status(keys[1]),
+        200,
+        "a file that is no use changes nothing"
+    );
 }

@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn goodnet() -> Command {
     Command::cargo_bin("goodnet").unwrap()
@@ -197,4 +198,99 @@ fn places_are_taken_all_or_none_and_given_back() {
     assert!(matches!(pool.admit(1), Err(PoolError::Full)));
     drop((one, two));
     assert!(pool.admit(3).is_ok());
+}
+
+/// Stops the process as an operator would and fails unless it leaves in order.
+fn stop(mut child: Child) {
+    let id = child.id().to_string();
+    std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status()
+        .unwrap();
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_secs(30) {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    panic!("still running 30 s after SIGTERM");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    // The pipe stays open and is never read again: it holds 64 KiB, some 250 lines.
+    let (child, _log, url) = start(&bundle);
+    let client = reqwest::blocking::Client::new();
+    for turn in 0..1500 {
+        let answer = client.get(format!("{url}info")).send();
+        assert_eq!(answer.unwrap().status(), 200, "request {turn}");
+    }
+    stop(child);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
+        .args([
+            "serve",
+            "--drain-delay",
+            "0",
+            "--listen",
+            &address.to_string(),
+            "--bundle",
+        ])
+        .arg(&bundle)
+        .stderr(Stdio::from(full.unwrap()))
+        .spawn()
+        .unwrap();
+    let client = reqwest::blocking::Client::new();
+    let ready = format!("http://{address}/readyz");
+    let answered = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        client
+            .get(&ready)
+            .send()
+            .is_ok_and(|answer| answer.status() == 200)
+    });
+    assert!(answered, "never ready");
+    stop(child);
+}
+
+#[test]
+fn on_loopback_only_names_of_loopback_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let (child, _log, url) = start(&bundle);
+    let client = reqwest::blocking::Client::new();
+    let status = |name: &str, value: &str| {
+        let request = client.get(format!("{url}info")).header(name, value);
+        request.send().unwrap().status().as_u16()
+    };
+    assert_eq!(status("host", "localhost:1"), 200);
+    assert_eq!(status("host", "rebound.example"), 421);
+    assert_eq!(status("origin", "https://elsewhere.example"), 421);
+    assert_eq!(status("origin", "http://localhost:3000"), 200);
+    let request = client.post(format!("{url}classify")).body(png(RED));
+    let posted = request.header("origin", "null").send().unwrap();
+    assert_eq!(posted.status(), 421);
+    assert_eq!(
+        posted.json::<serde_json::Value>().unwrap()["code"],
+        "misdirected"
+    );
+    stop(child);
 }

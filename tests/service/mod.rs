@@ -330,11 +330,11 @@ impl App {
         self.wait_for("ready", || self.get("/readyz").status() == 200);
     }
 
-    /// Waits, at most ten seconds, until `seen` says yes.
+    /// Waits, at most a minute, until `seen` says yes.
     pub fn wait_for(&self, what: &str, seen: impl Fn() -> bool) {
         let started = Instant::now();
         while !seen() {
-            assert!(started.elapsed() < Duration::from_secs(10), "never {what}");
+            assert!(started.elapsed() < Duration::from_secs(60), "never {what}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

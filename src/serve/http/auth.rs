@@ -92,7 +92,7 @@ pub(crate) async fn require_key(
     next: Next,
 ) -> Result<Response, Problem> {
     let access = &state.config().access;
-    let Some(keys) = &access.keys else {
+    let Some(keys) = state.keys() else {
         return Ok(next.run(request).await);
     };
     let path = request.uri().path();

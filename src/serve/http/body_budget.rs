@@ -1,4 +1,4 @@
-//! What the bodies of all requests together may take in memory.
+//! What the bodies of all requests, or of all answers, together may take in memory.
 
 use crate::serve::http::problem::{Code, Problem};
 use axum::body::Body;
@@ -55,7 +55,7 @@ impl Drop for Taken {
 
 impl BodyReservation {
     /// Takes `bytes` more, or says that they are not left.
-    fn take(&self, bytes: usize) -> bool {
+    pub(crate) fn take(&self, bytes: usize) -> bool {
         let taken = self.0.budget.take(bytes);
         if taken {
             self.0.bytes.fetch_add(bytes, Ordering::Relaxed);

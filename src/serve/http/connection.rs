@@ -1,17 +1,19 @@
 //! Connections: accepted up to a limit, under timeouts, finished gracefully.
 
-use crate::serve::http::idle_timeout::Activity;
+use crate::serve::http::activity::AnswerLimits;
+use crate::serve::http::places::{Place, Places};
 use crate::serve::state::AppState;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use std::io;
-use std::sync::Arc;
+use std::io::{self, Cursor};
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
@@ -26,9 +28,6 @@ const MAX_STREAMS: u32 = 64;
 
 /// How every HTTP/2 connection begins and no HTTP/1.1 request does (RFC 9113, section 3.4).
 const PREFACE: &[u8; 3] = b"PRI";
-
-/// Pause until the rest of a first word that came in pieces is looked at.
-const PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Accepts connections until `stop`, then gives those that are open until `deadline` to finish.
 ///
@@ -64,11 +63,15 @@ async fn accept_all(
     leaving: &watch::Receiver<()>,
 ) {
     let protocols = Protocols::new(state);
-    let places = Arc::new(Semaphore::new(state.config().limits.connections));
-    // A closed semaphore would end the loop; it is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let limits = state.config().limits;
+    let places = Places::new(limits.connections, limits.connections_per_peer);
+    loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let Some(place) = places.take(peer.ip()).await else {
+                    tracing::debug!(%peer, "a peer has as many connections as it may have");
+                    continue;
+                };
                 let connection = Connection {
                     protocols: protocols.clone(),
                     app: app.clone(),
@@ -76,6 +79,7 @@ async fn accept_all(
                     watcher: graceful.watcher(),
                     leaving: leaving.clone(),
                     place,
+                    places: places.clone(),
                 };
                 tokio::spawn(connection.serve(stream));
             }
@@ -116,42 +120,67 @@ struct Connection {
     watcher: Watcher,
     /// Changes, by the end of its sender, when no request is to begin any more.
     leaving: watch::Receiver<()>,
-    place: OwnedSemaphorePermit,
+    place: Place,
+    places: Places,
 }
 
 impl Connection {
     async fn serve(mut self, stream: TcpStream) {
         let timeouts = self.state.config().timeouts;
-        let _open = (self.state.metrics().connect(), self.place);
+        let _open = self.state.metrics().connect();
         // Answers are small: waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let first = timeout(timeouts.headers, begins_as_http2(&stream));
+        let (mut read, write) = stream.into_split();
+        let first = timeout(timeouts.headers, first_bytes(&mut read));
         let first = tokio::select! {
             first = first => first,
             _ = self.leaving.changed() => return,
+            () = self.place.needed() => return,
         };
-        let Ok(Ok(is_http2)) = first else {
+        let Ok(Ok(Some(first))) = first else {
             tracing::debug!("a connection ended before its first request");
             return;
         };
+        let is_http2 = first == PREFACE;
+        let stream = tokio::io::join(Cursor::new(first).chain(read), write);
         // Clients that ask and never read would hold their places for ever.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(timeouts.write));
         let stream = TokioIo::new(Box::pin(stream));
+        let (activity, untaken) = (&self.place.activity, &self.place.untaken);
+        let limits = AnswerLimits {
+            untaken: untaken.clone(),
+            budget: self.state.answers().clone(),
+            places: self.places,
+        };
         let service = TowerToHyperService::new(self.app);
-        let ended = if is_http2 {
-            let activity = Activity::default();
-            let service = activity.watch(service);
-            let connection = self.protocols.http2.serve_connection(stream, service);
-            tokio::select! {
-                ended = self.watcher.watch(connection) => ended,
-                () = activity.idle(timeouts.headers) => return,
+        let service = activity.watch(service, limits);
+        let served = async {
+            if is_http2 {
+                let connection = self.protocols.http2.serve_connection(stream, service);
+                let connection = self.watcher.watch(connection);
+                // hyper's timeout for headers knows HTTP/1 only.
+                tokio::select! {
+                    ended = connection => ended,
+                    () = activity.idle(timeouts.headers) => Ok(()),
+                }
+            } else {
+                let connection = self.protocols.http1.serve_connection(stream, service);
+                self.watcher.watch(connection).await
             }
-        } else {
-            let connection = self.protocols.http1.serve_connection(stream, service);
-            self.watcher.watch(connection).await
+        };
+        let ended = tokio::select! {
+            ended = served => ended,
+            () = untaken.overdue(timeouts.answer) => {
+                tracing::debug!("a client does not take its answer");
+                return;
+            }
+            () = self.place.needed() => {
+                tracing::debug!("a connection makes room for others");
+                return;
+            }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
@@ -159,17 +188,14 @@ impl Connection {
     }
 }
 
-/// Does the client speak HTTP/2 without asking first ("prior knowledge")? Its bytes stay in the stream.
-async fn begins_as_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; PREFACE.len()];
-    loop {
-        let length = stream.peek(&mut first).await?;
-        if length == 0 || first[..length] != PREFACE[..length] {
-            return Ok(false);
+/// The first bytes, as many as tell HTTP/2 with prior knowledge ([`PREFACE`]) from HTTP/1; none where the client leaves before.
+async fn first_bytes(stream: &mut OwnedReadHalf) -> io::Result<Option<Vec<u8>>> {
+    let mut first = Vec::with_capacity(PREFACE.len());
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        let left = (PREFACE.len() - first.len()) as u64;
+        if (&mut *stream).take(left).read_buf(&mut first).await? == 0 {
+            return Ok(None);
         }
-        if length == PREFACE.len() {
-            return Ok(true);
-        }
-        sleep(PREFACE_PAUSE).await;
     }
+    Ok(Some(first))
 }

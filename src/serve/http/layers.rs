@@ -1,6 +1,6 @@
 //! What wraps every request, in one place and in order.
 
-use super::{auth, drain_body, observe};
+use super::{auth, drain_body, hosts, observe};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::routes::health;
 use crate::serve::state::{AppState, Phase};
@@ -18,6 +18,7 @@ pub(crate) fn wrap(router: Router, state: &AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), observe::observe))
         .layer(from_fn(drain_body::drain_body))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), hosts::check))
         .layer(from_fn_with_state(state.clone(), refuse_while_draining))
         .layer(from_fn_with_state(state.clone(), deadline))
         .layer(from_fn_with_state(state.clone(), auth::require_key))

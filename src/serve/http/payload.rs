@@ -13,6 +13,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::time::Duration;
 
+/// Characters of a name that are kept: it comes back with the answer.
+const MAX_NAME_CHARS: usize = 256;
+
 /// A part of a form: an image and what it is called.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -266,7 +269,7 @@ fn is_image(bytes: &Bytes) -> bool {
 
 fn name_of(field: &Field<'_>) -> Option<String> {
     let name = field.file_name().or(field.name())?;
-    Some(name.to_owned())
+    Some(name.chars().take(MAX_NAME_CHARS).collect())
 }
 
 fn refuse_form(error: &MultipartError, limit: usize) -> Problem {

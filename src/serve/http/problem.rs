@@ -18,6 +18,10 @@ const MAX_DETAIL_LEN: usize = 512;
 pub enum Code {
     /// The query string is not understood.
     MalformedQuery,
+    /// Not exactly one host is named.
+    MalformedHost,
+    /// The host or the origin is not one that the service answers to.
+    Misdirected,
     /// The body is not what its content type says, or holds no image.
     MalformedBody,
     /// No key, or a wrong one.
@@ -66,6 +70,8 @@ impl Code {
         use StatusCode as S;
         match self {
             Self::MalformedQuery => ("malformed_query", S::BAD_REQUEST, "Malformed query"),
+            Self::MalformedHost => ("malformed_host", S::BAD_REQUEST, "Malformed host"),
+            Self::Misdirected => ("misdirected", S::MISDIRECTED_REQUEST, "Misdirected"),
             Self::MalformedBody => ("malformed_body", S::BAD_REQUEST, "Malformed body"),
             Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, "A key is needed"),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "Forbidden"),

@@ -53,7 +53,15 @@ pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(async || serve("index.html")))
         .route("/docs", get(async || serve("docs.html")))
-        .route("/docs/", get(async || Redirect::permanent("/docs")))
+        .route(
+            "/docs/",
+            get(async || {
+                (
+                    headers("text/html; charset=utf-8"),
+                    Redirect::permanent("/docs"),
+                )
+            }),
+        )
         .route(
             "/ui/{file}",
             get(async |Path(file): Path<String>| serve(&file)),

@@ -1,5 +1,9 @@
-//! HTTP/2 connections without a request: hyper's timeout for headers knows HTTP/1 only.
+//! What a connection is doing: its requests, the answers that it has not taken, and for how long it has had neither.
 
+use crate::serve::http::answers::Untaken;
+use crate::serve::http::body_budget::Budget;
+use crate::serve::http::places::Places;
+use axum::response::Response;
 use hyper::service::Service;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,12 +30,20 @@ impl Default for State {
 }
 
 impl Activity {
-    /// `service`, every request of which is noticed from its headers to those of its answer.
-    pub(crate) fn watch<S>(&self, service: S) -> Watched<S> {
+    /// `service`, every request of which is noticed from its headers to those of its answer, and every answer counted until it
+    /// is taken.
+    pub(crate) fn watch<S>(&self, service: S, answers: AnswerLimits) -> Watched<S> {
         Watched {
             activity: self.clone(),
+            answers,
             service,
         }
+    }
+
+    /// Since when no request has run; none while one does.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.running == 0).then_some(state.since)
     }
 
     /// Ends once no request has run for `patience`.
@@ -47,14 +59,11 @@ impl Activity {
 
     /// How long no request has run.
     fn quiet(&self) -> Duration {
-        let state = self.lock();
-        if state.running > 0 {
-            return Duration::ZERO;
-        }
-        state.since.elapsed()
+        self.idle_since()
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn begin(&self) -> Running {
+    pub(crate) fn begin(&self) -> Running {
         self.lock().running += 1;
         Running(self.clone())
     }
@@ -65,7 +74,8 @@ impl Activity {
     }
 }
 
-struct Running(Activity);
+/// A request; it ends when this is dropped.
+pub(crate) struct Running(Activity);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -75,29 +85,51 @@ impl Drop for Running {
     }
 }
 
+/// Where a connection's answers are counted.
+#[derive(Debug, Clone)]
+pub(crate) struct AnswerLimits {
+    /// Those of the connection.
+    pub(crate) untaken: Untaken,
+    /// What all of them may take.
+    pub(crate) budget: Budget,
+    /// Who goes where they take more.
+    pub(crate) places: Places,
+}
+
+impl AnswerLimits {
+    async fn apply(&self, response: Response) -> Response {
+        self.untaken
+            .count(response, &self.budget, &self.places)
+            .await
+    }
+}
+
 /// See [`Activity::watch`].
 #[derive(Debug, Clone)]
 pub(crate) struct Watched<S> {
     activity: Activity,
+    answers: AnswerLimits,
     service: S,
 }
 
 impl<R, S> Service<R> for Watched<S>
 where
-    S: Service<R>,
+    S: Service<R, Response = Response>,
     S::Future: Send + 'static,
+    S::Error: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response;
     type Error = S::Error;
-    type Future = futures_util::future::BoxFuture<'static, Result<S::Response, S::Error>>;
+    type Future = futures_util::future::BoxFuture<'static, Result<Response, S::Error>>;
 
     fn call(&self, request: R) -> Self::Future {
         let running = self.activity.begin();
         let answer = self.service.call(request);
+        let limits = self.answers.clone();
         Box::pin(async move {
-            let answer = answer.await;
+            let answer = limits.apply(answer.await?).await;
             drop(running);
-            answer
+            Ok(answer)
         })
     }
 }
