@@ -182,7 +182,9 @@ fn name(report: &Report, label: u32) -> String {
 /// A size in words.
 fn least(family: Family, size: f32) -> String {
     match family {
-        Family::Rectangle | Family::Patch => format!("{:.1} % of the image's area", 100.0 * size),
+        Family::Rectangle | Family::Patch | Family::Bar => {
+            format!("{:.1} % of the image's area", 100.0 * size)
+        }
         Family::Blend => format!("an opacity of {:.0} %", 100.0 * size),
         Family::Wave => format!(
             "an amplitude of {:.1} % of the range of pixels",

@@ -15,16 +15,16 @@ use std::sync::Arc;
 const CHUNK: usize = 64;
 
 impl<C: Network> Search<'_, C> {
-    /// Tries random stand-ins of every family; gives the most promising arms, the best first.
-    pub(super) fn survey(&mut self) -> Result<Vec<Arm>, C::Error> {
+    /// Tries random stand-ins of every family; gives the most promising arms, the best first: of bars, and of the others.
+    pub(super) fn survey(&mut self) -> Result<[Vec<Arm>; 2], C::Error> {
         let labels: Vec<u32> = (0..self.clean.classes).collect();
-        let mut arms: Vec<Arm> = Vec::new();
+        let mut arms: [Vec<Arm>; 2] = [Vec::new(), Vec::new()];
         for family in Family::ALL {
             let mut of_family: Vec<Arm> = labels
                 .iter()
                 .map(|&label| Arm::new(label, family))
                 .collect();
-            let count = self.options.survey_each();
+            let count = self.options.survey(family);
             for start in (0..count).step_by(CHUNK) {
                 if self.watch.stopped() {
                     break;
@@ -35,11 +35,13 @@ impl<C: Network> Search<'_, C> {
                 }
             }
             of_family.retain(|arm| !arm.members.is_empty());
-            arms.extend(of_family);
+            arms[usize::from(family != Family::Bar)].extend(of_family);
         }
         let grid = self.clean.grid();
-        arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
-        arms.truncate(MOST_ARMS);
+        for (arms, most) in arms.iter_mut().zip(MOST_ARMS) {
+            arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
+            arms.truncate(most);
+        }
         Ok(arms)
     }
 

@@ -48,7 +48,7 @@ fn stand_in(suspect: &Suspect, pictures: &Pictures<'_>) -> String {
     let [top, left, rows, columns] = suspect.bounds;
     let [height, width] = pictures.input;
     let is_small = (1..=height / 2).contains(&rows) && (1..=width / 2).contains(&columns);
-    if !is_small || !matches!(family, Family::Rectangle | Family::Patch) {
+    if !is_small || !matches!(family, Family::Rectangle | Family::Patch | Family::Bar) {
         return whole;
     }
     format!(
