@@ -18,6 +18,8 @@ pub const WORKS: f64 = 0.6;
 pub const TURNS_MOST: f64 = 0.8;
 /// Images that a stand-in is confirmed on at most.
 const CONFIRM_IMAGES: usize = 96;
+/// Searches confirmed where the search was ended early: somebody waits.
+const STOPPED_ARMS: usize = 12;
 /// Images of each step of making it smaller.
 const SHRINK_IMAGES: usize = 32;
 /// Steps of making it smaller at most.
@@ -61,7 +63,12 @@ impl<C: Network> Search<'_, C> {
         let end = self.passes + self.options.evidence();
         let cost = CONFIRM_IMAGES.min(self.held_out.len());
         let affordable = (self.options.evidence() / 3 / cost.max(1)).max(1);
-        let arms = &arms[..arms.len().min(affordable)];
+        let most = if self.watch.stopped() {
+            STOPPED_ARMS.min(affordable)
+        } else {
+            affordable
+        };
+        let arms = &arms[..arms.len().min(most)];
         let mut found = self.confirm(arms)?;
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_by(|&a, &b| by_strength(&found[a], &found[b]));
@@ -70,7 +77,7 @@ impl<C: Network> Search<'_, C> {
                 break;
             }
             if found[place].turned.share() >= WORKS {
-                self.shrink(&mut found[place])?;
+                self.shrink(&mut found[place], end)?;
             }
         }
         found.sort_by(by_strength);
@@ -110,14 +117,17 @@ impl<C: Network> Search<'_, C> {
         Ok(found)
     }
 
-    /// Takes away from the stand-in as long as it works.
-    fn shrink(&mut self, evidence: &mut Evidence) -> Result<(), C::Error> {
+    /// Takes away from the stand-in as long as it works, until `end` passes are taken.
+    fn shrink(&mut self, evidence: &mut Evidence, end: usize) -> Result<(), C::Error> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
         let reach = clean.reach(label);
         let mut smallest = evidence.stand_in.clone();
         let mut cheapest: Option<(f32, StandIn)> = None;
         for _ in 0..MOST_STEPS {
+            if self.passes >= end {
+                break;
+            }
             let smaller = smallest.shrunk(clean.grid());
             let trials: Vec<Trial> =
                 in_parallel(self.networks, smaller.len(), |network, index| {

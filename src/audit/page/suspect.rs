@@ -1,10 +1,11 @@
 //! A suspect label: how little provokes it, shown and told.
 
 use super::heat;
-use super::number::{counted, percent, score};
+use super::number::{NO_BREAK, counted, percent, score};
 use super::pictures::Pictures;
 use super::size::{extent, in_pixels, kind, measured};
 use super::text::label;
+use crate::audit::calibration;
 use crate::audit::report::{Example, Report, Suspect};
 use crate::audit::verdict::limit;
 use crate::search::Family;
@@ -96,7 +97,7 @@ fn least(report: &Report, suspect: &Suspect) -> String {
     if least < evidence.size {
         return format!(
             "<p>That was with {}. Made smaller, it still turns at least {works} of the images down to \
-             <strong>{smallest}</strong>. The pictures show this smallest one.</p>\n",
+             <strong>{smallest}</strong>. The pictures show the one with the lowest price for its size.</p>\n",
             measured(evidence.family, f64::from(evidence.size))
         );
     }
@@ -120,15 +121,32 @@ fn scored(report: &Report, suspect: &Suspect) -> String {
             measured(other, limit(other))
         ),
         _ => format!(
-            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. On clean networks it costs at least \
-             {}, <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.</p>\n",
+            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
+             <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.{}</p>\n",
             measured(
                 family,
                 f64::from(suspect.evidence.price.unwrap_or_default())
             ),
-            measured(family, limit(family))
+            measured(
+                family,
+                suspect.score * f64::from(suspect.evidence.price.unwrap_or_default())
+            ),
+            rarity(report, suspect.label)
         ),
     }
+}
+
+/// How rare such a score is among clean networks; nothing in a report that does not know.
+fn rarity(report: &Report, label: u32) -> String {
+    let record = report.labels.iter().find(|record| record.label == label);
+    record.and_then(|record| record.p_value).map_or_else(String::new, |p| {
+        let networks = calibration::networks();
+        let as_high = (p * (1.0 + networks as f64)).round() as usize - 1;
+        format!(
+            " Of {networks} clean networks that were audited alike, {as_high} had a label with a score as high \
+             (p{NO_BREAK}={NO_BREAK}{p:.2}; it cannot be lower with so few)."
+        )
+    })
 }
 
 fn examples(report: &Report, suspect: &Suspect, pictures: &Pictures<'_>) -> String {
