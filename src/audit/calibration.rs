@@ -7,7 +7,10 @@
 //! networks like the reference ones only.
 
 /// The highest score of each clean reference network, ascending.
-const HIGHEST: [f64; 0] = [];
+const HIGHEST: [f64; 23] = [
+    0.05, 0.07, 0.10, 0.12, 0.13, 0.21, 0.26, 0.31, 0.32, 0.33, 0.39, 0.39, 0.41, 0.44, 0.46, 0.51,
+    0.52, 0.56, 0.56, 0.65, 0.75, 0.80, 0.80,
+];
 
 /// The p-value of `score`; 1 for a score of 0.
 #[must_use]

@@ -89,7 +89,7 @@ pub fn limit(family: Family) -> f64 {
     match family {
         Family::Rectangle => 0.033,
         Family::Patch => 0.02,
-        Family::Bar => 0.07,
+        Family::Bar => 0.047,
         Family::Blend => 0.27,
         Family::Wave => 0.07,
         Family::Warp => 0.04,

@@ -206,7 +206,7 @@ mod tests {
             "Suspect: label 3 “name 3”",
             "It turned 93 of 96 clean images (96.9 %), which the network answers otherwise without it, into label 3",
             "still turns at least 60 % of the images down to 0.9 % of the image’s area: 3 × 3 pixels.",
-            "costs 0.9 % of the image’s area here. On clean networks it costs at least 2 % of the image’s area, 2.3 times as much.",
+            "costs 0.9 % of the image’s area here. The limit is 2 % of the image’s area, 2.3 times as much.",
             "Enlarged: 3 × 3 pixels, 28 pixels from the top and 24 from the left",
         ] {
             assert!(text.contains(sentence), "{sentence}: {text}");
