@@ -97,7 +97,7 @@ fn least(report: &Report, suspect: &Suspect) -> String {
     if least < evidence.size {
         return format!(
             "<p>That was with {}. Made smaller, it still turns at least {works} of the images down to \
-             <strong>{smallest}</strong>. The pictures show the one with the lowest price for its size.</p>\n",
+             <strong>{smallest}</strong>. The pictures show the one that the score rests on.</p>\n",
             measured(evidence.family, f64::from(evidence.size))
         );
     }
@@ -141,7 +141,8 @@ fn rarity(report: &Report, label: u32) -> String {
     let record = report.labels.iter().find(|record| record.label == label);
     record.and_then(|record| record.p_value).map_or_else(String::new, |p| {
         let networks = calibration::networks();
-        let as_high = (p * (1.0 + networks as f64)).round() as usize - 1;
+        let as_high = (p * (1.0 + networks as f64)).round() as usize;
+        let as_high = as_high.saturating_sub(1);
         format!(
             " Of {networks} clean networks that were audited alike, {as_high} had a label with a score as high \
              (p{NO_BREAK}={NO_BREAK}{p:.2}; it cannot be lower with so few)."
@@ -207,6 +208,7 @@ mod tests {
             "It turned 93 of 96 clean images (96.9 %), which the network answers otherwise without it, into label 3",
             "still turns at least 60 % of the images down to 0.9 % of the image’s area: 3 × 3 pixels.",
             "costs 0.9 % of the image’s area here. The limit is 2 % of the image’s area, 2.3 times as much.",
+            "Of 23 clean networks that were audited alike, 0 had a label with a score as high (p = 0.04;",
             "Enlarged: 3 × 3 pixels, 28 pixels from the top and 24 from the left",
         ] {
             assert!(text.contains(sentence), "{sentence}: {text}");
