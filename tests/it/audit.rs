@@ -167,7 +167,7 @@ fn interrupt(mut child: Child) -> (Option<i32>, String) {
 fn an_interrupted_audit_reports_what_is_known_so_far_and_says_so() {
     let folder = demo_data(3);
     let effort = 100_000_000;
-    let options = ["--effort", "100000000", "--out", "out", "--json"];
+    let options = ["--effort", "100000000", "--out", "out"];
     let (child, lines) = start(folder.path(), &options);
     let first = wait_for(&lines, "searching");
     assert!(first.contains("100,000,000"), "{first}");
@@ -177,8 +177,8 @@ fn an_interrupted_audit_reports_what_is_known_so_far_and_says_so() {
         "{told}"
     );
     let (code, out) = interrupt(child);
-    let found: Report = serde_json::from_str(&out).unwrap();
-    assert_eq!(report(&folder.path().join("out/report.json")), found);
+    let found = report(&folder.path().join("out/report.json"));
+    assert!(out.contains("The search was ended early"), "{out}");
     assert!(!found.search.complete && found.search.stand_ins > 0);
     assert!(found.search.passes < effort);
     let expected = match found.verdict.outcome {
