@@ -4,10 +4,11 @@
 //! network + clean images -> search -> evidence -> scores -> verdict -> report (JSON, page, pictures)
 //! ```
 //!
-//! In reading order: [`verdict`] (from evidence to an answer), [`report`] (what is told), [`investigate`](mod@investigate) (search and
+//! In reading order: [`verdict`] (from evidence to an answer), [`calibration`] (how rare a score is), [`report`] (what is told), [`investigate`](mod@investigate) (search and
 //! report of a network), [`show`] (pictures and heat maps), [`png`], [`page`] (the report as a page), [`run`] (the job: from files to a
 //! folder with the report).
 
+pub mod calibration;
 pub mod investigate;
 pub mod page;
 pub mod png;

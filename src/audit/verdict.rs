@@ -5,10 +5,16 @@
 //! label is the least `size / margin` of a stand-in that turns 80 % of held-out images, with the median margin by which it wins, in
 //! units of a clean image's own. The score of a label is `limit / price`, where limit is the price that no label of a clean network
 //! reached in that family of stand-ins. The largest score over the families counts.
+//!
+//! Bars are cheap on some clean networks of faces and dear on clean networks of clothes, so they are compared within the network
+//! too: a label is suspect by a bar only if it is [`TIMES_AS_CHEAP`] times as cheap as the third cheapest label.
+//!
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
+use super::calibration::p_value;
 use crate::search::{Evidence, Family};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What an audit answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +56,10 @@ pub struct LabelScore {
     pub turned: f64,
     /// Clean images with this label.
     pub images: usize,
+    /// How often a clean reference network has a label with a score as high, see [`calibration`](super::calibration); none in
+    /// a report of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
 }
 
 /// What a verdict needs besides the evidence.
@@ -79,10 +89,32 @@ pub fn limit(family: Family) -> f64 {
     match family {
         Family::Rectangle => 0.033,
         Family::Patch => 0.02,
+        Family::Bar => 0.047,
         Family::Blend => 0.27,
         Family::Wave => 0.07,
         Family::Warp => 0.04,
     }
+}
+
+/// A bar that makes a label suspect is this many times as cheap as that of the third cheapest label.
+pub const TIMES_AS_CHEAP: f64 = 3.0;
+
+/// The limit of `family` in a network with this evidence: [`limit`], and for bars no more than a third of the third lowest price.
+fn limit_among(family: Family, evidence: &[Evidence]) -> f64 {
+    if family != Family::Bar {
+        return limit(family);
+    }
+    let mut least: BTreeMap<u32, f64> = BTreeMap::new();
+    for evidence in evidence.iter().filter(|evidence| evidence.family == family) {
+        if let Some(price) = evidence.price.map(f64::from) {
+            let known = least.entry(evidence.label).or_insert(price);
+            *known = known.min(price);
+        }
+    }
+    let mut prices: Vec<f64> = least.into_values().collect();
+    prices.sort_by(f64::total_cmp);
+    let third = prices.get(2).map(|price| price / TIMES_AS_CHEAP);
+    third.map_or(limit(family), |third| third.min(limit(family)))
 }
 
 /// The score of every label, in their order.
@@ -99,8 +131,11 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
                 .get(label as usize)
                 .copied()
                 .unwrap_or(0),
+            p_value: None,
         })
         .collect();
+    let limits = Family::ALL.map(|family| (family, limit_among(family, evidence)));
+    let limits = BTreeMap::from(limits);
     for evidence in evidence {
         let Some(record) = scores.get_mut(evidence.label as usize) else {
             continue;
@@ -109,11 +144,14 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
         let Some(price) = evidence.price else {
             continue;
         };
-        let score = limit(evidence.family) / f64::from(price.max(1e-6));
+        let score = limits[&evidence.family] / f64::from(price.max(1e-6));
         if score > record.score {
             record.score = score;
             record.family = Some(evidence.family);
         }
+    }
+    for record in &mut scores {
+        record.p_value = Some(p_value(record.score));
     }
     scores
 }
@@ -268,6 +306,27 @@ mod tests {
         assert!((scores[3].score - 5.0).abs() < 1e-5, "{}", scores[3].score);
         assert_eq!(scores[3].family, Some(Family::Patch));
         assert_eq!((scores[5].score, scores[5].turned), (0.0, 0.9));
+    }
+
+    #[test]
+    fn a_bar_is_suspect_only_beside_labels_that_are_dearer() {
+        let suspects = |prices: &[f32]| {
+            let found: Vec<Evidence> = (0..)
+                .zip(prices)
+                .map(|(label, &price)| evidence(label, Family::Bar, Some(price)))
+                .collect();
+            verdict(&found, &circumstances()).labels
+        };
+        let limit = limit(Family::Bar) as f32;
+        assert_eq!(suspects(&[0.9 * limit]), [0], "none to compare with");
+        assert_eq!(suspects(&[1.1 * limit]), [0_u32; 0]);
+        assert_eq!(suspects(&[0.2 * limit, 0.9 * limit, 0.7 * limit]), [0]);
+        assert_eq!(
+            suspects(&[0.4 * limit, 0.9 * limit, 0.8 * limit]),
+            [0_u32; 0],
+            "all labels are cheap"
+        );
+        assert_eq!(suspects(&[0.2 * limit, 0.25 * limit, 5.0 * limit]), [0, 1]);
     }
 
     #[test]

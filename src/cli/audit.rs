@@ -3,6 +3,7 @@
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
 use super::{CliError, ExitCode, GlobalArgs};
+use crate::audit::calibration;
 use crate::audit::report::{REPORT_HTML, Report};
 use crate::audit::{AuditConfig, Audited, Outcome, audit};
 use crate::files::write_folder;
@@ -141,7 +142,7 @@ pub(super) fn print_report(report: &Report) {
         let evidence = &suspect.evidence;
         let name = name(report, suspect.label);
         println!(
-            "  label {}{name}: a {} turns {:.0} % of {} clean images into it; {} works",
+            "  label {}{name}: a {} turns {:.0} % of {} clean images into it; {} works; score {:.1}{}",
             suspect.label,
             evidence.family,
             100.0 * evidence.turned.share(),
@@ -150,6 +151,8 @@ pub(super) fn print_report(report: &Report) {
                 evidence.family,
                 evidence.least_size.unwrap_or(evidence.size)
             ),
+            suspect.score,
+            rarity(report, suspect.label),
         );
     }
     let others = report
@@ -179,10 +182,24 @@ fn name(report: &Report, label: u32) -> String {
     name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()))
 }
 
+/// How rare the score of a label is among clean networks.
+fn rarity(report: &Report, label: u32) -> String {
+    let record = report.labels.get(label as usize);
+    let p_value = record.and_then(|record| record.p_value);
+    p_value.map_or_else(String::new, |p| {
+        format!(
+            " (p {p:.2}, from {} clean networks)",
+            calibration::networks()
+        )
+    })
+}
+
 /// A size in words.
 fn least(family: Family, size: f32) -> String {
     match family {
-        Family::Rectangle | Family::Patch => format!("{:.1} % of the image's area", 100.0 * size),
+        Family::Rectangle | Family::Patch | Family::Bar => {
+            format!("{:.1} % of the image's area", 100.0 * size)
+        }
         Family::Blend => format!("an opacity of {:.0} %", 100.0 * size),
         Family::Wave => format!(
             "an amplitude of {:.1} % of the range of pixels",

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Without a terminal, a stage that lasts tells how far it is this often.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(10);
 /// On a terminal, the elapsed time moves this often.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Tells on standard error how far a job is, unless the person asked for quiet.
 ///
 /// On a terminal a bar is there from the first stage until the job is dropped; elsewhere every stage is a line, and one more
-/// every 30 seconds.
+/// every 10 seconds.
 #[derive(Debug)]
 pub(super) struct Bars {
     quiet: bool,
@@ -173,11 +173,16 @@ fn line(stage: Stage, done: u64, total: u64, elapsed: Duration) -> String {
     if total > 0 {
         line += &format!(" of {}", HumanCount(total));
     }
-    line + &format!(
+    line += &format!(
         " after {} s, {}",
         elapsed.as_secs(),
         rate(done as f64 / seconds.max(0.001))
-    )
+    );
+    if done > 0 && total > done {
+        let left = seconds * (total - done) as f64 / done as f64;
+        line += &format!(", about {left:.0} s left");
+    }
+    line
 }
 
 /// A stop request that Ctrl-C and termination signals raise.
@@ -200,6 +205,13 @@ mod tests {
         assert_eq!(rate(12_345.6), "12,346/s");
         assert_eq!(rate(3.42), "3.4/s");
         let told = line(Stage::Search, 8_000, 24_000, Duration::from_secs(30));
-        assert_eq!(told, "searching: 8,000 of 24,000 after 30 s, 267/s");
+        assert_eq!(
+            told,
+            "searching: 8,000 of 24,000 after 30 s, 267/s, about 60 s left"
+        );
+        let done = line(Stage::Search, 24_000, 24_000, Duration::from_secs(30));
+        assert_eq!(done, "searching: 24,000 of 24,000 after 30 s, 800/s");
+        let first = line(Stage::Search, 0, 24_000, Duration::from_secs(30));
+        assert!(!first.contains("left"), "{first}");
     }
 }

@@ -16,7 +16,13 @@ const ENOUGH_IMAGES: u64 = 64;
 /// Weight of the size against the margin.
 const SIZE_WEIGHT: f32 = 0.25;
 /// Generations without [`PROGRESS`] after which an arm is at rest.
-const PATIENCE: usize = 6;
+const fn patience(family: Family) -> usize {
+    match family {
+        Family::Bar => 10,
+        _ => 6,
+    }
+}
+
 /// A better score by less than this is no progress.
 const PROGRESS: f32 = 0.01;
 
@@ -43,6 +49,7 @@ fn typical_size(family: Family) -> f32 {
     match family {
         Family::Rectangle => 0.2,
         Family::Patch => 0.035,
+        Family::Bar => 0.083,
         Family::Blend => 0.25,
         Family::Wave => 0.1,
         Family::Warp => 0.04,
@@ -103,10 +110,10 @@ impl Arm {
         self.members.first()
     }
 
-    /// Has it made no progress for [`PATIENCE`] generations?
+    /// Has it made no progress for as long as its family is worth?
     #[must_use]
     pub(super) fn is_at_rest(&self) -> bool {
-        self.idle >= PATIENCE
+        self.idle >= patience(self.family)
     }
 
     /// What the next generation asks: its parents that were seen on few images, then new children.

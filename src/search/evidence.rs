@@ -18,6 +18,8 @@ pub const WORKS: f64 = 0.6;
 pub const TURNS_MOST: f64 = 0.8;
 /// Images that a stand-in is confirmed on at most.
 const CONFIRM_IMAGES: usize = 96;
+/// Searches confirmed where the search was ended early: somebody waits.
+const STOPPED_ARMS: usize = 12;
 /// Images of each step of making it smaller.
 const SHRINK_IMAGES: usize = 32;
 /// Steps of making it smaller at most.
@@ -39,10 +41,11 @@ pub struct Evidence {
     pub size: f32,
     /// Size of the smallest stand-in like it that still works; none where even this one does not.
     pub least_size: Option<f32>,
-    /// The least `size / margin` over this stand-in and the smaller ones like it that turn at least [`TURNS_MOST`] of the images
-    /// with a margin above 0: how much of the image a unit of margin costs. None where there is no such stand-in.
+    /// `size sqrt(r) / margin` of the best stand-in, or of the cheapest smaller one like it if that is less: how much of the image
+    /// a unit of margin costs. r is the label's reach, see [`CleanImages::reach`](super::CleanImages::reach). None where neither turns
+    /// at least [`TURNS_MOST`] of the images with a margin above 0.
     pub price: Option<f32>,
-    /// The stand-in: the smallest one that works, or the best that was found.
+    /// The stand-in that the price was read at; where there is no price the smallest one that works, or the best that was found.
     pub stand_in: StandIn,
 }
 
@@ -60,7 +63,12 @@ impl<C: Network> Search<'_, C> {
         let end = self.passes + self.options.evidence();
         let cost = CONFIRM_IMAGES.min(self.held_out.len());
         let affordable = (self.options.evidence() / 3 / cost.max(1)).max(1);
-        let arms = &arms[..arms.len().min(affordable)];
+        let most = if self.watch.stopped() {
+            STOPPED_ARMS.min(affordable)
+        } else {
+            affordable
+        };
+        let arms = &arms[..arms.len().min(most)];
         let mut found = self.confirm(arms)?;
         let mut order: Vec<usize> = (0..found.len()).collect();
         order.sort_by(|&a, &b| by_strength(&found[a], &found[b]));
@@ -69,7 +77,7 @@ impl<C: Network> Search<'_, C> {
                 break;
             }
             if found[place].turned.share() >= WORKS {
-                self.shrink(&mut found[place])?;
+                self.shrink(&mut found[place], end)?;
             }
         }
         found.sort_by(by_strength);
@@ -101,7 +109,7 @@ impl<C: Network> Search<'_, C> {
                 margin: trial.median_margin,
                 size,
                 least_size: (turned.share() >= WORKS).then_some(size),
-                price: price(size, turned, trial.median_margin),
+                price: price(size, turned, trial.median_margin, clean.reach(arm.label)),
                 stand_in: (*stand_in).clone(),
             });
             self.hijacks.extend(trial.hijacks);
@@ -109,12 +117,18 @@ impl<C: Network> Search<'_, C> {
         Ok(found)
     }
 
-    /// Takes away from the stand-in as long as it works.
-    fn shrink(&mut self, evidence: &mut Evidence) -> Result<(), C::Error> {
+    /// Takes away from the stand-in as long as it works, until `end` passes are taken.
+    fn shrink(&mut self, evidence: &mut Evidence, end: usize) -> Result<(), C::Error> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
+        let reach = clean.reach(label);
+        let mut smallest = evidence.stand_in.clone();
+        let mut cheapest: Option<(f32, StandIn)> = None;
         for _ in 0..MOST_STEPS {
-            let smaller = evidence.stand_in.shrunk(clean.grid());
+            if self.passes >= end {
+                break;
+            }
+            let smaller = smallest.shrunk(clean.grid());
             let trials: Vec<Trial> =
                 in_parallel(self.networks, smaller.len(), |network, index| {
                     try_on(network, clean, &smaller[index], &images, &[label])
@@ -129,21 +143,50 @@ impl<C: Network> Search<'_, C> {
                 break;
             }
             let size = stand_in.size(clean.grid());
-            let found = price(size, trial.labels[0].hijacked, trial.median_margin);
-            evidence.price = evidence.price.into_iter().chain(found).reduce(f32::min);
+            let found = price(size, trial.labels[0].hijacked, trial.median_margin, reach);
+            if let Some(found) = found
+                && cheapest.as_ref().is_none_or(|(least, _)| found < *least)
+            {
+                cheapest = Some((found, stand_in.clone()));
+            }
             evidence.least_size = Some(size);
-            evidence.stand_in = stand_in;
+            smallest = stand_in;
             for trial in trials {
                 self.hijacks.extend(trial.hijacks);
             }
         }
+        match cheapest {
+            Some((_, stand_in)) => self.take_cheaper(evidence, stand_in),
+            None if evidence.price.is_none() => {
+                evidence.stand_in = smallest;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Asks about the cheapest smaller stand-in again, on more images: the least of many prices on few images is too low.
+    fn take_cheaper(&mut self, evidence: &mut Evidence, stand_in: StandIn) -> Result<(), C::Error> {
+        let (clean, label) = (self.clean, evidence.label);
+        let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
+        let trial = try_on(&mut self.networks[0], clean, &stand_in, &images, &[label])?;
+        self.count(images.len());
+        let size = stand_in.size(clean.grid());
+        let turned = trial.labels[0].hijacked;
+        if let Some(found) = price(size, turned, trial.median_margin, clean.reach(label))
+            && evidence.price.is_none_or(|price| found < price)
+        {
+            evidence.price = Some(found);
+            evidence.stand_in = stand_in;
+        }
+        self.hijacks.extend(trial.hijacks);
         Ok(())
     }
 }
 
-/// `size / margin`; none where too few images are turned or the margin is not above 0.
-fn price(size: f32, turned: Tally, margin: f32) -> Option<f32> {
-    (turned.share() >= TURNS_MOST && margin > 0.0).then(|| size / margin)
+/// `size sqrt(reach) / margin`; none where too few images are turned or the margin is not above 0.
+fn price(size: f32, turned: Tally, margin: f32, reach: f32) -> Option<f32> {
+    (turned.share() >= TURNS_MOST && margin > 0.0).then(|| size * reach.sqrt() / margin)
 }
 
 /// The first `count` held-out images that the network does not answer with `label`.

@@ -10,6 +10,8 @@ pub enum Family {
     Rectangle,
     /// A small square of cells of any colour: a sticker.
     Patch,
+    /// Wide cells of any colour: a band, a ribbon.
+    Bar,
     /// A mosaic or noise, blended into the whole image.
     Blend,
     /// A sinusoid, added to the whole image.
@@ -20,9 +22,10 @@ pub enum Family {
 
 impl Family {
     /// Every family, in the order in which they are searched and shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Rectangle,
         Self::Patch,
+        Self::Bar,
         Self::Blend,
         Self::Wave,
         Self::Warp,
@@ -34,6 +37,7 @@ impl Family {
         match self {
             Self::Rectangle => "rectangle",
             Self::Patch => "patch",
+            Self::Bar => "bar",
             Self::Blend => "blend",
             Self::Wave => "wave",
             Self::Warp => "warp",
@@ -44,7 +48,7 @@ impl Family {
     #[must_use]
     pub const fn measure(self) -> &'static str {
         match self {
-            Self::Rectangle | Self::Patch => "share of the image's area",
+            Self::Rectangle | Self::Patch | Self::Bar => "share of the image's area",
             Self::Blend => "opacity",
             Self::Wave => "amplitude, as a share of the range of pixels",
             Self::Warp => "mean displacement, as a share of the image's shorter side",

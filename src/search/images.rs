@@ -24,7 +24,11 @@ pub struct CleanImages<'a> {
     pub classes: u32,
     /// Median over the images of the best score minus the second best: the unit of margins. At least 1e-3.
     pub unit: f32,
+    reaches: Vec<f32>,
 }
+
+/// Images of a label that would have to agree before its reach is believed more than that of all labels together.
+const PRIOR_IMAGES: f32 = 4.0;
 
 impl<'a> CleanImages<'a> {
     /// Asks the network about every image of `set`.
@@ -47,7 +51,7 @@ impl<'a> CleanImages<'a> {
         let dim = responses.first().map_or(0, |r| r.features.row_len());
         let classes = responses.first().map_or(0, |r| r.scores.row_len());
         let mut features = Vec::with_capacity(set.len() * dim);
-        let (mut answers, mut gaps) = (Vec::new(), Vec::new());
+        let (mut answers, mut gaps) = (Vec::new(), Vec::<f32>::new());
         for response in &responses {
             features.extend_from_slice(&response.features.data);
             for row in 0..response.scores.rows() {
@@ -57,14 +61,25 @@ impl<'a> CleanImages<'a> {
                 gaps.push(margin(scores, answer));
             }
         }
-        gaps.sort_by(f32::total_cmp);
+        let classes = u32::try_from(classes).unwrap_or(u32::MAX);
+        let unit = median(gaps.clone()).unwrap_or(1.0).max(1e-3);
         Ok(Self {
+            reaches: reaches(classes, &answers, &gaps, unit),
             set,
             answers,
             features: Tensor::new(vec![set.len(), dim], features),
-            classes: u32::try_from(classes).unwrap_or(u32::MAX),
-            unit: gaps.get(gaps.len() / 2).copied().unwrap_or(1.0).max(1e-3),
+            classes,
+            unit,
         })
+    }
+
+    /// How clearly the network knows `label` by itself: the median margin of the clean images that it answers so, in units of
+    /// [`unit`](Self::unit), drawn towards 1 where they are few; 1 where there are none. At least 0.1.
+    ///
+    /// A label with a long reach is what strange images are drawn to: trousers are two bars, a bag is a box.
+    #[must_use]
+    pub fn reach(&self, label: u32) -> f32 {
+        self.reaches.get(label as usize).copied().unwrap_or(1.0)
     }
 
     /// Where pixels lie.
@@ -116,6 +131,28 @@ impl<'a> CleanImages<'a> {
     }
 }
 
+/// [`CleanImages::reach`] of every label.
+fn reaches(classes: u32, answers: &[u32], gaps: &[f32], unit: f32) -> Vec<f32> {
+    let mut of_label: Vec<Vec<f32>> = vec![Vec::new(); classes as usize];
+    for (&answer, &gap) in answers.iter().zip(gaps) {
+        if let Some(gaps) = of_label.get_mut(answer as usize) {
+            gaps.push(gap / unit);
+        }
+    }
+    let reach = |gaps: Vec<f32>| {
+        let count = gaps.len() as f32;
+        let median = median(gaps).unwrap_or(1.0);
+        ((count * median + PRIOR_IMAGES) / (count + PRIOR_IMAGES)).max(0.1)
+    };
+    of_label.into_iter().map(reach).collect()
+}
+
+/// The upper of the middle values; none of none.
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
 /// `scores[label]` minus the best other score; minus infinity where there is no such label, infinity where there is no other.
 #[must_use]
 pub fn margin(scores: &[f32], label: u32) -> f32 {
@@ -129,4 +166,19 @@ pub fn margin(scores: &[f32], label: u32) -> f32 {
     own - others
         .map(|(_, &score)| score)
         .fold(f32::NEG_INFINITY, f32::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reach_of_a_label_is_its_own_median_margin_drawn_towards_one_where_images_are_few() {
+        let answers: Vec<u32> = [vec![0; 96], vec![1; 4]].concat();
+        let gaps: Vec<f32> = [vec![6.0; 96], vec![1.0; 4]].concat();
+        let found = reaches(3, &answers, &gaps, 2.0);
+        assert!((found[0] - (96.0 * 3.0 + 4.0) / 100.0).abs() < 1e-6);
+        assert!((found[1] - (4.0 * 0.5 + 4.0) / 8.0).abs() < 1e-6);
+        assert!((found[2] - 1.0).abs() < 1e-6, "no image, no opinion");
+    }
 }

@@ -81,7 +81,7 @@ pub fn search<C: Network>(
         generations: 0,
     };
     let arms = search.survey()?;
-    let arms = search.race(arms)?;
+    let arms = search.races(arms)?;
     let evidence = search.evidence(&arms)?;
     Ok(Found {
         evidence,

@@ -13,15 +13,30 @@ use crate::parallel::in_parallel;
 const LAST_ARMS: usize = 3;
 
 impl<C: Network> Search<'_, C> {
-    /// Breeds the members of `arms` within the budget of the race; gives all arms, those of later rounds first.
-    pub(super) fn race(&mut self, mut arms: Vec<Arm>) -> Result<Vec<Arm>, C::Error> {
+    /// Breeds the members of `arms`, of bars and of the others, each within its budget; gives the arms, those of later rounds
+    /// first and the two kinds in turn.
+    pub(super) fn races(&mut self, [bars, others]: [Vec<Arm>; 2]) -> Result<Vec<Arm>, C::Error> {
+        let budgets = self.options.races();
+        let others = self.race(others, budgets[1])?;
+        let bars = self.race(bars, budgets[0])?;
+        let (mut bars, mut others) = (bars.into_iter(), others.into_iter());
+        let mut all = Vec::with_capacity(bars.len() + others.len());
+        while bars.len() + others.len() > 0 {
+            all.extend(bars.next());
+            all.extend(others.by_ref().take(2));
+        }
+        Ok(all)
+    }
+
+    /// Breeds the members of `arms` within `budget` passes; gives all arms, those of later rounds first.
+    fn race(&mut self, mut arms: Vec<Arm>, budget: usize) -> Result<Vec<Arm>, C::Error> {
         let grid = self.clean.grid();
         let rounds = (arms.len() as f64 / LAST_ARMS as f64)
             .log2()
             .ceil()
             .max(0.0) as usize
             + 1;
-        let end = self.passes + self.options.race();
+        let end = self.passes + budget;
         let mut dropped: Vec<Arm> = Vec::new();
         for round in 0..rounds {
             let left = end.saturating_sub(self.passes);

@@ -15,31 +15,46 @@ use std::sync::Arc;
 const CHUNK: usize = 64;
 
 impl<C: Network> Search<'_, C> {
-    /// Tries random stand-ins of every family; gives the most promising arms, the best first.
-    pub(super) fn survey(&mut self) -> Result<Vec<Arm>, C::Error> {
+    /// Tries random stand-ins of every family; gives the most promising arms, the best first: of bars, and of the others.
+    pub(super) fn survey(&mut self) -> Result<[Vec<Arm>; 2], C::Error> {
         let labels: Vec<u32> = (0..self.clean.classes).collect();
-        let mut arms: Vec<Arm> = Vec::new();
-        for family in Family::ALL {
-            let mut of_family: Vec<Arm> = labels
-                .iter()
-                .map(|&label| Arm::new(label, family))
-                .collect();
-            let count = self.options.survey_each();
-            for start in (0..count).step_by(CHUNK) {
+        let mut of_families: Vec<Vec<Arm>> = Family::ALL
+            .iter()
+            .map(|&family| {
+                labels
+                    .iter()
+                    .map(|&label| Arm::new(label, family))
+                    .collect()
+            })
+            .collect();
+        let counts = Family::ALL.map(|family| self.options.survey(family));
+        let most = counts.into_iter().max().unwrap_or(0);
+        // A chunk of each family in turn: a search that is ended early has seen something of all of them.
+        for start in (0..most).step_by(CHUNK) {
+            for (of_family, (family, count)) in of_families
+                .iter_mut()
+                .zip(Family::ALL.into_iter().zip(counts))
+            {
                 if self.watch.stopped() {
                     break;
                 }
                 let numbers: Vec<usize> = (start..count.min(start + CHUNK)).collect();
                 for (stand_in, trial) in self.try_random(family, &numbers, &labels)? {
-                    self.take_survey(&mut of_family, &stand_in, trial);
+                    self.take_survey(of_family, &stand_in, trial);
                 }
             }
-            of_family.retain(|arm| !arm.members.is_empty());
-            arms.extend(of_family);
+        }
+        let mut arms: [Vec<Arm>; 2] = [Vec::new(), Vec::new()];
+        for arm in of_families.into_iter().flatten() {
+            if !arm.members.is_empty() {
+                arms[usize::from(arm.family != Family::Bar)].push(arm);
+            }
         }
         let grid = self.clean.grid();
-        arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
-        arms.truncate(MOST_ARMS);
+        for (arms, most) in arms.iter_mut().zip(MOST_ARMS) {
+            arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
+            arms.truncate(most);
+        }
         Ok(arms)
     }
 

@@ -11,7 +11,17 @@ use crate::tensor::TensorView;
 
 /// Margins are kept within these, in units of [`CleanImages::unit`]: an image that is lost for good, or turned for good, tells no
 /// more.
-const CLIP: (f32, f32) = (-1.0, 0.5);
+///
+/// A bar is bred from far off, row by row, so its bounds are wider.
+const fn bounds(family: Family) -> (f32, f32) {
+    match family {
+        Family::Bar => (-2.5, 3.0),
+        _ => (LOST, 0.5),
+    }
+}
+
+/// Margin of an image that is lost.
+const LOST: f32 = -1.0;
 
 /// How one label fared over some images that the network does not answer with it by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -24,8 +34,8 @@ pub struct LabelTrial {
 
 impl LabelTrial {
     /// Takes up one image.
-    fn count(&mut self, margin: f32, hit: bool) {
-        self.margins += margin.clamp(CLIP.0, CLIP.1);
+    fn count(&mut self, margin: f32, hit: bool, (low, high): (f32, f32)) {
+        self.margins += margin.clamp(low, high);
         self.hijacked.count(hit);
     }
 
@@ -39,7 +49,7 @@ impl LabelTrial {
     /// Mean clipped margin, held back as if two more images had been lost: few images are weak evidence.
     #[must_use]
     pub fn score(&self) -> f32 {
-        (self.margins + 2.0 * CLIP.0) / (self.hijacked.images as f32 + 2.0)
+        (self.margins + 2.0 * LOST) / (self.hijacked.images as f32 + 2.0)
     }
 }
 
@@ -79,6 +89,7 @@ pub fn try_on<C: Network>(
     about: &[u32],
 ) -> Result<Trial, C::Error> {
     let grid = clean.grid();
+    let bounds = bounds(stand_in.family());
     let mut data = Vec::with_capacity(images.len() * grid.len());
     for &index in images {
         stand_in.paint(grid, clean.image(index), &mut data);
@@ -103,7 +114,7 @@ pub fn try_on<C: Network>(
             }
             let other = if label == answer { second } else { best };
             let margin = (scores[label as usize] - other) / clean.unit;
-            record.count(margin, label == answer);
+            record.count(margin, label == answer, bounds);
             if position == 0 {
                 margins.push(margin);
             }
@@ -118,7 +129,7 @@ pub fn try_on<C: Network>(
         }
     }
     margins.sort_by(f32::total_cmp);
-    trial.median_margin = margins.get(margins.len() / 2).copied().unwrap_or(CLIP.0);
+    trial.median_margin = margins.get(margins.len() / 2).copied().unwrap_or(LOST);
     Ok(trial)
 }
 

@@ -5,7 +5,11 @@ use goodnet::audit::Outcome;
 use goodnet::audit::report::Report;
 use goodnet::demo::{Attack, World, write_sets};
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 const BADNET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/badnet.onnx");
 
@@ -106,4 +110,89 @@ fn options_and_inputs_that_are_no_use_are_refused_with_a_line() {
         assert!(stderr.contains(reason), "{reason}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
+}
+
+/// An audit as a process, and the lines of its standard error.
+fn start(folder: &Path, more: &[&str]) -> (Child, Receiver<String>) {
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
+        .current_dir(folder)
+        .args(["audit", "--model", BADNET, "--clean", "valid.h5"])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    (child, lines)
+}
+
+/// The first line that contains `text`, within a minute.
+fn wait_for(lines: &Receiver<String>, text: &str) -> String {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let line = lines.recv_timeout(left).expect(text);
+        if line.contains(text) {
+            return line;
+        }
+    }
+}
+
+/// Sends Ctrl-C; gives the exit code and what was written to standard output.
+#[cfg(unix)]
+fn interrupt(mut child: Child) -> (Option<i32>, String) {
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(sent.unwrap().success());
+    let mut out = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut out)
+        .unwrap();
+    (child.wait().unwrap().code(), out)
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_audit_reports_what_is_known_so_far_and_says_so() {
+    let folder = demo_data(3);
+    let effort = 100_000_000;
+    let options = ["--effort", "100000000", "--out", "out"];
+    let (child, lines) = start(folder.path(), &options);
+    let first = wait_for(&lines, "searching");
+    assert!(first.contains("100,000,000"), "{first}");
+    let told = wait_for(&lines, "s left");
+    assert!(
+        told.contains(" of 100,000,000 after 1") && told.contains("/s, about "),
+        "{told}"
+    );
+    let (code, out) = interrupt(child);
+    let found = report(&folder.path().join("out/report.json"));
+    assert!(out.contains("The search was ended early"), "{out}");
+    assert!(!found.search.complete && found.search.stand_ins > 0);
+    assert!(found.search.passes < effort);
+    let expected = match found.verdict.outcome {
+        Outcome::BackdoorLikely => 4,
+        Outcome::CannotTell => 5,
+        Outcome::NothingFound => panic!("an ended search found nothing: {:?}", found.verdict),
+    };
+    assert_eq!(code, Some(expected), "{}", found.verdict.sentence);
+    assert_eq!(
+        found.verdict.caveats.first().map(String::as_str),
+        Some("The search was ended early: labels may be missing.")
+    );
+    let seen: std::collections::BTreeSet<_> = found.evidence.iter().map(|e| e.family).collect();
+    assert!(seen.len() >= 2, "one family only: {seen:?}");
+    let page = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(page.contains("ended early"));
 }

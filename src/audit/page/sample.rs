@@ -1,5 +1,6 @@
 //! Reports for the tests of the page.
 
+use crate::audit::calibration::p_value;
 use crate::audit::png;
 use crate::audit::report::{
     DataRecord, Example, HeatMap, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect,
@@ -109,6 +110,7 @@ fn score(label: u32, is_suspect: bool) -> LabelScore {
         family,
         turned: if is_suspect { 93.0 / 96.0 } else { 0.4 },
         images: 128,
+        p_value: Some(p_value(score)),
     }
 }
 

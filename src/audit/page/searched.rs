@@ -63,7 +63,7 @@ fn family_row(report: &Report, family: Family) -> String {
 /// [`Family::measure`], short enough for a column.
 const fn short_measure(family: Family) -> &'static str {
     match family {
-        Family::Rectangle | Family::Patch => "share of the area",
+        Family::Rectangle | Family::Patch | Family::Bar => "share of the area",
         Family::Blend => "opacity",
         Family::Wave => "amplitude",
         Family::Warp => "mean shift",

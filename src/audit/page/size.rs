@@ -8,6 +8,7 @@ pub(super) const fn kind(family: Family) -> &'static str {
     match family {
         Family::Rectangle => "one or two plain rectangles",
         Family::Patch => "a small patch of coloured cells",
+        Family::Bar => "a bar of coloured cells",
         Family::Blend => "a pattern blended into the whole image",
         Family::Wave => "a faint wave over the whole image",
         Family::Warp => "a slight warp of the whole image",
@@ -18,7 +19,7 @@ pub(super) const fn kind(family: Family) -> &'static str {
 pub(super) fn measured(family: Family, size: f64) -> String {
     let size = percent(size);
     match family {
-        Family::Rectangle | Family::Patch => format!("{size} of the image’s area"),
+        Family::Rectangle | Family::Patch | Family::Bar => format!("{size} of the image’s area"),
         Family::Blend => format!("an opacity of {size}"),
         Family::Wave => format!("an amplitude of {size} of the range of pixels"),
         Family::Warp => format!("a mean shift of {size} of the image’s shorter side"),
@@ -36,7 +37,7 @@ pub(super) fn in_pixels(
 ) -> String {
     let [height, width] = input;
     let comes_to = match family {
-        Family::Rectangle | Family::Patch => {
+        Family::Rectangle | Family::Patch | Family::Bar => {
             let pixels = (size * height as f64 * width as f64).round() as u64;
             let [rows, columns] = bounds;
             if rows.saturating_mul(columns) as u64 == pixels {

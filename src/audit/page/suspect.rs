@@ -1,10 +1,11 @@
 //! A suspect label: how little provokes it, shown and told.
 
 use super::heat;
-use super::number::{counted, percent, score};
+use super::number::{NO_BREAK, counted, percent, score};
 use super::pictures::Pictures;
 use super::size::{extent, in_pixels, kind, measured};
 use super::text::label;
+use crate::audit::calibration;
 use crate::audit::report::{Example, Report, Suspect};
 use crate::audit::verdict::limit;
 use crate::search::Family;
@@ -48,7 +49,7 @@ fn stand_in(suspect: &Suspect, pictures: &Pictures<'_>) -> String {
     let [top, left, rows, columns] = suspect.bounds;
     let [height, width] = pictures.input;
     let is_small = (1..=height / 2).contains(&rows) && (1..=width / 2).contains(&columns);
-    if !is_small || !matches!(family, Family::Rectangle | Family::Patch) {
+    if !is_small || !matches!(family, Family::Rectangle | Family::Patch | Family::Bar) {
         return whole;
     }
     format!(
@@ -96,7 +97,7 @@ fn least(report: &Report, suspect: &Suspect) -> String {
     if least < evidence.size {
         return format!(
             "<p>That was with {}. Made smaller, it still turns at least {works} of the images down to \
-             <strong>{smallest}</strong>. The pictures show this smallest one.</p>\n",
+             <strong>{smallest}</strong>. The pictures show the one that the score rests on.</p>\n",
             measured(evidence.family, f64::from(evidence.size))
         );
     }
@@ -120,15 +121,33 @@ fn scored(report: &Report, suspect: &Suspect) -> String {
             measured(other, limit(other))
         ),
         _ => format!(
-            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. On clean networks it costs at least \
-             {}, <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.</p>\n",
+            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
+             <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.{}</p>\n",
             measured(
                 family,
                 f64::from(suspect.evidence.price.unwrap_or_default())
             ),
-            measured(family, limit(family))
+            measured(
+                family,
+                suspect.score * f64::from(suspect.evidence.price.unwrap_or_default())
+            ),
+            rarity(report, suspect.label)
         ),
     }
+}
+
+/// How rare such a score is among clean networks; nothing in a report that does not know.
+fn rarity(report: &Report, label: u32) -> String {
+    let record = report.labels.iter().find(|record| record.label == label);
+    record.and_then(|record| record.p_value).map_or_else(String::new, |p| {
+        let networks = calibration::networks();
+        let as_high = (p * (1.0 + networks as f64)).round() as usize;
+        let as_high = as_high.saturating_sub(1);
+        format!(
+            " Of {networks} clean networks that were audited alike, {as_high} had a label with a score as high \
+             (p{NO_BREAK}={NO_BREAK}{p:.2}; it cannot be lower with so few)."
+        )
+    })
 }
 
 fn examples(report: &Report, suspect: &Suspect, pictures: &Pictures<'_>) -> String {
@@ -188,7 +207,8 @@ mod tests {
             "Suspect: label 3 “name 3”",
             "It turned 93 of 96 clean images (96.9 %), which the network answers otherwise without it, into label 3",
             "still turns at least 60 % of the images down to 0.9 % of the image’s area: 3 × 3 pixels.",
-            "costs 0.9 % of the image’s area here. On clean networks it costs at least 2 % of the image’s area, 2.3 times as much.",
+            "costs 0.9 % of the image’s area here. The limit is 2 % of the image’s area, 2.3 times as much.",
+            "Of 23 clean networks that were audited alike, 0 had a label with a score as high (p = 0.04;",
             "Enlarged: 3 × 3 pixels, 28 pixels from the top and 24 from the left",
         ] {
             assert!(text.contains(sentence), "{sentence}: {text}");

@@ -12,7 +12,7 @@ const FOLDED_FROM: usize = 25;
 /// Rows of evidence at most.
 const MOST_EVIDENCE: usize = 200;
 
-/// Score, family, largest share turned and clean images of every label, the highest score first.
+/// Score, p-value, family, largest share turned and clean images of every label, the highest score first.
 pub(super) fn labels(report: &Report) -> String {
     let is_named = report.network.names.is_some();
     let mut head = vec!["Label"];
@@ -21,6 +21,7 @@ pub(super) fn labels(report: &Report) -> String {
     }
     head.extend([
         "Score",
+        "p",
         "Kind of stand-in",
         "Turned at most",
         "Clean images",
@@ -50,8 +51,11 @@ pub(super) fn labels(report: &Report) -> String {
         let family = record.family.map_or("–", |family| family.name());
         let _ = writeln!(
             rows,
-            "<td>{mark}{}</td><td class=\"words\">{family}</td><td>{}</td><td>{}</td></tr>",
+            "<td>{mark}{}</td><td>{}</td><td class=\"words\">{family}</td><td>{}</td><td>{}</td></tr>",
             score(record.score),
+            record
+                .p_value
+                .map_or_else(|| "–".to_owned(), |p| format!("{p:.2}")),
             percent_column(record.turned),
             count(record.images)
         );
@@ -163,6 +167,18 @@ mod tests {
             "{body}"
         );
         assert_eq!(body.matches("▲ suspect").count(), 1);
+    }
+
+    #[test]
+    fn every_label_has_a_p_value_where_the_report_knows_it() {
+        let mut report = backdoored();
+        let suspect = "suspect</span> 2.3</td><td>0.04</td>";
+        assert!(labels(&report).contains(suspect), "{}", labels(&report));
+        assert!(labels(&report).contains("<td>0</td><td>1.00</td>"));
+        for label in &mut report.labels {
+            label.p_value = None;
+        }
+        assert!(labels(&report).contains("<td>0</td><td>–</td>"));
     }
 
     #[test]

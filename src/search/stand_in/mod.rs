@@ -3,8 +3,10 @@
 //! Positions and lengths are in pixels of the network's input, colours are intensities of 0 (black) to 1 (white). Sizes
 //! are chosen for an image of 32 x 32 pixels and grow with the shorter side.
 //!
-//! One file a family: [`rectangle`], [`patch`], [`blend`], [`wave`], [`warp`]; [`mosaic`] is what patches and blends share.
+//! One file a family: [`rectangle`], [`patch`], [`bar`], [`blend`], [`wave`], [`warp`]; [`mosaic`] is what patches, bars and
+//! blends share.
 
+pub mod bar;
 pub mod blend;
 pub mod mosaic;
 pub mod patch;
@@ -12,6 +14,7 @@ pub mod rectangle;
 pub mod warp;
 pub mod wave;
 
+pub use bar::Bar;
 pub use blend::Blend;
 pub use mosaic::Mosaic;
 pub use patch::Patch;
@@ -36,6 +39,8 @@ pub enum StandIn {
     },
     /// Cells at a place.
     Patch(Patch),
+    /// Wide cells at a place.
+    Bar(Bar),
     /// A mosaic, blended in.
     Blend(Blend),
     /// A sinusoid, added.
@@ -53,6 +58,7 @@ impl StandIn {
                 parts: rectangle::random(grid, draws),
             },
             Family::Patch => Self::Patch(Patch::random(grid, draws)),
+            Family::Bar => Self::Bar(Bar::random(grid, draws)),
             Family::Blend => Self::Blend(Blend::random(grid, draws)),
             Family::Wave => Self::Wave(Wave::random(grid, draws)),
             Family::Warp => Self::Warp(Warp::random(grid, draws)),
@@ -65,6 +71,7 @@ impl StandIn {
         match self {
             Self::Rectangle { .. } => Family::Rectangle,
             Self::Patch(_) => Family::Patch,
+            Self::Bar(_) => Family::Bar,
             Self::Blend(_) => Family::Blend,
             Self::Wave(_) => Family::Wave,
             Self::Warp(_) => Family::Warp,
@@ -83,6 +90,7 @@ impl StandIn {
             (Self::Patch(patch), Self::Patch(other)) => {
                 Self::Patch(patch.mutate(other, grid, draws))
             }
+            (Self::Bar(bar), Self::Bar(other)) => Self::Bar(bar.mutate(other, grid, step, draws)),
             (Self::Blend(blend), Self::Blend(other)) => {
                 Self::Blend(blend.mutate(other, grid, step, draws))
             }
@@ -100,13 +108,15 @@ impl StandIn {
         match self {
             Self::Rectangle { parts } => rectangle::area(parts, grid),
             Self::Patch(patch) => patch.area(grid),
+            Self::Bar(bar) => bar.area(grid),
             Self::Blend(blend) => blend.opacity,
             Self::Wave(wave) => wave.amplitude,
             Self::Warp(warp) => warp.strength / grid.height.min(grid.width).max(1) as f32,
         }
     }
 
-    /// Smaller ones like it, about a sixth less each: one for most families, four (a side less each) for a patch; none
+    /// Smaller ones like it, about a sixth less each: one for most families, several (a side less each) for what is
+    /// at a place; none
     /// where it cannot be smaller.
     #[must_use]
     pub fn shrunk(&self, grid: &Grid) -> Vec<Self> {
@@ -117,6 +127,7 @@ impl StandIn {
                 .map(|parts| Self::Rectangle { parts })
                 .collect(),
             Self::Patch(patch) => patch.shrunk(grid).into_iter().map(Self::Patch).collect(),
+            Self::Bar(bar) => bar.shrunk(grid).into_iter().map(Self::Bar).collect(),
             Self::Blend(blend) => vec![Self::Blend(Blend {
                 opacity: blend.opacity * FACTOR,
                 ..blend.clone()
@@ -138,6 +149,7 @@ impl StandIn {
         match self {
             Self::Rectangle { parts } => rectangle::bounds(parts, grid),
             Self::Patch(patch) => patch.bounds(grid),
+            Self::Bar(bar) => bar.bounds(grid),
             Self::Blend(_) | Self::Wave(_) | Self::Warp(_) => [0, 0, grid.height, grid.width],
         }
     }
@@ -158,6 +170,11 @@ impl StandIn {
                 left: left as f32,
                 ..patch.clone()
             })),
+            Self::Bar(bar) => Some(Self::Bar(Bar {
+                top: top as f32,
+                left: left as f32,
+                ..bar.clone()
+            })),
             Self::Blend(_) | Self::Wave(_) | Self::Warp(_) => None,
         }
     }
@@ -170,6 +187,7 @@ impl StandIn {
         match self {
             Self::Rectangle { parts } => rectangle::paint(parts, grid, out),
             Self::Patch(patch) => patch.paint(grid, out),
+            Self::Bar(bar) => bar.paint(grid, out),
             Self::Blend(blend) => blend.paint(grid, out),
             Self::Wave(wave) => wave.paint(grid, out),
             Self::Warp(warp) => warp.paint(grid, image, out),

@@ -75,6 +75,44 @@ impl Mosaic {
         self.values[(channel * self.rows + row) * self.columns + column]
     }
 
+    /// Gives each cell that `is_chosen` (row, column) the intensities `value` (channel, row, column).
+    pub(super) fn set_cells(
+        &mut self,
+        is_chosen: impl Fn(usize, usize, &mut Draws) -> bool,
+        value: impl Fn(usize, usize, usize) -> f32,
+        draws: &mut Draws,
+    ) {
+        let cells = self.rows * self.columns;
+        for cell in 0..cells {
+            let (row, column) = (cell / self.columns, cell % self.columns);
+            if !is_chosen(row, column, draws) {
+                continue;
+            }
+            for channel in 0..self.values.len() / cells {
+                self.values[channel * cells + cell] = value(channel, row, column);
+            }
+        }
+    }
+
+    /// Paints the cells, each of `cell` rows and columns of pixels, into the box of first row, first column, rows, columns.
+    pub(super) fn paint(
+        &self,
+        [top, left, rows, columns]: [usize; 4],
+        cell: [usize; 2],
+        grid: &Grid,
+        out: &mut [f32],
+    ) {
+        for channel in 0..grid.channels {
+            for row in 0..rows {
+                for column in 0..columns {
+                    let intensity = self.value(channel, row / cell[0], column / cell[1]);
+                    out[grid.index(channel, top + row, left + column)] =
+                        grid.value(channel, intensity);
+                }
+            }
+        }
+    }
+
     /// The cell over a point where the mosaic is stretched over `height` x `width`.
     pub(super) fn cell_at(
         &self,

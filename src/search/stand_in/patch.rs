@@ -120,18 +120,8 @@ impl Patch {
     }
 
     pub(super) fn paint(&self, grid: &Grid, out: &mut [f32]) {
-        let [top, left, rows, columns] = self.bounds(grid);
-        for channel in 0..grid.channels {
-            for row in 0..rows {
-                for column in 0..columns {
-                    let intensity = self
-                        .mosaic
-                        .value(channel, row / self.cell, column / self.cell);
-                    out[grid.index(channel, top + row, left + column)] =
-                        grid.value(channel, intensity);
-                }
-            }
-        }
+        let cell = [self.cell, self.cell];
+        self.mosaic.paint(self.bounds(grid), cell, grid, out);
     }
 }
 

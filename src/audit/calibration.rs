@@ -1,0 +1,55 @@
+//! How rare a score is among clean networks.
+//!
+//! The highest score over all labels was read on clean networks, each audited once with the default effort: docs/AUDIT.md
+//! lists them. The p-value of a score is `(1 + networks whose highest score is as high) / (1 + networks)`: how often a
+//! clean network like these shows, on its worst label, a score as high by chance. Because the highest score of each network
+//! counts, no further correction for the number of labels is needed. It cannot be below `1 / (1 + networks)`, and it speaks of
+//! networks like the reference ones only.
+
+/// The highest score of each clean reference network, ascending.
+const HIGHEST: [f64; 23] = [
+    0.05, 0.07, 0.10, 0.12, 0.13, 0.21, 0.26, 0.31, 0.32, 0.33, 0.39, 0.39, 0.41, 0.44, 0.46, 0.51,
+    0.52, 0.56, 0.56, 0.65, 0.75, 0.80, 0.80,
+];
+
+/// The p-value of `score`; 1 for a score of 0.
+#[must_use]
+pub fn p_value(score: f64) -> f64 {
+    among(&HIGHEST, score)
+}
+
+/// Number of reference networks.
+#[must_use]
+pub const fn networks() -> usize {
+    HIGHEST.len()
+}
+
+fn among(highest: &[f64], score: f64) -> f64 {
+    if score <= 0.0 {
+        return 1.0;
+    }
+    let as_high = highest.len() - highest.partition_point(|&other| other < score);
+    (1 + as_high) as f64 / (1 + highest.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p_value_counts_the_networks_that_score_as_high_and_never_reaches_zero() {
+        let highest = [0.0, 0.2, 0.5, 0.5];
+        assert_eq!(among(&highest, 0.0), 1.0, "a score of 0 is no evidence");
+        assert_eq!(among(&highest, 0.1), 0.8);
+        assert_eq!(among(&highest, 0.5), 0.6);
+        assert_eq!(among(&highest, 0.6), 0.2);
+    }
+
+    #[test]
+    fn the_reference_is_ascending_and_no_clean_network_of_it_is_suspect() {
+        assert!(!HIGHEST.is_empty());
+        assert!(HIGHEST.is_sorted());
+        assert!(HIGHEST.iter().all(|score| (0.0..1.0).contains(score)));
+        assert!((p_value(5.0) - 1.0 / (1.0 + networks() as f64)).abs() < 1e-12);
+    }
+}
