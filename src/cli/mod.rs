@@ -42,7 +42,7 @@ Options that every command takes, before or after its name:
   --backend NAME        runtime: auto (default) takes ONNX Runtime where its library is found, else the built-in tract; or
                         onnxruntime, or tract [env: GOODNET_BACKEND]
   --onnxruntime FILE    ONNX Runtime's shared library [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH, beside the
-                        executable, ./.onnxruntime, the system]
+                        executable, the Python environment that goodnet is installed in, ./.onnxruntime, the system]
 
 Exit codes:
   0  done
@@ -67,7 +67,7 @@ pub struct GlobalArgs {
         value_name = "NAME"
     )]
     pub backend: BackendName,
-    /// ONNX Runtime's shared library (default: ORT_DYLIB_PATH, beside the executable, ./.onnxruntime, the system).
+    /// ONNX Runtime's shared library (default: ORT_DYLIB_PATH, beside the executable, its Python environment, ./.onnxruntime, the system).
     #[arg(
         long,
         global = true,

@@ -14,7 +14,11 @@ const SYSTEM_FOLDERS: [&str; 5] = [
     "/opt/onnxruntime/lib",
 ];
 
-/// The first library found: `ORT_DYLIB_PATH`, beside the executable, `./.onnxruntime/`, the system's folders.
+/// Folders of a Python environment, below `lib/python3.X`, that packages are installed to (the second one on Debian).
+const PACKAGE_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
+
+/// The first library found: `ORT_DYLIB_PATH`, beside the executable, the package `onnxruntime` of the Python environment
+/// that the executable is installed in, `./.onnxruntime/`, the system's folders.
 pub(super) fn library() -> Option<PathBuf> {
     if let Some(path) = from_environment() {
         return Some(path);
@@ -56,11 +60,31 @@ fn from_environment() -> Option<PathBuf> {
 fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(executable) = std::env::current_exe() {
-        folders.extend(executable.parent().map(Path::to_path_buf));
+        let beside = executable.parent();
+        folders.extend(beside.map(Path::to_path_buf));
+        folders.extend(beside.and_then(Path::parent).iter().flat_map(in_python));
     }
     folders.push(PathBuf::from(LOCAL_FOLDER));
     folders.extend(SYSTEM_FOLDERS.map(PathBuf::from));
     folders
+}
+
+/// Where the Python package `onnxruntime` keeps its library, for every Python of the environment at `prefix` that has it.
+fn in_python(prefix: impl AsRef<Path>) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(prefix.as_ref().join("lib"));
+    let mut pythons: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with("python3"))
+        })
+        .collect();
+    pythons.sort();
+    let capi = |python: &PathBuf| PACKAGE_FOLDERS.map(|p| python.join(p).join("onnxruntime/capi"));
+    let folders = pythons.iter().flat_map(capi);
+    folders.filter(|folder| folder.is_dir()).collect()
 }
 
 fn in_folder(folder: &Path) -> Option<PathBuf> {
@@ -78,7 +102,7 @@ fn is_library_name(path: &Path) -> bool {
     name.is_some_and(|name| {
         name == "libonnxruntime.so"
             || name.starts_with("libonnxruntime.so.")
-            || name == "libonnxruntime.dylib"
+            || (name.starts_with("libonnxruntime.") && name.ends_with(".dylib"))
             || name == "onnxruntime.dll"
     })
 }
@@ -107,5 +131,24 @@ mod tests {
             "libonnxruntime_providers_shared.so"
         )));
         assert!(is_library_name(Path::new("libonnxruntime.so.1.32.0")));
+        assert!(is_library_name(Path::new("libonnxruntime.1.32.0.dylib")));
+    }
+
+    #[test]
+    fn the_library_of_a_python_environment_is_found_from_its_prefix() {
+        let prefix = tempfile::tempdir().unwrap();
+        assert_eq!(in_python(prefix.path()), Vec::<PathBuf>::new());
+        let packages = prefix.path().join("lib/python3.11/site-packages");
+        std::fs::create_dir_all(packages.join("onnx")).unwrap();
+        assert_eq!(in_python(prefix.path()), Vec::<PathBuf>::new());
+        let capi = packages.join("onnxruntime/capi");
+        std::fs::create_dir_all(&capi).unwrap();
+        std::fs::write(capi.join("libonnxruntime_providers_shared.so"), "").unwrap();
+        std::fs::write(capi.join("libonnxruntime.so.1.32.0"), "").unwrap();
+        assert_eq!(in_python(prefix.path()), std::slice::from_ref(&capi));
+        assert_eq!(
+            in_folder(&capi),
+            Some(capi.join("libonnxruntime.so.1.32.0"))
+        );
     }
 }

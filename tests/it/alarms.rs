@@ -58,8 +58,8 @@ fn names(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-#[test]
-fn the_example_rules_name_metrics_that_there_are() {
+/// Every metric of a service that keeps flagged inputs and has answered.
+fn all_metrics() -> String {
     let kept = tempfile::tempdir().unwrap();
     let app = spawn_app(|config| {
         config.quarantine = Some(goodnet::serve::config::Quarantine {
@@ -67,16 +67,31 @@ fn the_example_rules_name_metrics_that_there_are() {
             limits: goodnet::quarantine::Limits::default(),
         });
     });
-    let metrics = app.get("/metrics").text().unwrap();
+    app.post("/classify", png(BLUE));
+    app.get("/metrics").text().unwrap()
+}
+
+#[test]
+fn the_example_rules_and_the_dashboard_name_metrics_that_there_are() {
+    let metrics = all_metrics();
     let known = names(&metrics);
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/alerts.yml");
-    let rules = std::fs::read_to_string(rules).unwrap();
-    let code: Vec<&str> = rules
-        .lines()
-        .filter(|line| !line.trim().starts_with('#'))
-        .collect();
-    let code = code.join("\n");
-    let used = names(&code);
-    assert!(used.len() >= 5, "{used:?}");
-    assert!(used.is_subset(&known), "{:?}", used.difference(&known));
+    for (file, least) in [
+        ("deploy/alerts.yml", 10),
+        ("deploy/grafana/goodnet.json", 10),
+    ] {
+        let text =
+            std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let code: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().starts_with('#'))
+            .collect();
+        let code = code.join("\n");
+        let used = names(&code);
+        assert!(used.len() >= least, "{file}: {used:?}");
+        assert!(
+            used.is_subset(&known),
+            "{file}: {:?}",
+            used.difference(&known)
+        );
+    }
 }

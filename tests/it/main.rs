@@ -33,6 +33,7 @@ mod onnx_prune;
 mod optimize;
 mod policies;
 mod quarantine;
+mod readme;
 mod repair;
 mod serve;
 mod serve_command;
