@@ -16,17 +16,7 @@ use super::model::{Dim, Graph, Model, Node, Tensor};
 use super::shape::infer;
 use super::site::Site;
 use crate::domain::mask::ChannelMask;
-use serde::{Deserialize, Serialize};
-
-/// How channels were taken out of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PruneMethod {
-    /// The channels are gone: the network is smaller.
-    Removed,
-    /// The graph does not allow that: the site is multiplied by a mask.
-    Masked,
-}
+pub use crate::domain::mask::PruneMethod;
 
 /// A pruned network.
 #[derive(Debug, Clone, PartialEq)]
