@@ -1,9 +1,10 @@
 //! From the site up to the convolution that makes its channels.
 
 use super::edit::Edit;
+use crate::onnx::axes::reduced_axes;
 use crate::onnx::model::{Graph, Node};
 use crate::onnx::shape::Shapes;
-use crate::onnx::site::Site;
+use crate::onnx::site::{FOUR_AXES, Site};
 use std::collections::BTreeSet;
 
 /// Plans the removal of all but `kept` channels from the layers that make the site.
@@ -134,11 +135,28 @@ fn pass(
         | "Celu" | "HardSwish" | "HardSigmoid" | "Softplus" | "Softsign" | "Gelu" | "Mish"
         | "Identity" | "Dropout" | "Abs" | "Neg" | "Exp" | "Sqrt" => Ok(()),
         "ReduceMean" | "ReduceMax" => {
+            let rank = shapes.get(&node.inputs[0]).map_or(0, Vec::len);
+            let axes = reduced_axes(node, graph, rank).unwrap_or_default();
             let same = |name: &str| shapes.get(name).and_then(|shape| *shape.get(1)?);
-            if same(&node.outputs[0]) == Some(channels) && same(&node.inputs[0]) == Some(channels) {
+            let keeps = !axes.is_empty() && axes.iter().all(|&axis| axis > 1);
+            if keeps
+                && same(&node.outputs[0]) == Some(channels)
+                && same(&node.inputs[0]) == Some(channels)
+            {
                 return Ok(());
             }
             Err(format!("{} mixes channels", node.name))
+        }
+        "Reshape" => {
+            let target = node
+                .inputs
+                .get(1)
+                .and_then(|name| graph.initializers.get(name)?.as_i64());
+            let flat = shapes.get(&node.inputs[0]).map(Vec::len) == Some(2);
+            if flat && target == Some(&FOUR_AXES) {
+                return Ok(());
+            }
+            Err(format!("{} reshapes the channels", node.name))
         }
         "BatchNormalization" => {
             for input in 1..5 {

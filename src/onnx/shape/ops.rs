@@ -2,7 +2,7 @@
 
 use super::super::model::Dim;
 use super::dims::{axis, broadcast, fixed};
-use super::{Context, reshape, window};
+use super::{Context, reshape, spread, window};
 
 /// Shape of the first output, `None` where it is not known.
 pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
@@ -12,9 +12,15 @@ pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => global_pool(node),
         "Gemm" => gemm(node),
         "MatMul" => matmul(node),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Sum" | "Mean" | "PRelu" => {
-            elementwise(node)
-        }
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Sum" | "Mean" | "PRelu"
+        | "Mod" | "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And"
+        | "Or" => elementwise(node),
+        "Expand" => spread::expand(node),
+        "ConstantOfShape" => spread::constant_of_shape(node),
+        "Where" => spread::choice(node),
+        "Resize" | "Upsample" => spread::resize(node),
+        "Tile" => spread::tile(node),
+        "DepthToSpace" | "SpaceToDepth" => spread::shuffle(node),
         op if is_unary(op) => node.input(0).map(<[Dim]>::to_vec),
         "Flatten" => reshape::flatten(node),
         "Reshape" => reshape::reshape(node),
@@ -60,6 +66,15 @@ fn is_unary(op: &str) -> bool {
             | "BatchNormalization"
             | "InstanceNormalization"
             | "LayerNormalization"
+            | "GroupNormalization"
+            | "RMSNormalization"
+            | "LpNormalization"
+            | "Hardmax"
+            | "Not"
+            | "Sin"
+            | "Cos"
+            | "CumSum"
+            | "Trilu"
             | "LRN"
             | "Neg"
             | "Abs"
