@@ -1,6 +1,6 @@
 //! The edits that a removal is made of.
 
-use crate::onnx::model::{Attribute, Model, Tensor, TensorData};
+use crate::onnx::model::{Attribute, Model, Node, Tensor, TensorData};
 
 /// One change to a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,15 @@ pub enum Edit {
         node: usize,
         /// New number of groups.
         groups: usize,
+    },
+    /// Node `node` reads only the channels `keep` (axis 1) of its input `input`: a Gather before it picks them.
+    Pick {
+        /// Index of the node.
+        node: usize,
+        /// Index of its input.
+        input: usize,
+        /// Channels that stay, ascending.
+        keep: Vec<usize>,
     },
     /// The bias (input 2) of node `node` becomes `values`, one an output; a MatMul becomes a Gemm to have one.
     SetBias {
@@ -71,10 +80,40 @@ pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
                     .insert("group".to_owned(), Attribute::Int(*groups as i64));
             }
             Edit::SetBias { node, values } => set_bias(&mut edited, *node, values),
+            // Nodes are inserted last, when no edit names another by its index any more.
+            Edit::Pick { .. } => {}
         }
     }
+    pick_channels(&mut edited, edits);
     edited.graph.remove_unused();
     edited
+}
+
+/// Inserts the picks, the last reader first, so that the indices of the others hold.
+fn pick_channels(model: &mut Model, edits: &[Edit]) {
+    let mut picks: Vec<(usize, usize, &[usize])> = edits
+        .iter()
+        .filter_map(|edit| match edit {
+            Edit::Pick { node, input, keep } => Some((*node, *input, keep.as_slice())),
+            _ => None,
+        })
+        .collect();
+    picks.sort_unstable_by(|a, b| b.cmp(a));
+    let graph = &mut model.graph;
+    for (node, input, keep) in picks {
+        let source = graph.nodes[node].inputs[input].clone();
+        let picked = graph.fresh_name(&format!("{source}_picked"));
+        let list = graph.fresh_name(&format!("{source}_kept"));
+        let indices = Tensor::i64(
+            [keep.len()],
+            keep.iter().map(|&channel| channel as i64).collect(),
+        );
+        graph.initializers.insert(list.clone(), indices);
+        graph.nodes[node].inputs[input].clone_from(&picked);
+        let gather =
+            Node::new("Gather", &[&source, &list], &[&picked]).with("axis", Attribute::Int(1));
+        graph.nodes.insert(node, gather);
+    }
 }
 
 fn set_bias(model: &mut Model, node: usize, values: &[f32]) {
