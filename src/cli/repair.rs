@@ -37,7 +37,7 @@ pub struct RepairArgs {
     /// Backdoored test images for the final table.
     #[arg(long, value_name = "DATA")]
     pub test_backdoored: Option<PathBuf>,
-    /// Tensor or layer to prune (default: the last pooling layer; see `goodnet inspect`).
+    /// Tensor or layer to prune (default: the last pooling layer that everything goes through; see `goodnet inspect`).
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].

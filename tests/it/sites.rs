@@ -494,3 +494,20 @@ fn channels_are_removed_for_real_through_a_sum_whose_other_branch_is_read_elsewh
     let site = find(&model, "mean").unwrap();
     assert_eq!(assert_pruned_as_masked(&model, &site), PruneMethod::Removed);
 }
+
+#[test]
+fn channels_are_removed_for_real_through_a_dense_block_whose_features_are_read_again() {
+    let mut net = Net::new();
+    net.conv("x", "a", [6, 3]).conv("a", "b", [3, 6]);
+    let concat = |inputs: &[&str], to: &str| {
+        Node::new("Concat", inputs, &[to]).with("axis", Attribute::Int(1))
+    };
+    net.node(concat(&["a", "b"], "ab")).conv("ab", "c", [3, 9]);
+    net.node(concat(&["a", "b", "c"], "all"))
+        .op("Relu", &["all"], "relu")
+        .op("GlobalAveragePool", &["relu"], "mean");
+    let model = net.flatten("mean", "flat").classes("flat", 12).prepared();
+    let site = default_choice(&model).unwrap().site;
+    assert_eq!(site.channels, 12);
+    assert_eq!(assert_pruned_as_masked(&model, &site), PruneMethod::Removed);
+}

@@ -89,29 +89,29 @@ pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
     edited
 }
 
-/// Inserts the picks, the last reader first, so that the indices of the others hold.
+/// Inserts the picks, those of the last reader first, so that the indices of the others hold.
 fn pick_channels(model: &mut Model, edits: &[Edit]) {
-    let mut picks: Vec<(usize, usize, &[usize])> = edits
-        .iter()
-        .filter_map(|edit| match edit {
-            Edit::Pick { node, input, keep } => Some((*node, *input, keep.as_slice())),
-            _ => None,
-        })
-        .collect();
-    picks.sort_unstable_by(|a, b| b.cmp(a));
     let graph = &mut model.graph;
-    for (node, input, keep) in picks {
-        let source = graph.nodes[node].inputs[input].clone();
-        let picked = graph.fresh_name(&format!("{source}_picked"));
+    let mut gathers = Vec::new();
+    for edit in edits {
+        let Edit::Pick { node, input, keep } = edit else {
+            continue;
+        };
+        let source = graph.nodes[*node].inputs[*input].clone();
+        // Two readers of one tensor have a pick each.
+        let picked = graph.fresh_name(&format!("{source}_picked_{node}_{input}"));
         let list = graph.fresh_name(&format!("{source}_kept"));
-        let indices = Tensor::i64(
-            [keep.len()],
-            keep.iter().map(|&channel| channel as i64).collect(),
-        );
-        graph.initializers.insert(list.clone(), indices);
-        graph.nodes[node].inputs[input].clone_from(&picked);
+        let indices = keep.iter().map(|&channel| channel as i64).collect();
+        graph
+            .initializers
+            .insert(list.clone(), Tensor::i64([keep.len()], indices));
+        graph.nodes[*node].inputs[*input].clone_from(&picked);
         let gather =
             Node::new("Gather", &[&source, &list], &[&picked]).with("axis", Attribute::Int(1));
+        gathers.push((*node, gather));
+    }
+    gathers.sort_by_key(|(node, _)| std::cmp::Reverse(*node));
+    for (node, gather) in gathers {
         graph.nodes.insert(node, gather);
     }
 }
