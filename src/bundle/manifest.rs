@@ -1,7 +1,8 @@
 //! `manifest.json`: everything a bundle says of itself.
 
+pub use crate::domain::mask::PruneMethod;
+use crate::domain::ranking::RankedBy;
 use crate::input::InputSpec;
-pub use crate::onnx::prune::PruneMethod;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -120,8 +121,11 @@ pub struct SiteRecord {
     pub layer: String,
     /// Channels C.
     pub channels: usize,
-    /// Mean activation of each channel over the clean set, (C).
+    /// Mean of |activation| of each channel over the clean set, (C); of the activation itself where `ranked_by` is absent.
     pub mean_activation: Vec<f64>,
+    /// What the ranking sorts by, ascending; absent in bundles written before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_by: Option<RankedBy>,
     /// The channels in the order in which they go.
     pub ranking: Vec<usize>,
 }
@@ -176,6 +180,9 @@ pub struct PrunedRecord {
     pub channels_removed: Vec<usize>,
     /// How they were removed.
     pub method: PruneMethod,
+    /// Which layer prevents their removal, where they are masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Clean accuracy of B' on the validation set, a fraction 0..1.
     pub clean_accuracy: f64,
     /// Accuracy drop in percentage points.

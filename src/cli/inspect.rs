@@ -49,7 +49,7 @@ fn show_all(network: &Description) -> String {
          classes  {}\n\
          weights  {}\n\
          written  by {}, operator set {}\n\n\
-         {}\n\nSites (* is the default):\n{}",
+         {}\n\nSites (* is the default):\n{}{}",
         input.name,
         input.height,
         input.width,
@@ -59,7 +59,11 @@ fn show_all(network: &Description) -> String {
         network.producer,
         network.opset,
         layers(network),
-        sites(network)
+        sites(network),
+        network
+            .default_site
+            .as_ref()
+            .map_or_else(String::new, |why| format!("\n\ndefault  {why}"))
     )
 }
 

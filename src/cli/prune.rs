@@ -7,7 +7,7 @@ use crate::engine::{Engine, SessionConfig};
 use crate::format::Architecture;
 use crate::onnx::Model;
 use crate::onnx::prune::{PruneMethod, Pruned, prune};
-use crate::onnx::site::{Site, default_site, find};
+use crate::onnx::site::{Site, default_site, expose, find};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -57,6 +57,7 @@ pub(super) fn run(args: &PruneArgs, global: &GlobalArgs) -> Result<(), CliError>
         None => default_site(&model),
     };
     let site = site.map_err(|error| bad(&args.model, error))?;
+    let (model, site) = expose(&model, &site);
     let mask = ChannelMask::removing(site.channels, &args.remove)
         .map_err(|error| bad(&args.model, format!("site {}: {error}", site.tensor)))?;
     let pruned = prune(&model, &site, &mask);

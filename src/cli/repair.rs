@@ -3,9 +3,10 @@
 use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, ExitCode, GlobalArgs};
 use crate::domain::drops::DropPoints;
+use crate::domain::sweep::Sweep;
 use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
-use crate::repair::report::{drops_table, evaluation_table, gated_report};
+use crate::repair::report::{drops_table, evaluation_table, gated_report, masked_because};
 use crate::repair::{DataPaths, Outcome, PixelRule, Progress, RepairConfig, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
@@ -36,7 +37,7 @@ pub struct RepairArgs {
     /// Backdoored test images for the final table.
     #[arg(long, value_name = "DATA")]
     pub test_backdoored: Option<PathBuf>,
-    /// Tensor or layer to prune (default: the last pooling layer; see `goodnet inspect`).
+    /// Tensor or layer to prune (default: the last pooling layer that everything goes through; see `goodnet inspect`).
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
@@ -296,6 +297,13 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
     Ok(())
 }
 
+fn ranking_of(sweep: &Sweep) -> String {
+    let by = sweep.ranked_by.map(|by| {
+        format!("; channels go in the order of their {by} on the clean images, the least first")
+    });
+    by.unwrap_or_default()
+}
+
 /// The tables that end a repair.
 pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     let manifest = &outcome.manifest;
@@ -308,8 +316,17 @@ pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
         manifest.site.channels,
         baseline.clean_images
     );
-    println!("\nDrops on the validation set");
+    println!(
+        "\nDrops on the validation set{}",
+        ranking_of(&outcome.sweep)
+    );
     println!("{}", drops_table(&manifest.drops, manifest.site.channels));
+    for line in masked_because(&manifest.drops) {
+        println!("{line}");
+    }
+    for warning in &outcome.sweep.warnings {
+        println!("warning: {warning}");
+    }
     let evaluation = &outcome.evaluation;
     let sets = match &evaluation.backdoored {
         Some(backdoored) => format!("{} and {backdoored}", evaluation.clean),

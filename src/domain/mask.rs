@@ -1,5 +1,26 @@
 //! Which channels of the site are kept.
 
+use serde::{Deserialize, Serialize};
+
+/// How channels were taken out of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PruneMethod {
+    /// The channels are gone: the network is smaller.
+    Removed,
+    /// The graph does not allow that: the channels are multiplied by zero.
+    Masked,
+}
+
+impl std::fmt::Display for PruneMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Removed => "removed",
+            Self::Masked => "masked",
+        })
+    }
+}
+
 /// Removed and kept channels of a site with C channels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelMask {

@@ -1,6 +1,6 @@
 //! The method itself, pure: no files, no HTTP, no runtime types.
 //!
-//! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean activation of
+//! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean absolute activation of
 //! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
 //! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`mean`] (over
 //! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer) and [`mod@refit`].

@@ -1,6 +1,24 @@
 //! Which channel is pruned first.
 
-/// The channels in ascending order of mean activation; ties: lower channel first.
+use serde::{Deserialize, Serialize};
+
+/// What a ranking sorts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RankedBy {
+    /// The mean of |activation|; the mean activation where the site is rectified.
+    MeanAbsoluteActivation,
+}
+
+impl std::fmt::Display for RankedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MeanAbsoluteActivation => f.write_str("mean |activation|"),
+        }
+    }
+}
+
+/// The channels in ascending order of mean absolute activation; ties: lower channel first.
 ///
 /// `means`: (C), finite (as [`super::activation::ChannelMeans::means`] gives them). Negative zero equals zero.
 /// Source: Liu, Dolan-Gavitt, Garg, "Fine-Pruning", RAID 2018: the dormant neurons go first.

@@ -1,5 +1,7 @@
 //! What the removal of the first k channels of the ranking does, for every k.
 
+use super::mask::PruneMethod;
+use super::ranking::RankedBy;
 use serde::{Deserialize, Serialize};
 
 /// Right answers among answers.
@@ -54,8 +56,53 @@ pub struct Sweep {
     pub baseline: Baseline,
     /// The channels in the order in which they go.
     pub ranking: Vec<usize>,
+    /// What the ranking sorts by; none in sweeps written before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_by: Option<RankedBy>,
     /// Steps 1 to C, one a channel.
     pub steps: Vec<Step>,
+    /// The steps that were exported as networks, and how their channels went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportedStep>,
+    /// What a reader must know before using the sweep; empty as a rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A step of the sweep that was exported as a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedStep {
+    /// The step.
+    pub step: usize,
+    /// Are its channels gone, or set to zero?
+    pub method: PruneMethod,
+    /// Which layer prevents their removal, where they are set to zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Sweep {
+    /// What became of the channels of the exported networks: `removed`, `masked`, or both where they differ.
+    #[must_use]
+    pub fn removal(&self) -> &'static str {
+        let masked = |export: &ExportedStep| export.method == PruneMethod::Masked;
+        match (
+            self.exports.iter().any(masked),
+            self.exports.iter().all(masked),
+        ) {
+            (false, _) => "removed",
+            (true, true) => "masked",
+            (true, false) => "removed or masked",
+        }
+    }
+
+    /// Accuracy drop of the first step where it is above `most`, in percentage points: the channel that counts as the least
+    /// active is one that the network needs, and no step keeps within any of the drops.
+    #[must_use]
+    pub fn first_step_above(&self, most: f64) -> Option<f64> {
+        let first = self.steps.first()?.accuracy_drop_pp;
+        (first > most).then_some(first)
+    }
 }
 
 /// What B does with nothing removed.
@@ -116,7 +163,10 @@ pub fn assemble(ranking: &[usize], clean: &[Tally], backdoored: &[Tally]) -> Swe
             backdoored_images: backdoored.first().map_or(0, |tally| tally.images),
         },
         ranking: ranking.to_vec(),
+        ranked_by: Some(RankedBy::MeanAbsoluteActivation),
         steps,
+        exports: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

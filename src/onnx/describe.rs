@@ -4,7 +4,7 @@ use super::error::OnnxError;
 use super::model::{Model, Node, TensorData};
 use super::ports::{Ports, parameters, ports};
 use super::shape::{Shape, Shapes, infer};
-use super::site::{Site, candidates, default_site};
+use super::site::{Site, candidates, default_choice, flat_candidates};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -23,8 +23,11 @@ pub struct Description {
     pub parameters: usize,
     /// Layers in graph order.
     pub layers: Vec<Layer>,
-    /// Tensors that can be a site, in graph order.
+    /// Tensors that can be a site, in graph order; those of two axes, (n, C), last.
     pub sites: Vec<SiteDescription>,
+    /// Why the default site is no pooling layer, or why there is none; absent where it is the last pooling layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_site: Option<String>,
 }
 
 /// The image input.
@@ -102,6 +105,10 @@ pub fn describe(model: &Model) -> Result<Description, OnnxError> {
         parameters: parameters(model),
         layers: layers(model),
         sites: sites(model),
+        default_site: match default_choice(model) {
+            Ok(choice) => choice.reason,
+            Err(error) => Some(error.to_string()),
+        },
     })
 }
 
@@ -151,10 +158,15 @@ fn floats(data: &TensorData) -> usize {
 }
 
 fn sites(model: &Model) -> Vec<SiteDescription> {
-    let default = default_site(model).ok();
-    let is_default = |site: &Site| default.as_ref().is_some_and(|d| d.tensor == site.tensor);
+    let default = default_choice(model).ok();
+    let is_default = |site: &Site| {
+        default
+            .as_ref()
+            .is_some_and(|d| d.site.tensor == site.tensor)
+    };
     candidates(model)
         .into_iter()
+        .chain(flat_candidates(model))
         .map(|site| SiteDescription {
             default: is_default(&site),
             tensor: site.tensor,

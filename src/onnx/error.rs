@@ -41,6 +41,14 @@ pub enum OnnxError {
         /// What would do.
         expected: String,
     },
+    /// No site is taken without being named.
+    #[error("no default site: {found}; name one with --site: {named}")]
+    NoDefaultSite {
+        /// Why there is none.
+        found: String,
+        /// What can be named.
+        named: String,
+    },
     /// The scores do not come from one linear layer that can be refitted.
     #[error("expected a linear last layer, found {0}")]
     Head(String),

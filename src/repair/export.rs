@@ -7,6 +7,7 @@ use super::replicas::Replicas;
 use crate::bundle::manifest::{BADNET_FILE, PruneMethod};
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
+use crate::domain::sweep::ExportedStep;
 use crate::engine::Engine;
 use crate::input::dataset::DataSet;
 use crate::onnx::prune::{mask_site, prune};
@@ -27,6 +28,8 @@ pub(super) struct Export {
     /// Channels removed, ascending; none for B.
     pub(super) removed: Vec<usize>,
     pub(super) method: PruneMethod,
+    /// Why they are masked, where they are.
+    pub(super) reason: Option<String>,
 }
 
 /// B, then B' of every drop that is reached.
@@ -40,6 +43,7 @@ pub(super) fn export_all(
         bytes: network.model.to_bytes(),
         removed: Vec::new(),
         method: PruneMethod::Removed,
+        reason: None,
     };
     let pruned = planned
         .iter()
@@ -65,7 +69,24 @@ fn export(network: &Network, file: String, removed: &[usize]) -> Result<Export, 
         bytes: pruned.model.to_bytes(),
         removed: mask.removed(),
         method: pruned.method,
+        reason: pruned.reason,
     })
+}
+
+/// What became of the channels at every step that is exported.
+pub(super) fn exported_steps(planned: &[Planned], exports: &[Export]) -> Vec<ExportedStep> {
+    let exported = |planned: &Planned| {
+        let reached = planned.reached.as_ref()?;
+        let export = exports.iter().find(|export| export.file == reached.file)?;
+        Some(ExportedStep {
+            step: reached.step.step,
+            method: export.method,
+            reason: export.reason.clone(),
+        })
+    };
+    let mut steps: Vec<ExportedStep> = planned.iter().filter_map(exported).collect();
+    steps.dedup();
+    steps
 }
 
 /// The first images of every set, as batches.

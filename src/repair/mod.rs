@@ -80,10 +80,12 @@ pub fn repair(
         progress,
         config.allow_poor,
     )?;
-    let measured = measure::measure(&network, &data, engine, progress, cancel)?;
+    let mut measured = measure::measure(&network, &data, engine, progress, cancel)?;
     let planned = plan::plan(&config.drops, &measured);
     plan::check(&planned, &measured, progress, config.allow_poor)?;
+    measured.sweep.warnings = plan::warnings(&config.drops, &measured.sweep, &network, progress);
     let exports = export::export_all(&network, &planned, &measured.ranking)?;
+    measured.sweep.exports = export::exported_steps(&planned, &exports);
     let batches = export::sample_batches(&data.validation())?;
     export::verify(engine, &network, &exports, &batches, progress, cancel)?;
     let mut examined = (config.effort > 0)

@@ -22,6 +22,8 @@ pub(super) struct Network {
     /// Where goodnet put an operator behind the scores: the network without it.
     pub(super) as_delivered: Option<Model>,
     pub(super) site: Site,
+    /// Why the site is another than the last pooling layer, where none was named and it is.
+    pub(super) site_note: Option<String>,
     pub(super) input: InputSpec,
     pub(super) classes: u32,
 }
@@ -38,11 +40,9 @@ impl Network {
         let model = onnx::prepare(&imported.model).map_err(network)?;
         let as_delivered = onnx::prepare_as_delivered(&imported.model).map_err(network)?;
         let ports = onnx::ports(&model).map_err(network)?;
-        let site = match &config.site {
-            Some(name) => onnx::site::find(&model, name),
-            None => onnx::site::default_site(&model),
-        }
-        .map_err(network)?;
+        let (site, note) = choose(&model, config.site.as_deref()).map_err(network)?;
+        let (as_delivered, _) = onnx::site::expose(&as_delivered, &site);
+        let (model, site) = onnx::site::expose(&model, &site);
         let input = config
             .pixels
             .spec((ports.height, ports.width, ports.channels), ports.layout);
@@ -53,6 +53,7 @@ impl Network {
             as_delivered: (as_delivered != model).then_some(as_delivered),
             model,
             site,
+            site_note: note,
             input,
         })
     }
@@ -64,6 +65,19 @@ impl Network {
             source,
         })
     }
+}
+
+/// The site that is named or, with a note where it is no pooling layer, the default one.
+fn choose(model: &Model, named: Option<&str>) -> Result<(Site, Option<String>), OnnxError> {
+    if let Some(name) = named {
+        return Ok((onnx::site::find(model, name)?, None));
+    }
+    let choice = onnx::site::default_choice(model)?;
+    let tensor = &choice.site.tensor;
+    let note = choice
+        .reason
+        .map(|reason| format!("the site is {tensor}: {reason} (--site names another)"));
+    Ok((choice.site, note))
 }
 
 fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError> {

@@ -2,9 +2,10 @@
 
 use super::error::RepairError;
 use super::measure::Measured;
+use super::network::Network;
 use crate::bundle::manifest::{GoodnetRates, pruned_file};
 use crate::domain::drops::{DropPoints, first_step_at};
-use crate::domain::sweep::Step;
+use crate::domain::sweep::{Step, Sweep};
 use crate::progress::Progress;
 
 /// A requested drop and the step that reaches it.
@@ -66,6 +67,27 @@ pub(super) fn check(
         ));
     }
     Ok(())
+}
+
+/// What a reader of the sweep must know, told at once and kept in its reports.
+pub(super) fn warnings(
+    drops: &[DropPoints],
+    sweep: &Sweep,
+    network: &Network,
+    progress: &dyn Progress,
+) -> Vec<String> {
+    let largest = drops.iter().map(|drop| drop.points()).fold(0.0, f64::max);
+    let cost = sweep.first_step_above(largest).map(|cost| {
+        format!(
+            "the first channel of the ranking alone costs {cost:.2} points of clean accuracy, more than the largest drop, \
+             {largest}: no step of the sweep keeps within it, and pruning at {} takes away what the network needs; prune \
+             elsewhere with --site (goodnet inspect lists the tensors)",
+            network.site.tensor
+        )
+    });
+    let warnings: Vec<String> = network.site_note.iter().cloned().chain(cost).collect();
+    warnings.iter().for_each(|warning| progress.warn(warning));
+    warnings
 }
 
 /// Drop and file of every network that will be exported.

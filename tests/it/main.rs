@@ -40,5 +40,6 @@ mod serve_command;
 mod serve_v2;
 #[path = "../service/mod.rs"]
 mod service;
+mod sites;
 mod tampering;
 mod worker_panic;

@@ -1,6 +1,6 @@
 //! The edits that a removal is made of.
 
-use crate::onnx::model::{Attribute, Model, Tensor, TensorData};
+use crate::onnx::model::{Attribute, Model, Node, Tensor, TensorData};
 
 /// One change to a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,15 @@ pub enum Edit {
         node: usize,
         /// New number of groups.
         groups: usize,
+    },
+    /// Node `node` reads only the channels `keep` (axis 1) of its input `input`: a Gather before it picks them.
+    Pick {
+        /// Index of the node.
+        node: usize,
+        /// Index of its input.
+        input: usize,
+        /// Channels that stay, ascending.
+        keep: Vec<usize>,
     },
     /// The bias (input 2) of node `node` becomes `values`, one an output; a MatMul becomes a Gemm to have one.
     SetBias {
@@ -71,10 +80,40 @@ pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
                     .insert("group".to_owned(), Attribute::Int(*groups as i64));
             }
             Edit::SetBias { node, values } => set_bias(&mut edited, *node, values),
+            // Nodes are inserted last, when no edit names another by its index any more.
+            Edit::Pick { .. } => {}
         }
     }
+    pick_channels(&mut edited, edits);
     edited.graph.remove_unused();
     edited
+}
+
+/// Inserts the picks, those of the last reader first, so that the indices of the others hold.
+fn pick_channels(model: &mut Model, edits: &[Edit]) {
+    let graph = &mut model.graph;
+    let mut gathers = Vec::new();
+    for edit in edits {
+        let Edit::Pick { node, input, keep } = edit else {
+            continue;
+        };
+        let source = graph.nodes[*node].inputs[*input].clone();
+        // Two readers of one tensor have a pick each.
+        let picked = graph.fresh_name(&format!("{source}_picked_{node}_{input}"));
+        let list = graph.fresh_name(&format!("{source}_kept"));
+        let indices = keep.iter().map(|&channel| channel as i64).collect();
+        graph
+            .initializers
+            .insert(list.clone(), Tensor::i64([keep.len()], indices));
+        graph.nodes[*node].inputs[*input].clone_from(&picked);
+        let gather =
+            Node::new("Gather", &[&source, &list], &[&picked]).with("axis", Attribute::Int(1));
+        gathers.push((*node, gather));
+    }
+    gathers.sort_by_key(|(node, _)| std::cmp::Reverse(*node));
+    for (node, gather) in gathers {
+        graph.nodes.insert(node, gather);
+    }
 }
 
 fn set_bias(model: &mut Model, node: usize, values: &[f32]) {

@@ -16,17 +16,7 @@ use super::model::{Dim, Graph, Model, Node, Tensor};
 use super::shape::infer;
 use super::site::Site;
 use crate::domain::mask::ChannelMask;
-use serde::{Deserialize, Serialize};
-
-/// How channels were taken out of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PruneMethod {
-    /// The channels are gone: the network is smaller.
-    Removed,
-    /// The graph does not allow that: the site is multiplied by a mask.
-    Masked,
-}
+pub use crate::domain::mask::PruneMethod;
 
 /// A pruned network.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +32,9 @@ pub struct Pruned {
 /// Takes the channels that `mask` removes out of `model` at `site`.
 ///
 /// The result answers as `model` does with those channels of the site set to zero. Channels are removed for real from
-/// the convolution before the site to the layers that read it; where a layer between does not allow that (a residual
-/// sum, a grouped convolution, an operator that turns zero into something else), the site is masked instead.
+/// the convolutions before the site to the layers that read it, through sums and joins of branches; where a layer after the site
+/// does not allow that (a normalisation over channels, a convolution beside which the site is added again), or no layer before it
+/// has weights to lose, the site is masked instead.
 #[must_use]
 pub fn prune(model: &Model, site: &Site, mask: &ChannelMask) -> Pruned {
     match plan(model, site, mask) {

@@ -7,6 +7,7 @@
 mod dims;
 mod ops;
 mod reshape;
+mod spread;
 mod values;
 mod window;
 
@@ -76,6 +77,7 @@ impl SymbolicShapes {
         let known = node.domain.is_empty();
         let shape = known.then(|| ops::output(&context)).flatten();
         let value = known.then(|| values::output(&context)).flatten();
+        let parts = node.is("Split").then(|| spread::split(&context)).flatten();
         let Some(first) = node.outputs.first() else {
             return;
         };
@@ -83,6 +85,9 @@ impl SymbolicShapes {
             self.values.insert(first.clone(), value);
         }
         self.set(first, shape);
+        for (output, part) in node.outputs.iter().zip(parts.unwrap_or_default()) {
+            self.set(output, Some(part));
+        }
         for output in &node.outputs {
             if let (None, Some(&dims)) = (self.get(output), stated.get(output.as_str())) {
                 self.set(output, Some(dims.clone()));

@@ -2,7 +2,7 @@
 
 use super::super::model::Dim;
 use super::dims::{axis, broadcast, fixed};
-use super::{Context, reshape, window};
+use super::{Context, reshape, spread, window};
 
 /// Shape of the first output, `None` where it is not known.
 pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
@@ -12,9 +12,15 @@ pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => global_pool(node),
         "Gemm" => gemm(node),
         "MatMul" => matmul(node),
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Sum" | "Mean" | "PRelu" => {
-            elementwise(node)
-        }
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Sum" | "Mean" | "PRelu"
+        | "Mod" | "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And"
+        | "Or" => elementwise(node),
+        "Expand" => spread::expand(node),
+        "ConstantOfShape" => spread::constant_of_shape(node),
+        "Where" => spread::choice(node),
+        "Resize" | "Upsample" => spread::resize(node),
+        "Tile" => spread::tile(node),
+        "DepthToSpace" | "SpaceToDepth" => spread::shuffle(node),
         op if is_unary(op) => node.input(0).map(<[Dim]>::to_vec),
         "Flatten" => reshape::flatten(node),
         "Reshape" => reshape::reshape(node),
@@ -60,6 +66,15 @@ fn is_unary(op: &str) -> bool {
             | "BatchNormalization"
             | "InstanceNormalization"
             | "LayerNormalization"
+            | "GroupNormalization"
+            | "RMSNormalization"
+            | "LpNormalization"
+            | "Hardmax"
+            | "Not"
+            | "Sin"
+            | "Cos"
+            | "CumSum"
+            | "Trilu"
             | "LRN"
             | "Neg"
             | "Abs"
@@ -157,7 +172,9 @@ fn concat(node: &Context<'_>) -> Option<Vec<Dim>> {
 
 fn pad(node: &Context<'_>) -> Option<Vec<Dim>> {
     let input = node.input(0)?;
-    let pads = node.ints(1, "pads")?;
+    let Some(pads) = node.ints(1, "pads") else {
+        return Some(vec![Dim::Unknown; input.len()]);
+    };
     if node.node.has_input(3) || pads.len() != 2 * input.len() {
         return None;
     }
@@ -176,7 +193,7 @@ fn pad(node: &Context<'_>) -> Option<Vec<Dim>> {
 
 fn slice(node: &Context<'_>) -> Option<Vec<Dim>> {
     let mut shape = node.input(0)?.to_vec();
-    let (starts, ends) = (node.ints(1, "starts")?, node.ints(2, "ends")?);
+    let (starts, ends) = (bounds(node, 1, "starts")?, bounds(node, 2, "ends")?);
     let axes = node
         .ints(3, "axes")
         .unwrap_or_else(|| (0..starts.len() as i64).collect());
@@ -196,6 +213,19 @@ fn slice(node: &Context<'_>) -> Option<Vec<Dim>> {
         };
     }
     Some(shape)
+}
+
+/// Bounds of a Slice: constant, or computed from extents that are known.
+fn bounds(node: &Context<'_>, index: usize, name: &str) -> Option<Vec<i64>> {
+    if let Some(constant) = node.ints(index, name) {
+        return Some(constant);
+    }
+    let values = node.shapes.values(node.node.inputs.get(index)?)?;
+    let number = |dim: &Dim| match fixed(dim)? {
+        usize::MAX => Some(-1),
+        value => i64::try_from(value).ok(),
+    };
+    values.iter().map(number).collect()
 }
 
 /// Indices that `start..end` with a positive step picks; negative bounds count from the end.

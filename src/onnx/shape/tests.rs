@@ -115,3 +115,81 @@ fn broadcasting_follows_numpy() {
         image(3, 4, 5)
     );
 }
+
+#[test]
+fn a_split_gives_every_output_its_part() {
+    let even = Node::new("Split", &["x"], &["a", "b"]).with("axis", Attribute::Int(1));
+    let sizes = Tensor::i64([2], vec![1, 4]);
+    let uneven = Node::new("Split", &["x", "sizes"], &["c", "d"]).with("axis", Attribute::Int(1));
+    let model = model(image(5, 4, 4), vec![even, uneven], vec![("sizes", sizes)]);
+    for (tensor, channels) in [("a", 3), ("b", 2), ("c", 1), ("d", 4)] {
+        assert_eq!(shape_of(&model, tensor), image(channels, 4, 4), "{tensor}");
+    }
+}
+
+#[test]
+fn halves_that_the_graph_computes_from_a_shape_are_followed() {
+    // What PyTorch's TorchScript exporter writes for chunk(2, dim=1).
+    let nodes = vec![
+        Node::new("Shape", &["x"], &["shape"]),
+        Node::new("Gather", &["shape", "axis"], &["channels"]),
+        Node::new("Add", &["channels", "one"], &["more"]),
+        Node::new("Div", &["more", "two"], &["half"]),
+        Node::new("Mul", &["half", "two"], &["whole"]),
+        Node::new("Slice", &["x", "zero", "half", "axis"], &["left"]),
+        Node::new("Slice", &["x", "half", "whole", "axis"], &["right"]),
+    ];
+    let number = |value: i64| Tensor::i64([1], vec![value]);
+    let constants = vec![
+        ("axis", number(1)),
+        ("one", number(1)),
+        ("two", number(2)),
+        ("zero", number(0)),
+    ];
+    let model = model(image(7, 4, 4), nodes, constants);
+    assert_eq!(shape_of(&model, "left"), image(4, 4, 4));
+    assert_eq!(shape_of(&model, "right"), image(3, 4, 4));
+}
+
+#[test]
+fn a_class_token_is_expanded_to_the_batch() {
+    // What PyTorch's TorchScript exporter writes for token.expand(n, -1, -1).
+    let minus = Node::new("ConstantOfShape", &["three"], &["ones"])
+        .with("value", Attribute::Tensor(Tensor::i64([1], vec![1])));
+    let nodes = vec![
+        Node::new("Shape", &["x"], &["shape"]),
+        Node::new("Gather", &["shape", "first"], &["batch"]),
+        Node::new("Concat", &["batch", "rest"], &["wish"]).with("axis", Attribute::Int(0)),
+        minus,
+        Node::new("Mul", &["ones", "minus"], &["open"]),
+        Node::new("Equal", &["wish", "open"], &["is_open"]),
+        Node::new("Where", &["is_open", "ones", "wish"], &["target"]),
+        Node::new("Expand", &["token", "target"], &["tokens"]),
+    ];
+    let constants = vec![
+        ("first", Tensor::i64([1], vec![0])),
+        ("rest", Tensor::i64([2], vec![-1, -1])),
+        ("three", Tensor::i64([1], vec![3])),
+        ("minus", Tensor::i64([], vec![-1])),
+        ("token", Tensor::f32([1, 1, 6], vec![0.0; 6])),
+    ];
+    let model = model(image(3, 4, 4), nodes, constants);
+    assert_eq!(
+        shape_of(&model, "tokens"),
+        [batch(), Dim::Fixed(1), Dim::Fixed(6)]
+    );
+}
+
+#[test]
+fn resampling_and_shuffling_change_the_extents_they_name() {
+    let nodes = vec![
+        Node::new("Resize", &["x", "", "scales"], &["larger"]),
+        Node::new("DepthToSpace", &["x"], &["wide"]).with("blocksize", Attribute::Int(2)),
+        Node::new("SpaceToDepth", &["x"], &["deep"]).with("blocksize", Attribute::Int(2)),
+    ];
+    let scales = Tensor::f32([4], vec![1.0, 1.0, 1.5, 2.0]);
+    let model = model(image(8, 4, 4), nodes, vec![("scales", scales)]);
+    assert_eq!(shape_of(&model, "larger"), image(8, 6, 8));
+    assert_eq!(shape_of(&model, "wide"), image(2, 8, 8));
+    assert_eq!(shape_of(&model, "deep"), image(32, 2, 2));
+}

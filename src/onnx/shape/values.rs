@@ -1,8 +1,8 @@
 //! Values of the small integer tensors that carry extents to a `Reshape`.
 
-use super::super::model::{Dim, Tensor, TensorData};
+use super::super::model::{Attribute, Dim, Tensor, TensorData};
 use super::Context;
-use super::dims::axis;
+use super::dims::{Extents, axis};
 
 /// Longer integer constants carry no shape.
 const MAX_VALUES: usize = 8;
@@ -38,8 +38,91 @@ pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
             parts.map(|parts| parts.concat())
         }
         "Identity" | "Cast" | "Unsqueeze" | "Squeeze" => value(0).map(<[Dim]>::to_vec),
+        "Add" | "Sub" | "Mul" | "Div" | "Equal" => binary(&node.node.op_type, value(0)?, value(1)?),
+        "Where" => choice(value(0)?, value(1)?, value(2)?),
+        "ConstantOfShape" => repeated(node, value(0)?),
+        "Reshape" => value(0).map(<[Dim]>::to_vec),
         _ => None,
     }
+}
+
+/// -1 as [`of_constant`] has it.
+const REST: Dim = Dim::Fixed(usize::MAX);
+
+/// Element by element, a single value beside every one of the other; `Equal` gives 1 or 0.
+fn binary(op: &str, a: &[Dim], b: &[Dim]) -> Option<Vec<Dim>> {
+    let count = broadcast_len(&[a, b])?;
+    let at =
+        |values: &[Dim], index: usize| values[if values.len() == 1 { 0 } else { index }].clone();
+    (0..count)
+        .map(|index| calculate(op, &at(a, index), &at(b, index)))
+        .collect()
+}
+
+fn broadcast_len(parts: &[&[Dim]]) -> Option<usize> {
+    let count = parts.iter().map(|part| part.len()).max()?;
+    let fits = |part: &&[Dim]| part.len() == 1 || part.len() == count;
+    parts.iter().all(fits).then_some(count)
+}
+
+fn calculate(op: &str, a: &Dim, b: &Dim) -> Option<Dim> {
+    match (op, a, b) {
+        ("Equal", _, _) => equal(a, b).map(|same| Dim::Fixed(usize::from(same))),
+        ("Mul", Dim::Fixed(1), other)
+        | ("Mul", other, Dim::Fixed(1))
+        | ("Div", other, Dim::Fixed(1)) => Some(other.clone()),
+        _ if *a == REST || *b == REST => None,
+        ("Add", Dim::Fixed(a), Dim::Fixed(b)) => a.checked_add(*b).map(Dim::Fixed),
+        ("Sub", Dim::Fixed(a), Dim::Fixed(b)) => a.checked_sub(*b).map(Dim::Fixed),
+        ("Div", Dim::Fixed(a), Dim::Fixed(b)) => a.checked_div(*b).map(Dim::Fixed),
+        ("Mul", Dim::Fixed(a), Dim::Fixed(b)) => a.checked_mul(*b).map(Dim::Fixed),
+        ("Div", Dim::Symbol(_), _) => {
+            let whole = Extents::product(std::slice::from_ref(a))?;
+            whole.quotient(&Extents::product(std::slice::from_ref(b))?)
+        }
+        _ => Some(Dim::Unknown),
+    }
+}
+
+/// An extent that is a symbol is never -1.
+fn equal(a: &Dim, b: &Dim) -> Option<bool> {
+    match (a, b) {
+        (Dim::Fixed(a), Dim::Fixed(b)) => Some(a == b),
+        (Dim::Symbol(a), Dim::Symbol(b)) if a == b => Some(true),
+        _ if *a == REST || *b == REST => Some(false),
+        _ => None,
+    }
+}
+
+fn choice(condition: &[Dim], yes: &[Dim], no: &[Dim]) -> Option<Vec<Dim>> {
+    let count = broadcast_len(&[condition, yes, no])?;
+    let at =
+        |values: &[Dim], index: usize| values[if values.len() == 1 { 0 } else { index }].clone();
+    (0..count)
+        .map(|index| match at(condition, index) {
+            Dim::Fixed(0) => Some(at(no, index)),
+            Dim::Fixed(1) => Some(at(yes, index)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// ConstantOfShape of one axis: its value as often as the input says.
+fn repeated(node: &Context<'_>, count: &[Dim]) -> Option<Vec<Dim>> {
+    let [Dim::Fixed(count)] = count else {
+        return None;
+    };
+    if *count > MAX_VALUES {
+        return None;
+    }
+    let Some(Attribute::Tensor(value)) = node.node.attributes.get("value") else {
+        return None;
+    };
+    let value = of_constant(value)?;
+    let [value] = value.as_slice() else {
+        return None;
+    };
+    Some(vec![value.clone(); *count])
 }
 
 fn shape(node: &Context<'_>) -> Option<Vec<Dim>> {

@@ -35,7 +35,7 @@ pub fn sweep_svg(sweep: &Sweep, drops: &[DropMark]) -> String {
         description(sweep, drops)
     );
     legend(&mut svg, sweep);
-    axes(&mut svg, sweep.steps.len());
+    axes(&mut svg, sweep.steps.len(), sweep.removal());
     marks(&mut svg, sweep, drops);
     curves(&mut svg, sweep);
     svg.push_str("</svg>\n");
@@ -58,7 +58,8 @@ fn description(sweep: &Sweep, drops: &[DropMark]) -> String {
         if let Some(at) = sweep.steps.iter().find(|candidate| candidate.step == step) {
             let _ = write!(
                 text,
-                " A drop of {drop} points is reached with {step} channels removed: clean accuracy {:.2} %",
+                " A drop of {drop} points is reached with {step} channels {}: clean accuracy {:.2} %",
+                removal(sweep, step),
                 100.0 * at.clean_accuracy
             );
             if let Some(rate) = at.attack_success_rate {
@@ -68,6 +69,12 @@ fn description(sweep: &Sweep, drops: &[DropMark]) -> String {
         }
     }
     text
+}
+
+/// What the network of a step makes of its channels.
+fn removal(sweep: &Sweep, step: usize) -> String {
+    let export = sweep.exports.iter().find(|export| export.step == step);
+    export.map_or_else(|| "removed".to_owned(), |export| export.method.to_string())
 }
 
 fn x(step: usize, steps: usize) -> f64 {
@@ -98,7 +105,7 @@ fn legend(svg: &mut String, sweep: &Sweep) {
     }
 }
 
-fn axes(svg: &mut String, steps: usize) {
+fn axes(svg: &mut String, steps: usize, removal: &str) {
     for tenth in [0.0, 0.2, 0.4, 0.6, 0.8, 1.0] {
         let _ = writeln!(
             svg,
@@ -121,7 +128,7 @@ fn axes(svg: &mut String, steps: usize) {
     }
     let _ = writeln!(
         svg,
-        r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">channels removed, least active first (of {steps})</text>"#,
+        r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">channels {removal}, least active first (of {steps})</text>"#,
         (LEFT + WIDTH - RIGHT) / 2.0,
         HEIGHT - 12.0
     );
@@ -197,7 +204,8 @@ fn curve(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::sweep::{Tally, assemble};
+    use crate::domain::mask::PruneMethod;
+    use crate::domain::sweep::{ExportedStep, Tally, assemble};
 
     pub(in crate::repair::report) fn sweep() -> Sweep {
         let clean: Vec<Tally> = [10, 10, 9, 4, 1]
@@ -216,5 +224,22 @@ pub(super) mod tests {
         assert!(svg.contains("−4, 10 pp"), "drops of one step share a mark");
         assert!(svg.contains("−50 pp"));
         assert!(svg.contains("clean accuracy 40.00 %, attack success rate 80.00 %"));
+    }
+
+    #[test]
+    fn channels_that_are_masked_are_called_so() {
+        let mut masked = sweep();
+        assert!(sweep_svg(&masked, &[(50.0, 3)]).contains("3 channels removed"));
+        masked.exports = vec![ExportedStep {
+            step: 3,
+            method: PruneMethod::Masked,
+            reason: None,
+        }];
+        let svg = sweep_svg(&masked, &[(50.0, 3)]);
+        assert!(svg.contains("reached with 3 channels masked"), "{svg}");
+        assert!(
+            svg.contains(">channels masked, least active first"),
+            "{svg}"
+        );
     }
 }

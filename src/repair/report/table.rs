@@ -1,6 +1,6 @@
 //! Tables for the terminal.
 
-use crate::bundle::manifest::DropRecord;
+use crate::bundle::manifest::{DropRecord, PruneMethod, PrunedRecord};
 use crate::domain::evaluation::{EvaluationRow, NetworkKind};
 use crate::domain::metrics::Share;
 use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
@@ -8,10 +8,15 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 /// The drops: which step each one is, what it costs and what it leaves of the attack.
 #[must_use]
 pub fn drops_table(drops: &[DropRecord], channels: usize) -> Table {
+    let any_masked = masked(drops).next().is_some();
     let mut table = table(&[
         "drop",
         "file",
-        "channels removed",
+        if any_masked {
+            "channels"
+        } else {
+            "channels removed"
+        },
         "clean accuracy",
         "drop reached",
         "ASR",
@@ -25,13 +30,44 @@ pub fn drops_table(drops: &[DropRecord], channels: usize) -> Table {
         table.add_row(vec![
             name,
             pruned.file.clone(),
-            format!("{} of {channels}", pruned.channels_removed.len()),
+            match any_masked {
+                true => format!(
+                    "{} of {channels} {}",
+                    pruned.channels_removed.len(),
+                    pruned.method
+                ),
+                false => format!("{} of {channels}", pruned.channels_removed.len()),
+            },
             percent(pruned.clean_accuracy),
             format!("{:.2} pp", pruned.accuracy_drop_pp),
             pruned.attack_success_rate.map_or_else(dash, percent),
         ]);
     }
     table
+}
+
+/// Why channels are masked and not removed: a line a reason, none where all are removed.
+#[must_use]
+pub fn masked_because(drops: &[DropRecord]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for pruned in masked(drops) {
+        let reason = pruned
+            .reason
+            .as_deref()
+            .unwrap_or("the graph does not allow their removal");
+        let line = format!(
+            "masked: the channels are set to zero and the network stays as large as it was, since {reason}"
+        );
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn masked(drops: &[DropRecord]) -> impl Iterator<Item = &PrunedRecord> {
+    let pruned = drops.iter().filter_map(|record| record.pruned.as_ref());
+    pruned.filter(|pruned| pruned.method == PruneMethod::Masked)
 }
 
 /// The lab's final table; every share with its 95 % interval.

@@ -76,6 +76,11 @@ pub struct DropInfo {
     pub step: Option<usize>,
     /// The removed channels, in ascending order.
     pub channels_removed: Option<Vec<usize>>,
+    /// `removed`: the channels are gone and the network is smaller; `masked`: they are set to zero.
+    #[schema(example = "removed")]
+    pub method: Option<String>,
+    /// Which layer prevents their removal; null where they are removed.
+    pub masked_because: Option<String>,
     /// Clean accuracy of B' alone.
     pub clean_accuracy: Option<f64>,
     /// Clean accuracy that B' alone loses, in percentage points.
@@ -93,6 +98,11 @@ pub struct SweepInfo {
     pub classes: u32,
     /// The tensor whose channels go.
     pub site: String,
+    /// What the order of the channels goes by, the least first; null in bundles that do not say.
+    #[schema(example = "mean |activation|")]
+    pub ranked_by: Option<String>,
+    /// What to know before using the sweep; empty as a rule.
+    pub warnings: Vec<String>,
     /// B with nothing removed.
     pub baseline: Baseline,
     /// One step a removed channel.

@@ -174,6 +174,8 @@ fn document(loaded: &LoadedBundle, drop: Option<usize>) -> SweepInfo {
     SweepInfo {
         classes: manifest.classes,
         site: manifest.site.tensor.clone(),
+        ranked_by: sweep.ranked_by.map(|by| by.to_string()),
+        warnings: sweep.warnings.clone(),
         baseline: Baseline {
             clean_accuracy: sweep.baseline.clean_accuracy,
             attack_success_rate: sweep.baseline.attack_success_rate,
@@ -211,6 +213,8 @@ fn drop_info(record: &DropRecord) -> DropInfo {
         reached: pruned.is_some(),
         step: pruned.map(|pruned| pruned.step),
         channels_removed: pruned.map(|pruned| pruned.channels_removed.clone()),
+        method: pruned.map(|pruned| pruned.method.to_string()),
+        masked_because: pruned.and_then(|pruned| pruned.reason.clone()),
         clean_accuracy: pruned.map(|pruned| pruned.clean_accuracy),
         accuracy_drop_pp: pruned.map(|pruned| pruned.accuracy_drop_pp),
         attack_success_rate: pruned.and_then(|pruned| pruned.attack_success_rate),

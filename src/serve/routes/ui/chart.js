@@ -24,7 +24,7 @@ export function drawChart(frame, sweep, { drop, step, onDrop }) {
   root.append(
     named("title", "chart-title", "Clean accuracy and attack success rate against channels removed"),
     named("desc", "chart-desc", description(sweep, drop)),
-    axes(scale, width),
+    axes(scale, width, removal(sweep)),
     ...curves(all, scale),
     markers(sweep, scale, { drop, onDrop }),
     cursor(all[step], scale),
@@ -44,12 +44,18 @@ function description({ baseline, drops }, chosen) {
   const parts = [`As delivered: clean accuracy ${share(baseline.clean_accuracy)}, attack success rate ${share(baseline.attack_success_rate)}.`];
   for (const entry of drops.filter(({ reached }) => reached)) {
     const mark = entry.drop === chosen ? " (chosen)" : "";
-    parts.push(`Drop ${entry.drop}${mark}, at ${entry.step} channels removed: clean accuracy ${share(entry.clean_accuracy)}, attack success rate ${share(entry.attack_success_rate)}.`);
+    parts.push(`Drop ${entry.drop}${mark}, at ${entry.step} channels ${entry.method ?? "removed"}: clean accuracy ${share(entry.clean_accuracy)}, attack success rate ${share(entry.attack_success_rate)}.`);
   }
   return parts.join(" ");
 }
 
-function axes({ plot, x, y, last }, width) {
+/** What the served networks make of their channels: removed, masked (set to zero), or both. */
+export function removal({ drops }) {
+  const methods = new Set(drops.filter(({ reached }) => reached).map(({ method }) => method ?? "removed"));
+  return methods.size > 0 ? [...methods].sort().reverse().join(" or ") : "removed";
+}
+
+function axes({ plot, x, y, last }, width, words) {
   const group = svg("g", { class: "axes" });
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     group.append(line(plot.left, y(share), plot.right, y(share), "grid"));
@@ -59,7 +65,7 @@ function axes({ plot, x, y, last }, width) {
     group.append(line(x(k), plot.bottom, x(k), plot.bottom + 5, "tick"));
     group.append(text(x(k), plot.bottom + 20, `${k}`, { "text-anchor": "middle" }));
   }
-  group.append(text((plot.left + plot.right) / 2, HEIGHT - 6, "channels removed", { "text-anchor": "middle" }));
+  group.append(text((plot.left + plot.right) / 2, HEIGHT - 6, `channels ${words}`, { "text-anchor": "middle" }));
   return group;
 }
 

@@ -1,6 +1,6 @@
 // What the sweep says: figures of the chosen drop, chart, step by step, table.
 
-import { drawChart, points, stepAt } from "./chart.js";
+import { drawChart, points, removal, stepAt } from "./chart.js";
 import { byId, element, percent } from "./text.js";
 
 const COMPACT = new Intl.NumberFormat("en");
@@ -48,9 +48,18 @@ export function mountSweep(sweep, onDrop) {
   };
 }
 
-function lead({ site, steps, baseline }) {
+function lead(sweep) {
+  const { site, steps, baseline } = sweep;
   const attacks = baseline.backdoored_images ? ` and ${COMPACT.format(baseline.backdoored_images)} backdoored` : "";
-  return `The ${steps.length} channels of ${site} are removed one after the other, the least active on clean faces first. Measured on ${COMPACT.format(baseline.clean_images)} clean${attacks} validation images.`;
+  const least = sweep.ranked_by ? `the least active on clean images first (by ${sweep.ranked_by})` : "the least active on clean images first";
+  const measured = `The ${steps.length} channels of ${site} are ${removal(sweep)} one after the other, ${least}. Measured on ${COMPACT.format(baseline.clean_images)} clean${attacks} validation images.`;
+  return [measured, ...masked(sweep), ...(sweep.warnings ?? [])].join(" ");
+}
+
+/** Why channels are set to zero and not removed, a sentence a reason. */
+function masked({ drops }) {
+  const reasons = new Set(drops.filter(({ method }) => method === "masked").map((entry) => entry.masked_because ?? "the graph does not allow their removal"));
+  return [...reasons].map((reason) => `Masked channels are set to zero and the network stays as large as it was, since ${reason}.`);
 }
 
 function stepWords(point) {

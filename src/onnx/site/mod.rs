@@ -1,10 +1,21 @@
 //! The site: the tensor whose channels are pruned.
+//!
+//! In reading order: `flow` (what passes through a tensor), `choose` (the site where none is named), `expose` (a site of two
+//! axes made one of four).
 
+mod choose;
+mod expose;
+mod flow;
+
+use super::axes::reduced_axes;
 use super::error::OnnxError;
 use super::model::{Graph, Model, Node};
 use super::shape::{Shapes, infer};
+pub use choose::{Choice, default_choice};
+pub(super) use expose::FOUR_AXES;
+pub use expose::expose;
 
-/// A tensor (n, C, H, W) whose channels can be pruned.
+/// A tensor (n, C, H, W), or (n, C), whose channels can be pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// Name of the tensor.
@@ -19,6 +30,8 @@ pub struct Site {
     pub height: usize,
     /// Width W.
     pub width: usize,
+    /// Has the tensor the axes (n, C) alone? [`expose`] makes it one of four; height and width are 1.
+    pub flat: bool,
 }
 
 /// Every tensor that could be a site, in graph order: (n, C, H, W) with known C, H and W, made from the image by a
@@ -37,27 +50,32 @@ pub fn candidates(model: &Model) -> Vec<Site> {
         .filter(|node| node.outputs.iter().any(|output| image.contains(output)))
         .filter(|node| makes_channels(node))
         .filter_map(|node| site_of(node, &shapes))
+        .filter(|site| !site.flat)
         .collect()
 }
 
-/// The output of the last pooling layer of rank 4 or, where there is none, the activation of the last convolution.
+/// Every tensor (n, C) of known C that could be a site once it is [`expose`]d, in graph order: pooled features, a class token, a
+/// hidden layer; not the scores.
+#[must_use]
+pub fn flat_candidates(model: &Model) -> Vec<Site> {
+    let graph = &model.graph;
+    let shapes = infer(graph);
+    let image = flow::from_image(graph);
+    let nodes = graph.nodes.iter();
+    nodes
+        .filter(|node| node.outputs.iter().any(|output| image.contains(output)))
+        .filter(|node| makes_features(node))
+        .filter_map(|node| flat_site_of(node, &shapes))
+        .filter(|site| flow::weights_after(graph, &site.tensor))
+        .collect()
+}
+
+/// The site where none is named, see [`default_choice`].
 ///
 /// # Errors
-/// If the network has neither.
+/// As [`default_choice`].
 pub fn default_site(model: &Model) -> Result<Site, OnnxError> {
-    let shapes = infer(&model.graph);
-    let nodes = &model.graph.nodes;
-    let pooled = nodes.iter().rev().filter(|node| is_pooling(node));
-    if let Some(site) = pooled.filter_map(|node| site_of(node, &shapes)).next() {
-        return Ok(site);
-    }
-    let convolution = nodes.iter().rev().find(|node| node.is("Conv"));
-    convolution
-        .and_then(|node| site_of(activation_after(&model.graph, node), &shapes))
-        .ok_or_else(|| OnnxError::Site {
-            name: "(default)".to_owned(),
-            expected: "a pooling layer or a convolution to prune at, found neither".to_owned(),
-        })
+    default_choice(model).map(|choice| choice.site)
 }
 
 /// The site by the name of its tensor or of the layer that makes it.
@@ -65,7 +83,8 @@ pub fn default_site(model: &Model) -> Result<Site, OnnxError> {
 /// # Errors
 /// If there is no such tensor or it cannot be a site; the message lists those that can.
 pub fn find(model: &Model, name: &str) -> Result<Site, OnnxError> {
-    let sites = candidates(model);
+    let mut sites = candidates(model);
+    sites.extend(flat_candidates(model));
     let by_tensor = sites.iter().find(|site| site.tensor == name);
     let by_layer = || sites.iter().find(|site| site.layer == name);
     by_tensor.or_else(by_layer).cloned().ok_or_else(|| {
@@ -77,8 +96,12 @@ pub fn find(model: &Model, name: &str) -> Result<Site, OnnxError> {
     })
 }
 
+/// The output of `node` as a site, of four axes or, after a pooling layer, of two.
 fn site_of(node: &Node, shapes: &Shapes) -> Option<Site> {
     let tensor = node.outputs.first()?;
+    if is_pooling(node) && shapes.get(tensor)?.len() == 2 {
+        return flat_site_of(node, shapes);
+    }
     let &[_, Some(channels), Some(height), Some(width)] = shapes.get(tensor)?.as_slice() else {
         return None;
     };
@@ -90,7 +113,58 @@ fn site_of(node: &Node, shapes: &Shapes) -> Option<Site> {
         channels,
         height,
         width,
+        flat: false,
     })
+}
+
+fn flat_site_of(node: &Node, shapes: &Shapes) -> Option<Site> {
+    let tensor = node.outputs.first()?;
+    let &[None, Some(channels)] = shapes.get(tensor)?.as_slice() else {
+        return None;
+    };
+    (channels > 0).then(|| Site {
+        tensor: tensor.clone(),
+        layer: node.name.clone(),
+        op: node.op_type.clone(),
+        channels,
+        height: 1,
+        width: 1,
+        flat: true,
+    })
+}
+
+/// What a pooling layer gives.
+enum Pooling {
+    /// One value, or a map, for each channel.
+    Space,
+    /// Its shape cannot be told.
+    Unknown,
+}
+
+/// Is `node` a pooling layer over the two axes of space? A mean over other axes (a normalisation, say) is none.
+fn pooling(graph: &Graph, node: &Node, shapes: &Shapes) -> Option<Pooling> {
+    if !is_pooling(node) {
+        return None;
+    }
+    let rank = node
+        .inputs
+        .first()
+        .and_then(|input| shapes.get(input))
+        .map(Vec::len);
+    if !node.op_type.starts_with("Reduce") {
+        return match rank {
+            Some(4) => Some(Pooling::Space),
+            Some(_) => None,
+            None => Some(Pooling::Unknown),
+        };
+    }
+    let axes = reduced_axes(node, graph, rank.unwrap_or(4))?;
+    let over_space = axes == [2, 3] || axes == [3, 2] || axes == [1, 2] || axes == [2, 1];
+    match rank {
+        Some(4) if over_space => Some(Pooling::Space),
+        None if over_space => Some(Pooling::Unknown),
+        _ => None,
+    }
 }
 
 fn is_pooling(node: &Node) -> bool {
@@ -106,6 +180,16 @@ fn is_pooling(node: &Node) -> bool {
                 | "ReduceMean"
                 | "ReduceMax"
         )
+}
+
+/// Layers whose output of two axes holds features.
+fn makes_features(node: &Node) -> bool {
+    makes_channels(node)
+        || (node.domain.is_empty()
+            && matches!(
+                node.op_type.as_str(),
+                "Gemm" | "MatMul" | "LayerNormalization" | "Gather" | "Squeeze"
+            ))
 }
 
 fn makes_channels(node: &Node) -> bool {
@@ -137,20 +221,4 @@ fn is_activation(node: &Node) -> bool {
                 | "Gelu"
                 | "Mish"
         )
-}
-
-/// Follows a convolution through a normalisation to its activation.
-fn activation_after<'a>(graph: &'a Graph, convolution: &'a Node) -> &'a Node {
-    let mut last = convolution;
-    loop {
-        let Some(output) = last.outputs.first() else {
-            return last;
-        };
-        let mut consumers = graph.consumers(output);
-        match (consumers.next(), consumers.next()) {
-            (Some(next), None) if next.is("BatchNormalization") => last = next,
-            (Some(next), None) if is_activation(next) => return next,
-            _ => return last,
-        }
-    }
 }
