@@ -8,8 +8,7 @@ use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::clean::{CleanCollector, CleanError, CleanSet};
 use crate::engine::{Engine, EngineError};
-use crate::files::read_plain;
-use crate::format::{self, Architecture, FormatError};
+use crate::format::{self, Architecture, FormatError, Imported};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
@@ -18,8 +17,6 @@ use crate::search::{SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Longest network file, in bytes: the ONNX format itself ends there.
-const MAX_BYTES: u64 = 2 << 30;
 /// Most clean images that are searched on.
 const MOST_IMAGES: usize = 2000;
 /// Most bytes that they may take as the network is fed them.
@@ -167,7 +164,7 @@ pub fn audit(
     let subject = Subject {
         network: NetworkRecord {
             file: file_name(path),
-            sha256: sha256_of(path)?,
+            sha256: sha256_of(path, &imported)?,
             classes: ports.classes,
             input: [ports.height, ports.width],
             names,
@@ -242,10 +239,9 @@ pub(crate) fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn sha256_of(path: &Path) -> Result<String, AuditError> {
-    let bytes = read_plain(path, MAX_BYTES).map_err(|source| AuditError::Read {
+fn sha256_of(path: &Path, imported: &Imported) -> Result<String, AuditError> {
+    imported.sha256(path).map_err(|source| AuditError::Read {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(sha256_hex(&bytes))
+    })
 }

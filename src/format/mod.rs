@@ -7,6 +7,7 @@ mod keras;
 
 use crate::onnx::{Model, OnnxError};
 use clap::ValueEnum;
+use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,30 @@ pub struct Imported {
     pub model: Model,
     /// `onnx`, `keras` or `keras-weights`.
     pub format: &'static str,
+    /// The files beside it that were read too: weights, or the description of the layers.
+    pub beside: Vec<PathBuf>,
+}
+
+impl Imported {
+    /// SHA-256, lower-case hex, of the network's file at `path`, followed by the bytes of the files beside it in the order of
+    /// their names.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn sha256(&self, path: &Path) -> std::io::Result<String> {
+        let mut digest = Sha256::new();
+        for path in std::iter::once(path).chain(self.beside.iter().map(PathBuf::as_path)) {
+            let mut file = crate::files::open_plain(path)?;
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => break,
+                    count => digest.update(&buffer[..count]),
+                }
+            }
+        }
+        Ok(hex::encode(digest.finalize()))
+    }
 }
 
 /// A network file was refused.
@@ -66,7 +91,7 @@ pub fn read_model(
     if head.starts_with(b"PK\x03\x04") {
         return keras::read_archive(path).map_err(|reason| FormatError::new(path, reason));
     }
-    let model = Model::load(path).map_err(|error| match error {
+    let (model, beside) = Model::load_with_files(path).map_err(|error| match error {
         OnnxError::NotOnnx(found) => {
             FormatError::new(path, format!("expected ONNX or Keras HDF5, found {found}"))
         }
@@ -75,6 +100,7 @@ pub fn read_model(
     Ok(Imported {
         model,
         format: "onnx",
+        beside,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The ONNX model as the one internal form.
 //!
-//! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
-//! (inference), [`ports`](mod@ports) (what a classifier takes and gives), `probabilities` (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
+//! In reading order: [`model`] (the values), `proto`, `read`, `external` and `write` (the file), [`graph`] (look-ups), [`shape`]
+//! (inference), [`widen`] (16-bit floats as f32), `batch` (an open batch axis), [`ports`](mod@ports) (what a classifier takes and gives), `probabilities` (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
 //! [`prune`](mod@prune) (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
 //! [`head`] (the last linear layer, and another in its place), [`mod@fuse`] (the whole GoodNet as one graph).
 
@@ -10,6 +10,7 @@ mod batch;
 pub mod cut;
 pub mod describe;
 mod error;
+mod external;
 pub mod fuse;
 pub mod graph;
 pub mod head;
@@ -22,6 +23,7 @@ pub mod prune;
 mod read;
 pub mod shape;
 pub mod site;
+pub mod widen;
 mod write;
 
 pub use error::OnnxError;

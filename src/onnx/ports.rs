@@ -6,6 +6,7 @@ use super::error::OnnxError;
 use super::model::{Attribute, ElementType, Model, Node, TensorData, ValueInfo};
 use super::probabilities::{Meaning, meaning};
 use super::shape::{Shape, infer};
+use super::widen::{is_half, widen};
 use crate::input::spec::Layout;
 
 /// Longest side of an image input in pixels, as for the image files that feed it.
@@ -105,7 +106,7 @@ fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
     consumers.any(|node| node.is("Transpose") && node.ints("perm") == Some(&[0, 3, 1, 2]))
 }
 
-/// The model with an open batch axis and probabilities as its scores, ready for everything else.
+/// The model with an open batch axis, f32 throughout and with probabilities as its scores, ready for everything else.
 ///
 /// Scores that the graph keeps in 0..1 (`Softmax`, `Sigmoid`, shares of a sum, and what keeps their values) are taken for
 /// probabilities, logarithms of such scores go through `Exp`, all others through `Softmax`.
@@ -127,6 +128,9 @@ pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
 pub fn prepare_as_delivered(model: &Model) -> Result<Model, OnnxError> {
     refuse_subgraphs(model)?;
     let mut model = model.clone();
+    if is_half(&model) {
+        widen(&mut model.graph);
+    }
     open_batch(&mut model.graph)?;
     ports(&model)?;
     model.graph.remove_unused();

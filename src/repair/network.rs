@@ -3,15 +3,10 @@
 use super::config::RepairConfig;
 use super::error::RepairError;
 use crate::bundle::manifest::SourceRecord;
-use crate::bundle::sha256_hex;
-use crate::files::read_plain;
-use crate::format;
+use crate::format::{self, Imported};
 use crate::input::InputSpec;
 use crate::onnx::{self, Model, OnnxError, cut::Cut, site::Site};
 use std::path::{Path, PathBuf};
-
-/// Longest network file, in bytes: the ONNX format itself ends there.
-const MAX_BYTES: u64 = 2 << 30;
 
 /// B, ready to be cut and pruned.
 #[derive(Debug)]
@@ -48,7 +43,7 @@ impl Network {
             .spec((ports.height, ports.width, ports.channels), ports.layout);
         Ok(Self {
             path: path.clone(),
-            source: source_record(path, imported.format)?,
+            source: source_record(path, &imported)?,
             classes: ports.classes,
             as_delivered: (as_delivered != model).then_some(as_delivered),
             model,
@@ -66,8 +61,8 @@ impl Network {
     }
 }
 
-fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError> {
-    let bytes = read_plain(path, MAX_BYTES).map_err(|source| {
+fn source_record(path: &Path, imported: &Imported) -> Result<SourceRecord, RepairError> {
+    let sha256 = imported.sha256(path).map_err(|source| {
         RepairError::Write(crate::bundle::WriteError::Io {
             path: path.to_owned(),
             source,
@@ -79,7 +74,7 @@ fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError>
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned(),
-        format: format.to_owned(),
-        sha256: sha256_hex(&bytes),
+        format: imported.format.to_owned(),
+        sha256,
     })
 }
