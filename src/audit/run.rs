@@ -8,7 +8,7 @@ use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::clean::{CleanCollector, CleanError, CleanSet};
 use crate::engine::{Engine, EngineError};
-use crate::format::{self, Architecture, FormatError, Imported};
+use crate::format::{self, FormatError, Imported, ReadOptions};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
@@ -29,8 +29,8 @@ const CHUNK: usize = 256;
 pub struct AuditConfig {
     /// The network as delivered.
     pub model: PathBuf,
-    /// The architecture of a file that holds weights only.
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    pub read: ReadOptions,
     /// Clean images.
     pub clean: PathBuf,
     /// Skip images that cannot be read instead of failing.
@@ -137,8 +137,9 @@ pub fn audit(
         path: path.clone(),
         source,
     };
-    let imported = format::read_model(path, config.architecture)?;
+    let imported = format::read_network(path, &config.read)?;
     let model = onnx::prepare(&imported.model).map_err(bad)?;
+    crate::import::check(engine, path, &imported.model)?;
     let ports = onnx::ports(&model).map_err(bad)?;
     let input = config
         .pixels

@@ -18,6 +18,26 @@ pub enum Architecture {
     Deepid,
 }
 
+/// What the caller says of a network file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// The architecture of a file that holds weights alone.
+    pub architecture: Option<Architecture>,
+    /// The output that holds the scores, where there are several.
+    pub output: Option<String>,
+    /// Height and width of the images, where the file leaves them open.
+    pub input_size: Option<[usize; 2]>,
+}
+
+impl From<Architecture> for ReadOptions {
+    fn from(architecture: Architecture) -> Self {
+        Self {
+            architecture: Some(architecture),
+            ..Self::default()
+        }
+    }
+}
+
 /// A network that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
@@ -68,6 +88,22 @@ impl FormatError {
             reason: reason.to_string(),
         }
     }
+}
+
+/// Reads the network in `path`, with the output and the size that `options` choose.
+///
+/// # Errors
+/// As [`read_model`]; if the network has no such output, or its images are of another size.
+pub fn read_network(path: &Path, options: &ReadOptions) -> Result<Imported, FormatError> {
+    let mut imported = read_model(path, options.architecture)?;
+    let fail = |error: OnnxError| FormatError::new(path, error);
+    if let Some(output) = &options.output {
+        imported.model.choose_output(output).map_err(fail)?;
+    }
+    if let Some(size) = options.input_size {
+        imported.model.choose_input_size(size).map_err(fail)?;
+    }
+    Ok(imported)
 }
 
 /// Reads the network in `path`; `architecture` is needed for (and only used with) files of Keras weights alone.

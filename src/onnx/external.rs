@@ -199,7 +199,16 @@ mod tests {
             assert!(is_plain_name(name), "{name}");
         }
         for name in [
-            "", ".", "..", "/etc/passwd", "../a", "sub/a", "a/..", "..\\a", "C:a", "a\0b",
+            "",
+            ".",
+            "..",
+            "/etc/passwd",
+            "../a",
+            "sub/a",
+            "a/..",
+            "..\\a",
+            "C:a",
+            "a\0b",
         ] {
             assert!(!is_plain_name(name), "{name}");
         }

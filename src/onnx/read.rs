@@ -201,10 +201,7 @@ fn read_node(proto: NodeProto, beside: &mut Beside) -> Result<Node, OnnxError> {
     })
 }
 
-fn read_attribute(
-    bytes: &[u8],
-    beside: &mut Beside,
-) -> Result<(String, Attribute), OnnxError> {
+fn read_attribute(bytes: &[u8], beside: &mut Beside) -> Result<(String, Attribute), OnnxError> {
     let proto = AttributeProto::decode(bytes).map_err(|error| {
         OnnxError::NotOnnx(format!("an attribute that does not parse ({error})"))
     })?;

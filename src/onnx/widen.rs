@@ -112,7 +112,10 @@ fn drop_empty_casts(graph: &mut Graph) {
     let weights = weights.filter(|(_, tensor)| tensor.data.element() == ElementType::F32);
     floats.extend(weights.map(|(name, _)| name.clone()));
     for node in &mut graph.nodes {
-        let reads_float = node.inputs.first().is_some_and(|name| floats.contains(name));
+        let reads_float = node
+            .inputs
+            .first()
+            .is_some_and(|name| floats.contains(name));
         let to_float = node.is("Cast") && node.int("to", 0) == 1;
         if to_float && reads_float {
             node.op_type = "Identity".to_owned();

@@ -3,6 +3,7 @@
 use super::config::RepairConfig;
 use super::error::RepairError;
 use crate::bundle::manifest::SourceRecord;
+use crate::engine::Engine;
 use crate::format::{self, Imported};
 use crate::input::InputSpec;
 use crate::onnx::{self, Model, OnnxError, cut::Cut, site::Site};
@@ -23,15 +24,18 @@ pub(super) struct Network {
 
 impl Network {
     /// Reads the network, opens its batch axis, makes it answer probabilities, and finds the site.
-    pub(super) fn read(config: &RepairConfig) -> Result<Self, RepairError> {
+    ///
+    /// Where that took more than names, the network is run beside the one that was delivered.
+    pub(super) fn read(config: &RepairConfig, engine: &Engine) -> Result<Self, RepairError> {
         let path = &config.model;
         let network = |source: OnnxError| RepairError::Network {
             path: path.clone(),
             source,
         };
-        let imported = format::read_model(path, config.architecture)?;
+        let imported = format::read_network(path, &config.read)?;
         let model = onnx::prepare(&imported.model).map_err(network)?;
         let as_delivered = onnx::prepare_as_delivered(&imported.model).map_err(network)?;
+        crate::import::check(engine, path, &imported.model)?;
         let ports = onnx::ports(&model).map_err(network)?;
         let site = match &config.site {
             Some(name) => onnx::site::find(&model, name),
