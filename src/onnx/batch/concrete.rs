@@ -63,6 +63,7 @@ impl Concrete {
         }
         self.shapes.add(graph, node, &HashMap::new());
         let shapes = match node.op_type.as_str() {
+            "Slice" => self.slice(node).map(|shape| vec![shape]),
             "Split" => self.split(node),
             "Reshape" => self.reshape(node).map(|shape| vec![shape]),
             "Expand" => self.expand(node).map(|shape| vec![shape]),
@@ -81,6 +82,38 @@ impl Concrete {
     pub(super) fn set(&mut self, tensor: &str, shape: &[usize]) {
         let dims = shape.iter().copied().map(Dim::Fixed).collect();
         self.shapes.set(tensor, Some(dims));
+    }
+
+    /// Slices forward; the bounds may be computed.
+    fn slice(&self, node: &Node) -> Option<Vec<usize>> {
+        let mut shape = self.shape(&node.inputs[0])?;
+        let given = |index: usize, name: &str| match node.ints(name) {
+            Some(values) => Some(values),
+            None => self.integers(node.inputs.get(index)?),
+        };
+        let (starts, ends) = (given(1, "starts")?, given(2, "ends")?);
+        let all: Vec<i64> = (0..).take(starts.len()).collect();
+        let axes = match node.has_input(3) {
+            true => self.integers(&node.inputs[3])?,
+            false => node.ints("axes").unwrap_or(&all),
+        };
+        let steps = match node.has_input(4) {
+            true => self.integers(&node.inputs[4])?.to_vec(),
+            false => vec![1; starts.len()],
+        };
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return None;
+        }
+        for (index, &along) in axes.iter().enumerate() {
+            let along = axis(along, shape.len())?;
+            let step = usize::try_from(steps[index])
+                .ok()
+                .filter(|&step| step > 0)?;
+            let length = i64::try_from(shape[along]).ok()?;
+            let (from, to) = (wrapped(starts[index], length), wrapped(ends[index], length));
+            shape[along] = to.saturating_sub(from).div_ceil(step);
+        }
+        Some(shape)
     }
 
     fn split(&self, node: &Node) -> Option<Vec<Vec<usize>>> {

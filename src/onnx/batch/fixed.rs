@@ -84,7 +84,41 @@ pub(super) fn open(graph: &Graph, fixed: usize) -> Option<Graph> {
         };
         batch_axis(&small, &large) == Some(0)
     });
-    ends_open.then(|| edited(graph, edits))
+    ends_open.then(|| {
+        let mut edited = edited(graph, edits);
+        settle_bounds(&mut edited, &stated, &open);
+        edited
+    })
+}
+
+/// Bounds of a `Slice` that are computed, and the same at both sizes, as constants: other passes look for such.
+fn settle_bounds(graph: &mut Graph, stated: &Concrete, open: &Concrete) {
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
+        let bounds = node.inputs.get(1..).unwrap_or_default();
+        let computed = bounds
+            .iter()
+            .any(|name| !name.is_empty() && !graph.initializers.contains_key(name));
+        if !node.is("Slice") || !computed {
+            continue;
+        }
+        let values: Option<Vec<Vec<i64>>> = bounds
+            .iter()
+            .map(|name| {
+                let values = stated.integers(name).filter(|_| !name.is_empty())?;
+                (open.integers(name) == Some(values)).then(|| values.to_vec())
+            })
+            .collect();
+        let Some(values) = values else {
+            continue;
+        };
+        for (at, values) in values.into_iter().enumerate() {
+            let wish = format!("{}_settled", graph.nodes[index].inputs[at + 1]);
+            let name = constant(graph, &wish, Tensor::i64([values.len()], values));
+            graph.nodes[index].inputs[at + 1] = name;
+        }
+    }
+    graph.remove_unused();
 }
 
 fn follow(graph: &Graph, batch: usize) -> Concrete {
