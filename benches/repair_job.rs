@@ -66,7 +66,7 @@ fn main() {
 fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairConfig {
     RepairConfig {
         model: model.to_owned(),
-        architecture: Some(Architecture::Deepid),
+        read: Architecture::Deepid.into(),
         data: DataPaths {
             clean: clean.to_owned(),
             backdoored: Some(backdoored.to_owned()),

@@ -10,6 +10,21 @@ use std::path::Path;
 /// # Errors
 /// If it cannot be opened or is no plain file.
 pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    open(path, true)
+}
+
+/// As [`open_plain`]; a link is refused, wherever it leads.
+///
+/// # Errors
+/// As [`open_plain`]; if it is a link.
+pub(crate) fn open_unlinked(path: &Path) -> io::Result<File> {
+    if path.symlink_metadata()?.is_symlink() {
+        return Err(io::Error::other("a link"));
+    }
+    open(path, false)
+}
+
+fn open(path: &Path, follow: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -17,7 +32,9 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
         use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt;
         // Opening a pipe waits for somebody to write to it.
-        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let mut flags = OFlags::NONBLOCK;
+        flags.set(OFlags::NOFOLLOW, !follow);
+        options.custom_flags(flags.bits().cast_signed());
     }
     let file = options.open(path)?;
     let kind = file.metadata()?.file_type();

@@ -30,6 +30,8 @@ pub mod input;
 
 pub mod engine;
 
+pub mod import;
+
 pub mod bundle;
 
 pub mod repair;

@@ -33,7 +33,7 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
     let out = folder.join("bundle");
     let config = RepairConfig {
         model: PathBuf::from(real),
-        architecture: Some(Architecture::Deepid),
+        read: Architecture::Deepid.into(),
         data: DataPaths {
             clean,
             ..DataPaths::default()

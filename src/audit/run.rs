@@ -8,8 +8,7 @@ use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::clean::{CleanCollector, CleanError, CleanSet};
 use crate::engine::{Engine, EngineError};
-use crate::files::read_plain;
-use crate::format::{self, Architecture, FormatError};
+use crate::format::{self, FormatError, Imported, ReadOptions};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
@@ -18,8 +17,6 @@ use crate::search::{SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Longest network file, in bytes: the ONNX format itself ends there.
-const MAX_BYTES: u64 = 2 << 30;
 /// Most clean images that are searched on.
 const MOST_IMAGES: usize = 2000;
 /// Most bytes that they may take as the network is fed them.
@@ -32,8 +29,8 @@ const CHUNK: usize = 256;
 pub struct AuditConfig {
     /// The network as delivered.
     pub model: PathBuf,
-    /// The architecture of a file that holds weights only.
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    pub read: ReadOptions,
     /// Clean images.
     pub clean: PathBuf,
     /// Skip images that cannot be read instead of failing.
@@ -140,8 +137,9 @@ pub fn audit(
         path: path.clone(),
         source,
     };
-    let imported = format::read_model(path, config.architecture)?;
+    let imported = format::read_network(path, &config.read)?;
     let model = onnx::prepare(&imported.model).map_err(bad)?;
+    crate::import::check(engine, path, &imported.model)?;
     let ports = onnx::ports(&model).map_err(bad)?;
     let input = config
         .pixels
@@ -167,7 +165,7 @@ pub fn audit(
     let subject = Subject {
         network: NetworkRecord {
             file: file_name(path),
-            sha256: sha256_of(path)?,
+            sha256: sha256_of(path, &imported)?,
             classes: ports.classes,
             input: [ports.height, ports.width],
             names,
@@ -242,10 +240,9 @@ pub(crate) fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn sha256_of(path: &Path) -> Result<String, AuditError> {
-    let bytes = read_plain(path, MAX_BYTES).map_err(|source| AuditError::Read {
+fn sha256_of(path: &Path, imported: &Imported) -> Result<String, AuditError> {
+    imported.sha256(path).map_err(|source| AuditError::Read {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(sha256_hex(&bytes))
+    })
 }

@@ -82,7 +82,7 @@ fn make_bundle(
     let drops = DROPS.iter().filter_map(|&drop| DropPoints::new(drop).ok());
     let config = RepairConfig {
         model: network.to_owned(),
-        architecture: None,
+        read: crate::format::ReadOptions::default(),
         data: DataPaths {
             clean,
             ..DataPaths::default()

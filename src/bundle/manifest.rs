@@ -107,7 +107,7 @@ pub struct SourceRecord {
     pub file: String,
     /// `onnx`, `keras` or `keras-weights`.
     pub format: String,
-    /// SHA-256 of the file, lower-case hex.
+    /// SHA-256 of the file, lower-case hex; of the file followed by those beside it that hold its weights, where there are some.
     pub sha256: String,
 }
 

@@ -1,5 +1,6 @@
 //! `goodnet audit`: is this network backdoored?
 
+use super::network::ReadArgs;
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
 use super::{CliError, ExitCode, GlobalArgs};
@@ -7,7 +8,6 @@ use crate::audit::calibration;
 use crate::audit::report::{REPORT_HTML, Report};
 use crate::audit::{AuditConfig, Audited, Outcome, audit};
 use crate::files::write_folder;
-use crate::format::Architecture;
 use crate::search::{DEFAULT_EFFORT, Family, LEAST_EFFORT};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ pub struct AuditArgs {
     /// The network as delivered: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// Architecture of a Keras file that holds weights only.
-    #[arg(long, value_name = "NAME")]
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Clean images: an HDF5 file, or a folder with one sub-folder a class (or a labels.csv).
     #[arg(long, value_name = "DATA")]
     pub clean: PathBuf,
@@ -77,7 +77,7 @@ impl AuditArgs {
         }
         Ok(AuditConfig {
             model: self.model.clone(),
-            architecture: self.architecture,
+            read: self.read.options(),
             clean: self.clean.clone(),
             skip_bad: self.skip_bad,
             pixels: self.pixels.validate()?,

@@ -4,6 +4,7 @@ use super::progress::{Bars, cancel_on_signal};
 use super::{Cli, CliError, Command, GlobalArgs};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
 use crate::domain::drops::DropPoints;
+use crate::format::ReadOptions;
 use crate::repair::{DataPaths, PixelRule, RepairConfig, repair};
 use clap::{Args, Parser};
 use std::ffi::OsString;
@@ -93,7 +94,7 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
         .collect::<Result<_, _>>();
     Ok(RepairConfig {
         model,
-        architecture: None,
+        read: ReadOptions::default(),
         data: DataPaths {
             clean,
             backdoored: Some(backdoored),

@@ -27,7 +27,7 @@ pub struct InspectArgs {
 /// # Errors
 /// If the file is no image classifier.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
-    let model = network::load(&args.network.file, args.network.architecture)?;
+    let model = network::load(&args.network.file, &args.network.read)?;
     let description = describe(&model).map_err(|error| network::bad(&args.network.file, error))?;
     let text = if args.json {
         serde_json::to_string_pretty(&description).map_err(CliError::failed)?

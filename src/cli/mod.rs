@@ -9,6 +9,7 @@ mod demo_run;
 mod error;
 mod evaluate;
 mod healthcheck;
+mod import;
 mod inspect;
 mod network;
 mod openapi;
@@ -116,6 +117,8 @@ pub enum Command {
     Repair(Box<repair::RepairArgs>),
     /// Measure a bundle on any data: the final table.
     Evaluate(evaluate::EvaluateArgs),
+    /// Convert a network to the ONNX that goodnet uses, and check it against the original.
+    Import(import::ImportArgs),
     /// List the layers of a network and where it can be pruned.
     Inspect(inspect::InspectArgs),
     /// Take channels out of a network.
@@ -160,6 +163,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Demo(args) => demo::run(args, &cli.global),
         Command::Repair(args) => return repair::run(args, &cli.global),
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
+        Command::Import(args) => import::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),

@@ -1,10 +1,9 @@
 //! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
 
-use super::network::{self, bad};
+use super::network::{self, ReadArgs, bad};
 use super::{CliError, GlobalArgs};
 use crate::domain::mask::ChannelMask;
 use crate::engine::{Engine, SessionConfig};
-use crate::format::Architecture;
 use crate::onnx::Model;
 use crate::onnx::prune::{PruneMethod, Pruned, prune};
 use crate::onnx::site::{Site, default_site, expose, find};
@@ -23,9 +22,9 @@ pub struct PruneArgs {
     /// Network: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// Architecture of a file that holds Keras weights alone.
-    #[arg(long, value_name = "NAME")]
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Tensor or layer whose channels go (default: the last pooling layer; `goodnet inspect` lists them).
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
@@ -51,7 +50,7 @@ pub(super) fn run(args: &PruneArgs, global: &GlobalArgs) -> Result<(), CliError>
             args.out.display()
         )));
     }
-    let model = network::load(&args.model, args.architecture)?;
+    let model = network::load(&args.model, &args.read)?;
     let site = match &args.site {
         Some(name) => find(&model, name),
         None => default_site(&model),

@@ -1,10 +1,10 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
+use super::network::ReadArgs;
 use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, ExitCode, GlobalArgs};
 use crate::domain::drops::DropPoints;
 use crate::domain::sweep::Sweep;
-use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::report::{drops_table, evaluation_table, gated_report, masked_because};
 use crate::repair::{DataPaths, Outcome, PixelRule, Progress, RepairConfig, repair};
@@ -22,9 +22,9 @@ pub struct RepairArgs {
     /// The network as delivered: ONNX, or Keras (.keras, .h5).
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
-    /// Architecture of a Keras file that holds weights only.
-    #[arg(long, value_name = "NAME")]
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Clean validation images: an HDF5 file, or a folder with one sub-folder a class (or a labels.csv).
     #[arg(long, value_name = "DATA")]
     pub clean: PathBuf,
@@ -172,7 +172,7 @@ impl RepairArgs {
     pub fn validate(&self) -> Result<RepairConfig, CliError> {
         Ok(RepairConfig {
             model: self.model.clone(),
-            architecture: self.architecture,
+            read: self.read.options(),
             data: DataPaths {
                 clean: self.clean.clone(),
                 backdoored: self.backdoored.clone(),

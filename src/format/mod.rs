@@ -7,6 +7,7 @@ mod keras;
 
 use crate::onnx::{Model, OnnxError};
 use clap::ValueEnum;
+use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,26 @@ pub enum Architecture {
     Deepid,
 }
 
+/// What the caller says of a network file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// The architecture of a file that holds weights alone.
+    pub architecture: Option<Architecture>,
+    /// The output that holds the scores, where there are several.
+    pub output: Option<String>,
+    /// Height and width of the images, where the file leaves them open.
+    pub input_size: Option<[usize; 2]>,
+}
+
+impl From<Architecture> for ReadOptions {
+    fn from(architecture: Architecture) -> Self {
+        Self {
+            architecture: Some(architecture),
+            ..Self::default()
+        }
+    }
+}
+
 /// A network that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
@@ -24,6 +45,30 @@ pub struct Imported {
     pub model: Model,
     /// `onnx`, `keras` or `keras-weights`.
     pub format: &'static str,
+    /// The files beside it that were read too: weights, or the description of the layers.
+    pub beside: Vec<PathBuf>,
+}
+
+impl Imported {
+    /// SHA-256, lower-case hex, of the network's file at `path`, followed by the bytes of the files beside it in the order of
+    /// their names.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn sha256(&self, path: &Path) -> std::io::Result<String> {
+        let mut digest = Sha256::new();
+        for path in std::iter::once(path).chain(self.beside.iter().map(PathBuf::as_path)) {
+            let mut file = crate::files::open_plain(path)?;
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => break,
+                    count => digest.update(&buffer[..count]),
+                }
+            }
+        }
+        Ok(hex::encode(digest.finalize()))
+    }
 }
 
 /// A network file was refused.
@@ -43,6 +88,22 @@ impl FormatError {
             reason: reason.to_string(),
         }
     }
+}
+
+/// Reads the network in `path`, with the output and the size that `options` choose.
+///
+/// # Errors
+/// As [`read_model`]; if the network has no such output, or its images are of another size.
+pub fn read_network(path: &Path, options: &ReadOptions) -> Result<Imported, FormatError> {
+    let mut imported = read_model(path, options.architecture)?;
+    let fail = |error: OnnxError| FormatError::new(path, error);
+    if let Some(output) = &options.output {
+        imported.model.choose_output(output).map_err(fail)?;
+    }
+    if let Some(size) = options.input_size {
+        imported.model.choose_input_size(size).map_err(fail)?;
+    }
+    Ok(imported)
 }
 
 /// Reads the network in `path`; `architecture` is needed for (and only used with) files of Keras weights alone.
@@ -66,7 +127,7 @@ pub fn read_model(
     if head.starts_with(b"PK\x03\x04") {
         return keras::read_archive(path).map_err(|reason| FormatError::new(path, reason));
     }
-    let model = Model::load(path).map_err(|error| match error {
+    let (model, beside) = Model::load_with_files(path).map_err(|error| match error {
         OnnxError::NotOnnx(found) => {
             FormatError::new(path, format!("expected ONNX or Keras HDF5, found {found}"))
         }
@@ -75,6 +136,7 @@ pub fn read_model(
     Ok(Imported {
         model,
         format: "onnx",
+        beside,
     })
 }
 

@@ -12,6 +12,14 @@ pub enum OnnxError {
     /// The model uses something that goodnet does not carry.
     #[error("expected a plain ONNX graph, found {0}")]
     Unsupported(String),
+    /// A weight lies in another file, which cannot be taken.
+    #[error("weight {tensor} lies in another file: {reason}")]
+    External {
+        /// Name of the tensor.
+        tensor: String,
+        /// What was expected, what was found, what to do.
+        reason: String,
+    },
     /// The graph contradicts itself.
     #[error("the graph is broken: {0}")]
     Broken(String),

@@ -1,15 +1,18 @@
 //! The ONNX model as the one internal form.
 //!
-//! In reading order: [`model`] (the values), `proto`, `read` and `write` (the file), [`graph`] (look-ups), [`shape`]
-//! (inference), [`ports`](mod@ports) (what a classifier takes and gives), `probabilities` (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
+//! In reading order: [`model`] (the values), `proto`, `read`, `external` and `write` (the file), [`graph`] (look-ups), [`shape`]
+//! (inference), `choose` (what the file leaves open), [`widen`] (16-bit floats as f32), `bytes` (a `uint8` input), `batch` (an open batch axis), [`ports`](mod@ports) (what a classifier takes and gives), `probabilities` (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
 //! [`prune`](mod@prune) (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
 //! [`head`] (the last linear layer, and another in its place), [`mod@fuse`] (the whole GoodNet as one graph).
 
 mod axes;
 mod batch;
+mod bytes;
+mod choose;
 pub mod cut;
 pub mod describe;
 mod error;
+mod external;
 pub mod fuse;
 pub mod graph;
 pub mod head;
@@ -22,8 +25,10 @@ pub mod prune;
 mod read;
 pub mod shape;
 pub mod site;
+pub mod widen;
 mod write;
 
+pub(crate) use batch::CURE as OPEN_BATCH;
 pub use error::OnnxError;
 pub use fuse::{Fused, fuse, fuse_repaired};
 pub use head::{Head, Refit};

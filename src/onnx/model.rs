@@ -144,6 +144,29 @@ impl ElementType {
         }
     }
 
+    /// The type's name, `float16` say; `type 99` for a number that ONNX has no type for.
+    #[must_use]
+    pub fn name(self) -> String {
+        let name = match self.number() {
+            1 => "float32",
+            2 => "uint8",
+            3 => "int8",
+            4 => "uint16",
+            5 => "int16",
+            6 => "int32",
+            7 => "int64",
+            8 => "string",
+            9 => "bool",
+            10 => "float16",
+            11 => "float64",
+            12 => "uint32",
+            13 => "uint64",
+            16 => "bfloat16",
+            number => return format!("type {number}"),
+        };
+        name.to_owned()
+    }
+
     /// To `TensorProto.DataType`.
     #[must_use]
     pub fn number(self) -> i32 {

@@ -2,10 +2,12 @@
 //! probabilities at the end.
 
 use super::batch::{BATCH, open_batch};
+use super::bytes::take_floats;
 use super::error::OnnxError;
-use super::model::{Attribute, ElementType, Model, Node, TensorData, ValueInfo};
+use super::model::{Attribute, Dim, ElementType, Graph, Model, Node, TensorData, ValueInfo};
 use super::probabilities::{Meaning, meaning};
-use super::shape::{Shape, infer};
+use super::shape::{Shape, Shapes, infer};
+use super::widen::{is_half, widen};
 use crate::input::spec::Layout;
 
 /// Longest side of an image input in pixels, as for the image files that feed it.
@@ -40,14 +42,21 @@ pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
     let [input] = graph.inputs.as_slice() else {
         return Err(not("one image input", &names(&graph.inputs)));
     };
+    let shapes = infer(graph);
     let [output] = graph.outputs.as_slice() else {
-        return Err(not("one output with the scores", &names(&graph.outputs)));
+        let found = list(&graph.outputs, &shapes);
+        return Err(not(
+            "one output with the scores, of shape (n, N) (--output NAME chooses one)",
+            &found,
+        ));
     };
     if input.element != ElementType::F32 {
-        let found = format!("{} of element type {}", input.name, input.element.number());
-        return Err(not("an f32 image input", &found));
+        let found = format!("{} of {}", input.name, input.element.name());
+        return Err(not(
+            "an image input of float32, float16 or bfloat16, or of uint8 that is cast to float; export the network with one",
+            &found,
+        ));
     }
-    let shapes = infer(graph);
     let shape = shapes.get(&input.name).cloned().unwrap_or_default();
     let (layout, channels, height, width) = read_input(model, &input.name, &shape)?;
     if height.max(width) > MAX_SIDE {
@@ -60,7 +69,7 @@ pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
     let scores = shapes.get(&output.name).cloned().unwrap_or_default();
     let &[_, Some(classes)] = scores.as_slice() else {
         let found = format!("{} of shape {}", output.name, show(&scores));
-        return Err(not("scores of shape (n, N)", &found));
+        return Err(not("scores of shape (n, N) or (n, N, 1, 1)", &found));
     };
     let classes = u32::try_from(classes).unwrap_or(0);
     if classes < 2 {
@@ -84,7 +93,7 @@ fn read_input(
 ) -> Result<(Layout, usize, usize, usize), OnnxError> {
     let fail = || {
         Err(not(
-            "an image input (n, C, H, W) or (n, H, W, C) with C of 1 or 3 and known H and W",
+            "an image input (n, C, H, W) or (n, H, W, C) with C of 1 or 3 and known H and W (--input-size HxW sets open ones)",
             &format!("{name} of shape {}", show(shape)),
         ))
     };
@@ -105,7 +114,7 @@ fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
     consumers.any(|node| node.is("Transpose") && node.ints("perm") == Some(&[0, 3, 1, 2]))
 }
 
-/// The model with an open batch axis and probabilities as its scores, ready for everything else.
+/// The model with an open batch axis, f32 throughout and with probabilities as its scores, ready for everything else.
 ///
 /// Scores that the graph keeps in 0..1 (`Softmax`, `Sigmoid`, shares of a sum, and what keeps their values) are taken for
 /// probabilities, logarithms of such scores go through `Exp`, all others through `Softmax`.
@@ -127,7 +136,12 @@ pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
 pub fn prepare_as_delivered(model: &Model) -> Result<Model, OnnxError> {
     refuse_subgraphs(model)?;
     let mut model = model.clone();
+    if is_half(&model) {
+        widen(&mut model.graph);
+    }
+    take_floats(&mut model.graph)?;
     open_batch(&mut model.graph)?;
+    flatten_scores(&mut model.graph);
     ports(&model)?;
     model.graph.remove_unused();
     Ok(model)
@@ -165,14 +179,7 @@ fn end_in_probabilities(model: &mut Model) {
         Meaning::Logarithms => "Exp",
         Meaning::Scores => "Softmax",
     };
-    let scores = graph.fresh_name(&format!("{name}_scores"));
-    for node in &mut graph.nodes {
-        for tensor in node.outputs.iter_mut().chain(&mut node.inputs) {
-            if *tensor == name {
-                tensor.clone_from(&scores);
-            }
-        }
-    }
+    let scores = rename_output(graph, &name, "scores");
     let mut last = Node::new(op, &[&scores], &[&name]);
     last.name = graph.fresh_name(&format!("{name}_probabilities"));
     if op == "Softmax" {
@@ -195,6 +202,54 @@ pub fn parameters(model: &Model) -> usize {
         .values()
         .map(|tensor| count(&tensor.data))
         .sum()
+}
+
+/// Lets a score output of more than two axes, all but one of extent 1 behind the batch, end as (n, N).
+fn flatten_scores(graph: &mut Graph) {
+    let shapes = infer(graph);
+    let [output] = graph.outputs.as_mut_slice() else {
+        return;
+    };
+    let shape = shapes.get(&output.name).cloned().unwrap_or_default();
+    let Some((batch, rest)) = shape.split_first().filter(|(_, rest)| rest.len() > 1) else {
+        return;
+    };
+    let classes: Vec<usize> = rest.iter().filter_map(|extent| *extent).collect();
+    let wide = classes.iter().filter(|&&extent| extent != 1).count();
+    if batch.is_some() || classes.len() != rest.len() || wide != 1 {
+        return;
+    }
+    let width = classes.iter().product();
+    output.shape = Some(vec![Dim::Symbol(BATCH.to_owned()), Dim::Fixed(width)]);
+    let name = output.name.clone();
+    let maps = rename_output(graph, &name, "maps");
+    let flatten = Node::new("Flatten", &[&maps], &[&name]).with("axis", Attribute::Int(1));
+    graph.nodes.push(flatten);
+}
+
+/// Gives the tensor of the output `name` another name, made from `suffix`, so that a node can follow it.
+fn rename_output(graph: &mut Graph, name: &str, suffix: &str) -> String {
+    let new = graph.fresh_name(&format!("{name}_{suffix}"));
+    for node in &mut graph.nodes {
+        for tensor in node.outputs.iter_mut().chain(&mut node.inputs) {
+            if tensor == name {
+                tensor.clone_from(&new);
+            }
+        }
+    }
+    new
+}
+
+/// Values with their shapes, as a person reads them.
+fn list(values: &[ValueInfo], shapes: &Shapes) -> String {
+    if values.is_empty() {
+        return "none".to_owned();
+    }
+    let of = |value: &ValueInfo| match shapes.get(&value.name) {
+        Some(shape) => format!("{} {}", value.name, show(shape)),
+        None => value.name.clone(),
+    };
+    values.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
 fn names(values: &[ValueInfo]) -> String {

@@ -1,6 +1,7 @@
 //! ONNX bytes to [`Model`]: nothing in the file is trusted for a size, a name or an order.
 
 use super::error::OnnxError;
+use super::external::{Beside, is_external};
 use super::graph::sort_nodes;
 use super::model::{
     Attribute, Dim, ElementType, Graph, Model, Node, Tensor, TensorData, ValueInfo,
@@ -8,24 +9,34 @@ use super::model::{
 use super::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, attribute_type,
 };
+use super::widen::{BFLOAT16, FLOAT16};
 use crate::files::read_plain;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Protobuf itself ends at 2 GiB.
 const MAX_FILE_BYTES: u64 = 2 << 30;
-/// Value of `TensorProto.data_location` for weights in another file.
-const EXTERNAL: i32 = 1;
 
 impl Model {
-    /// Reads an ONNX file.
+    /// Reads an ONNX file, and the weights that it keeps in files beside it.
     ///
     /// # Errors
-    /// If the file cannot be read or is not a model that goodnet carries, see [`Model::from_bytes`].
+    /// As [`Model::load_with_files`].
     pub fn load(path: &Path) -> Result<Self, OnnxError> {
+        Self::load_with_files(path).map(|(model, _)| model)
+    }
+
+    /// As [`Model::load`]; with the files beside it that were read.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a model that goodnet carries, see [`Model::from_bytes`]; if weights lie in a file
+    /// that is not in the same folder, is a link, is too short, or does not fit the declared shape.
+    pub fn load_with_files(path: &Path) -> Result<(Self, Vec<PathBuf>), OnnxError> {
         let io = |error: std::io::Error| OnnxError::Io(error.to_string());
-        Self::from_bytes(&read_plain(path, MAX_FILE_BYTES).map_err(io)?)
+        let mut beside = Beside::file(path);
+        let bytes = read_plain(path, MAX_FILE_BYTES).map_err(io)?;
+        Ok((decode(&bytes, &mut beside)?, beside.files()))
     }
 
     /// Reads a model from the bytes of an ONNX file.
@@ -34,58 +45,62 @@ impl Model {
     /// are put into topological order.
     ///
     /// # Errors
-    /// If the bytes are no protobuf or no ONNX model; if weights lie in other files, are sparse, contradict their
+    /// If the bytes are no protobuf or no ONNX model; if weights lie in other files (see [`Model::load`]), are sparse, contradict their
     /// declared shape, or are NaN or infinite; if names are given twice or never, or nodes form a cycle; if the model
     /// has functions of its own.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, OnnxError> {
-        let proto = ModelProto::decode(bytes).map_err(|error| not_onnx(bytes, &error))?;
-        let graph = proto
-            .graph
-            .ok_or_else(|| OnnxError::NotOnnx("a file without a graph".to_owned()))?;
-        if !proto.functions.is_empty() {
-            return Err(OnnxError::Unsupported(
-                "functions inside the model".to_owned(),
-            ));
-        }
-        if !proto.training_info.is_empty() {
-            return Err(OnnxError::Unsupported("training information".to_owned()));
-        }
-        let opsets = proto
-            .opset_import
-            .into_iter()
-            .map(|opset| {
-                let domain = opset.domain.unwrap_or_default();
-                // "ai.onnx" is an alias of the default domain.
-                let domain = if domain == "ai.onnx" {
-                    String::new()
-                } else {
-                    domain
-                };
-                (domain, opset.version.unwrap_or_default())
-            })
-            .collect::<BTreeMap<_, _>>();
-        if !opsets.contains_key("") {
-            return Err(OnnxError::NotOnnx(
-                "no version of the operator set".to_owned(),
-            ));
-        }
-        Ok(Self {
-            ir_version: proto.ir_version.unwrap_or_default(),
-            opsets,
-            producer: proto.producer_name.unwrap_or_default(),
-            metadata: proto
-                .metadata_props
-                .into_iter()
-                .map(|entry| {
-                    (
-                        entry.key.unwrap_or_default(),
-                        entry.value.unwrap_or_default(),
-                    )
-                })
-                .collect(),
-            graph: read_graph(graph)?,
-        })
+        decode(bytes, &mut Beside::nothing())
     }
+}
+
+fn decode(bytes: &[u8], beside: &mut Beside) -> Result<Model, OnnxError> {
+    let proto = ModelProto::decode(bytes).map_err(|error| not_onnx(bytes, &error))?;
+    let graph = proto
+        .graph
+        .ok_or_else(|| OnnxError::NotOnnx("a file without a graph".to_owned()))?;
+    if !proto.functions.is_empty() {
+        return Err(OnnxError::Unsupported(
+            "functions inside the model".to_owned(),
+        ));
+    }
+    if !proto.training_info.is_empty() {
+        return Err(OnnxError::Unsupported("training information".to_owned()));
+    }
+    let opsets = proto
+        .opset_import
+        .into_iter()
+        .map(|opset| {
+            let domain = opset.domain.unwrap_or_default();
+            // "ai.onnx" is an alias of the default domain.
+            let domain = if domain == "ai.onnx" {
+                String::new()
+            } else {
+                domain
+            };
+            (domain, opset.version.unwrap_or_default())
+        })
+        .collect::<BTreeMap<_, _>>();
+    if !opsets.contains_key("") {
+        return Err(OnnxError::NotOnnx(
+            "no version of the operator set".to_owned(),
+        ));
+    }
+    Ok(Model {
+        ir_version: proto.ir_version.unwrap_or_default(),
+        opsets,
+        producer: proto.producer_name.unwrap_or_default(),
+        metadata: proto
+            .metadata_props
+            .into_iter()
+            .map(|entry| {
+                (
+                    entry.key.unwrap_or_default(),
+                    entry.value.unwrap_or_default(),
+                )
+            })
+            .collect(),
+        graph: read_graph(graph, beside)?,
+    })
 }
 
 fn not_onnx(bytes: &[u8], error: &prost::DecodeError) -> OnnxError {
@@ -99,21 +114,21 @@ fn not_onnx(bytes: &[u8], error: &prost::DecodeError) -> OnnxError {
     OnnxError::NotOnnx(format!("{} bytes that do not parse ({error})", bytes.len()))
 }
 
-fn read_graph(proto: GraphProto) -> Result<Graph, OnnxError> {
+fn read_graph(proto: GraphProto, beside: &mut Beside) -> Result<Graph, OnnxError> {
     if !proto.sparse_initializer.is_empty() {
         return Err(OnnxError::Unsupported("sparse weights".to_owned()));
     }
     let mut initializers = BTreeMap::new();
     for tensor in proto.initializer {
         let name = tensor.name.clone().unwrap_or_default();
-        let tensor = read_tensor(&name, tensor)?;
+        let tensor = read_tensor(&name, tensor, beside)?;
         if initializers.insert(name.clone(), tensor).is_some() {
             return Err(OnnxError::Broken(format!("weight {name} is given twice")));
         }
     }
     let mut nodes = Vec::new();
     for node in proto.node {
-        let node = read_node(node)?;
+        let node = read_node(node, beside)?;
         match constant(&node)? {
             Some((name, tensor)) => {
                 if initializers.insert(name.clone(), tensor).is_some() {
@@ -165,12 +180,12 @@ fn check_names(graph: &Graph) -> Result<(), OnnxError> {
     Ok(())
 }
 
-fn read_node(proto: NodeProto) -> Result<Node, OnnxError> {
+fn read_node(proto: NodeProto, beside: &mut Beside) -> Result<Node, OnnxError> {
     let domain = proto.domain.unwrap_or_default();
     let attributes = proto
         .attribute
         .iter()
-        .map(|bytes| read_attribute(bytes))
+        .map(|bytes| read_attribute(bytes, beside))
         .collect::<Result<_, _>>()?;
     Ok(Node {
         name: proto.name.unwrap_or_default(),
@@ -186,7 +201,7 @@ fn read_node(proto: NodeProto) -> Result<Node, OnnxError> {
     })
 }
 
-fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), OnnxError> {
+fn read_attribute(bytes: &[u8], beside: &mut Beside) -> Result<(String, Attribute), OnnxError> {
     let proto = AttributeProto::decode(bytes).map_err(|error| {
         OnnxError::NotOnnx(format!("an attribute that does not parse ({error})"))
     })?;
@@ -199,7 +214,7 @@ fn read_attribute(bytes: &[u8]) -> Result<(String, Attribute), OnnxError> {
         attribute_type::FLOATS => Attribute::Floats(proto.floats),
         attribute_type::STRINGS => Attribute::Strings(proto.strings),
         attribute_type::TENSOR => {
-            Attribute::Tensor(read_tensor(&name, proto.t.unwrap_or_default())?)
+            Attribute::Tensor(read_tensor(&name, proto.t.unwrap_or_default(), beside)?)
         }
         _ => Attribute::Opaque(bytes.to_vec()),
     };
@@ -254,12 +269,11 @@ fn read_value(proto: ValueInfoProto) -> ValueInfo {
     }
 }
 
-fn read_tensor(name: &str, proto: TensorProto) -> Result<Tensor, OnnxError> {
-    if proto.data_location == Some(EXTERNAL) || !proto.external_data.is_empty() {
-        return Err(OnnxError::Unsupported(format!(
-            "weight {name} in another file; save the model with its weights inside"
-        )));
-    }
+fn read_tensor(
+    name: &str,
+    mut proto: TensorProto,
+    beside: &mut Beside,
+) -> Result<Tensor, OnnxError> {
     let shape = proto
         .dims
         .iter()
@@ -277,6 +291,9 @@ fn read_tensor(name: &str, proto: TensorProto) -> Result<Tensor, OnnxError> {
         return Err(OnnxError::Broken(format!(
             "weight {name} of shape {shape:?} holds nothing"
         )));
+    }
+    if is_external(&proto) {
+        proto.raw_data = Some(beside.read(name, &proto, count)?);
     }
     let data = read_data(proto)?;
     let found = data.len();
@@ -346,10 +363,6 @@ fn other_typed(number: i32, narrow: &[i32], wide: &[u64]) -> Result<TensorData, 
     };
     Ok(TensorData::Other(number, raw))
 }
-
-/// Numbers of the 16-bit floats in `TensorProto.DataType`.
-const FLOAT16: i32 = 10;
-const BFLOAT16: i32 = 16;
 
 /// 16-bit floats, as far as they matter here: NaN and infinity have all bits of `exponent` set, any other counts as 0.
 fn halves(raw: &[u8], exponent: u16) -> impl Iterator<Item = f64> + '_ {

@@ -1,7 +1,7 @@
 //! What a repair is asked for.
 
 use crate::domain::drops::DropPoints;
-use crate::format::Architecture;
+use crate::format::ReadOptions;
 use crate::input::pixels::PixelRule;
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 pub struct RepairConfig {
     /// The network as delivered.
     pub model: PathBuf,
-    /// The architecture of a file that holds weights only.
-    pub architecture: Option<Architecture>,
+    /// What its file leaves open.
+    pub read: ReadOptions,
     /// The data.
     pub data: DataPaths,
     /// Skip images that cannot be read instead of failing.

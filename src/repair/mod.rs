@@ -71,7 +71,7 @@ pub fn repair(
         return Err(RepairError::DefendWithoutSearch);
     }
     let writer = BundleWriter::create(&config.out, config.force)?;
-    let mut network = Network::read(config)?;
+    let mut network = Network::read(config, engine)?;
     let data = Data::open(config, &network, progress)?;
     diagnose::check(
         &mut network,

@@ -3,15 +3,11 @@
 use super::config::RepairConfig;
 use super::error::RepairError;
 use crate::bundle::manifest::SourceRecord;
-use crate::bundle::sha256_hex;
-use crate::files::read_plain;
-use crate::format;
+use crate::engine::Engine;
+use crate::format::{self, Imported};
 use crate::input::InputSpec;
 use crate::onnx::{self, Model, OnnxError, cut::Cut, site::Site};
 use std::path::{Path, PathBuf};
-
-/// Longest network file, in bytes: the ONNX format itself ends there.
-const MAX_BYTES: u64 = 2 << 30;
 
 /// B, ready to be cut and pruned.
 #[derive(Debug)]
@@ -30,15 +26,18 @@ pub(super) struct Network {
 
 impl Network {
     /// Reads the network, opens its batch axis, makes it answer probabilities, and finds the site.
-    pub(super) fn read(config: &RepairConfig) -> Result<Self, RepairError> {
+    ///
+    /// Where that took more than names, the network is run beside the one that was delivered.
+    pub(super) fn read(config: &RepairConfig, engine: &Engine) -> Result<Self, RepairError> {
         let path = &config.model;
         let network = |source: OnnxError| RepairError::Network {
             path: path.clone(),
             source,
         };
-        let imported = format::read_model(path, config.architecture)?;
+        let imported = format::read_network(path, &config.read)?;
         let model = onnx::prepare(&imported.model).map_err(network)?;
         let as_delivered = onnx::prepare_as_delivered(&imported.model).map_err(network)?;
+        crate::import::check(engine, path, &imported.model)?;
         let ports = onnx::ports(&model).map_err(network)?;
         let (site, note) = choose(&model, config.site.as_deref()).map_err(network)?;
         let (as_delivered, _) = onnx::site::expose(&as_delivered, &site);
@@ -48,7 +47,7 @@ impl Network {
             .spec((ports.height, ports.width, ports.channels), ports.layout);
         Ok(Self {
             path: path.clone(),
-            source: source_record(path, imported.format)?,
+            source: source_record(path, &imported)?,
             classes: ports.classes,
             as_delivered: (as_delivered != model).then_some(as_delivered),
             model,
@@ -80,8 +79,8 @@ fn choose(model: &Model, named: Option<&str>) -> Result<(Site, Option<String>), 
     Ok((choice.site, note))
 }
 
-fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError> {
-    let bytes = read_plain(path, MAX_BYTES).map_err(|source| {
+fn source_record(path: &Path, imported: &Imported) -> Result<SourceRecord, RepairError> {
+    let sha256 = imported.sha256(path).map_err(|source| {
         RepairError::Write(crate::bundle::WriteError::Io {
             path: path.to_owned(),
             source,
@@ -93,7 +92,7 @@ fn source_record(path: &Path, format: &str) -> Result<SourceRecord, RepairError>
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned(),
-        format: format.to_owned(),
-        sha256: sha256_hex(&bytes),
+        format: imported.format.to_owned(),
+        sha256,
     })
 }

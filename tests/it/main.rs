@@ -24,6 +24,7 @@ mod head;
 mod heads;
 mod hostile_images;
 mod http2;
+mod imports;
 mod input;
 mod keras_import;
 mod layers;

@@ -87,9 +87,9 @@ fn weights_in_another_file_are_never_read() {
     let external = bytes(13, &place);
     assert_refused(
         with(&weight(&[4], &[external.clone(), number(14, 1)].concat())),
-        "in another file",
+        "lies in another file",
     );
-    assert_refused(with(&weight(&[4], &external)), "in another file");
+    assert_refused(with(&weight(&[4], &external)), "lies in another file");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, String> {
     Ok(Imported {
         model: build_model(&config, &weights)?,
         format: "keras",
+        beside: Vec::new(),
     })
 }
 

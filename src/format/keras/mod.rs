@@ -35,6 +35,7 @@ pub(super) fn read(path: &Path, architecture: Option<Architecture>) -> Result<Im
             Ok(Imported {
                 model: build_model(&config, &weights)?,
                 format: "keras",
+                beside: Vec::new(),
             })
         }
         Some(Err(reason)) => Err(reason),
@@ -80,6 +81,7 @@ fn weights_alone(file: &File, architecture: Option<Architecture>) -> Result<Impo
     Ok(Imported {
         model: build_model(&config, &weights)?,
         format: "keras-weights",
+        beside: Vec::new(),
     })
 }
 

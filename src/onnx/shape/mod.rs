@@ -45,16 +45,25 @@ pub(super) struct SymbolicShapes {
 impl SymbolicShapes {
     /// Infers the shapes of `graph`.
     pub(super) fn infer(graph: &Graph) -> Self {
-        let mut shapes = Self::default();
-        for input in &graph.inputs {
-            shapes.set(&input.name, input.shape.clone());
-        }
+        let mut shapes = Self::begin(graph);
         let stated: HashMap<&str, &Vec<Dim>> = graph
             .value_info
             .iter()
             .chain(&graph.outputs)
             .filter_map(|info| Some((info.name.as_str(), info.shape.as_ref()?)))
             .collect();
+        for node in &graph.nodes {
+            shapes.add(graph, node, &stated);
+        }
+        shapes
+    }
+
+    /// The shapes of the inputs and constants of `graph`.
+    pub(super) fn begin(graph: &Graph) -> Self {
+        let mut shapes = Self::default();
+        for input in &graph.inputs {
+            shapes.set(&input.name, input.shape.clone());
+        }
         for (name, tensor) in &graph.initializers {
             let dims = tensor.shape.iter().copied().map(Dim::Fixed).collect();
             shapes.set(name, Some(dims));
@@ -62,13 +71,11 @@ impl SymbolicShapes {
                 shapes.values.insert(name.clone(), values);
             }
         }
-        for node in &graph.nodes {
-            shapes.add(graph, node, &stated);
-        }
         shapes
     }
 
-    fn add(&mut self, graph: &Graph, node: &Node, stated: &HashMap<&str, &Vec<Dim>>) {
+    /// Adds what `node` gives, from what is known before it, else as `stated`.
+    pub(super) fn add(&mut self, graph: &Graph, node: &Node, stated: &HashMap<&str, &Vec<Dim>>) {
         let context = Context {
             graph,
             node,
@@ -95,7 +102,7 @@ impl SymbolicShapes {
         }
     }
 
-    fn set(&mut self, tensor: &str, shape: Option<Vec<Dim>>) {
+    pub(super) fn set(&mut self, tensor: &str, shape: Option<Vec<Dim>>) {
         if let Some(shape) = shape {
             self.shapes.insert(tensor.to_owned(), shape);
         }

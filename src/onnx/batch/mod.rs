@@ -1,4 +1,10 @@
 //! Opening a batch axis that a file fixes, and making every Reshape follow it.
+//!
+//! `concrete` follows a graph in plain numbers, `fixed` opens what an exporter has fixed; here are targets that the graph
+//! computes.
+
+mod concrete;
+mod fixed;
 
 use super::error::OnnxError;
 use super::model::{Dim, Graph, Node, Tensor};
@@ -6,6 +12,9 @@ use super::shape::SymbolicShapes;
 
 /// Name that goodnet gives to the batch axis.
 pub(super) const BATCH: &str = "n";
+/// How a network is exported with an open batch axis.
+pub(crate) const CURE: &str = "export it with an open batch axis: torch.onnx.export(..., dynamo=True, \
+    dynamic_shapes=({0: torch.export.Dim(\"n\")},)), or dynamo=False, input_names=[\"x\"], dynamic_axes={\"x\": {0: \"n\"}}";
 
 /// Opens the batch axis of the only input.
 ///
@@ -27,12 +36,20 @@ pub(super) fn open_batch(graph: &mut Graph) -> Result<(), OnnxError> {
             *first = batch();
         }
     }
+    let opened = match stated {
+        Dim::Fixed(extent) if extent > 0 => fixed::open(graph, extent),
+        _ => None,
+    };
     // Shapes inside the file may state the fixed batch; they are inferred anew.
     graph.value_info.clear();
-    let fixed = match stated {
-        Dim::Fixed(extent) => i64::try_from(extent).ok(),
-        Dim::Symbol(_) | Dim::Unknown => None,
+    let fixed = match (&opened, stated) {
+        (None, Dim::Fixed(extent)) => i64::try_from(extent).ok(),
+        _ => None,
     };
+    if let Some(opened) = opened {
+        graph.nodes = opened.nodes;
+        graph.initializers = opened.initializers;
+    }
     let shapes = follow_batch(graph, fixed);
     let still_fixed = |name: &str| matches!(shapes.get(name), Some([Dim::Fixed(_), ..]));
     match graph
@@ -42,7 +59,7 @@ pub(super) fn open_batch(graph: &mut Graph) -> Result<(), OnnxError> {
     {
         None => Ok(()),
         Some(output) => Err(OnnxError::Unsupported(format!(
-            "a batch size fixed inside the graph (output {}); export with a dynamic batch axis",
+            "a batch size fixed inside the graph (output {}); {CURE}",
             output.name
         ))),
     }
