@@ -2,7 +2,7 @@
 
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
-use super::{CliError, ExitCode, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::audit::report::{REPORT_HTML, Report};
 use crate::audit::{AuditConfig, Audited, Outcome, audit};
 use crate::files::write_folder;
@@ -111,11 +111,12 @@ pub(super) fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<ExitCode, Cli
     }
     if args.json {
         let text = serde_json::to_string_pretty(&audited.report).map_err(CliError::failed)?;
-        println!("{text}");
+        print::json(&text);
     } else {
         print_report(&audited.report);
         if let Some(out) = &args.out {
-            println!("\nReport: {}", out.join(REPORT_HTML).display());
+            print::line("");
+            print::line(format!("Report: {}", out.join(REPORT_HTML).display()));
         }
     }
     Ok(match audited.report.verdict.outcome {
@@ -133,14 +134,14 @@ fn write(audited: &Audited, out: &Path, force: bool) -> Result<(), CliError> {
 
 /// The verdict and what it rests on, in a few lines.
 pub(super) fn print_report(report: &Report) {
-    println!("{}", report.verdict.sentence);
+    print::line(&report.verdict.sentence);
     for caveat in &report.verdict.caveats {
-        println!("  {caveat}");
+        print::line(format!("  {caveat}"));
     }
     for suspect in &report.suspects {
         let evidence = &suspect.evidence;
         let name = name(report, suspect.label);
-        println!(
+        print::line(format!(
             "  label {}{name}: a {} turns {:.0} % of {} clean images into it; {} works",
             suspect.label,
             evidence.family,
@@ -150,7 +151,7 @@ pub(super) fn print_report(report: &Report) {
                 evidence.family,
                 evidence.least_size.unwrap_or(evidence.size)
             ),
-        );
+        ));
     }
     let others = report
         .labels
@@ -159,24 +160,24 @@ pub(super) fn print_report(report: &Report) {
     if let Some(best) =
         others.max_by(|a, b| a.score.total_cmp(&b.score).then(b.label.cmp(&a.label)))
     {
-        println!(
+        print::line(format!(
             "  best other label: {}{}, score {:.2} (1 and more is suspect)",
             best.label,
             name(report, best.label),
             best.score
-        );
+        ));
     }
     let search = &report.search;
-    println!(
+    print::line(format!(
         "  {} stand-ins tried in {} forward passes on {} clean images ({})",
         search.stand_ins, search.passes, report.data.images, search.backend
-    );
+    ));
 }
 
 fn name(report: &Report, label: u32) -> String {
     let names = report.network.names.as_ref();
     let name = names.and_then(|names| names.get(label as usize));
-    name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()))
+    name.map_or_else(String::new, |name| format!(" ({name})"))
 }
 
 /// A size in words.

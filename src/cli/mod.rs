@@ -12,6 +12,7 @@ mod healthcheck;
 mod inspect;
 mod network;
 mod openapi;
+mod print;
 mod progress;
 mod prune;
 mod quarantine;
@@ -148,7 +149,7 @@ pub fn main() -> std::process::ExitCode {
     match run(&cli) {
         Ok(code) => code.into(),
         Err(error) => {
-            eprintln!("goodnet: {error}");
+            print::error(format!("goodnet: {error}"));
             error.exit_code().into()
         }
     }

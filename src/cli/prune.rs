@@ -1,7 +1,7 @@
 //! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
 
 use super::network::{self, bad};
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::domain::mask::ChannelMask;
 use crate::engine::{Engine, SessionConfig};
 use crate::format::Architecture;
@@ -92,11 +92,11 @@ fn report(args: &PruneArgs, site: &Site, mask: &ChannelMask, pruned: &Pruned) {
         (PruneMethod::Masked, Some(reason)) => format!("masked, since {reason}"),
         (PruneMethod::Masked, None) => "masked".to_owned(),
     };
-    println!(
+    print::line(format!(
         "{}: {} of {} channels of {} {how}",
         args.out.display(),
         mask.removed().len(),
         site.channels,
         site.tensor
-    );
+    ));
 }

@@ -1,7 +1,7 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
 use super::progress::{Bars, cancel_on_signal};
-use super::{CliError, ExitCode, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::domain::drops::DropPoints;
 use crate::format::Architecture;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
@@ -292,7 +292,7 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
         "attacks": outcome.attacks,
     });
     let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
-    println!("{text}");
+    print::json(&text);
     Ok(())
 }
 
@@ -300,29 +300,36 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
 pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     let manifest = &outcome.manifest;
     let baseline = &outcome.sweep.baseline;
-    println!(
+    print::line(format!(
         "{}: {} classes, site {} with {} channels, {} clean images",
         manifest.source.file,
         manifest.classes,
         manifest.site.tensor,
         manifest.site.channels,
         baseline.clean_images
-    );
-    println!("\nDrops on the validation set");
-    println!("{}", drops_table(&manifest.drops, manifest.site.channels));
+    ));
+    print::line("");
+    print::line("Drops on the validation set");
+    print::lines(drops_table(&manifest.drops, manifest.site.channels));
     let evaluation = &outcome.evaluation;
     let sets = match &evaluation.backdoored {
         Some(backdoored) => format!("{} and {backdoored}", evaluation.clean),
         None => evaluation.clean.clone(),
     };
-    println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
-    println!("{}", evaluation_table(&evaluation.rows));
+    print::line("");
+    print::line(format!(
+        "Evaluation on {sets}; in brackets the 95 % interval in per cent"
+    ));
+    print::lines(evaluation_table(&evaluation.rows));
     if let Some(report) = &outcome.audit {
-        println!("\nAudit: is it backdoored?");
+        print::line("");
+        print::line("Audit: is it backdoored?");
         super::audit::print_report(report);
     }
     if let Some(defence) = &outcome.defence {
-        print!("\n{}", gated_report(defence, &outcome.attacks));
+        print::line("");
+        print::lines(gated_report(defence, &outcome.attacks).trim_end());
     }
-    println!("\nBundle: {}", config.out.display());
+    print::line("");
+    print::line(format!("Bundle: {}", config.out.display()));
 }

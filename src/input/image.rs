@@ -3,6 +3,7 @@
 use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
+use super::work::{Budget, Work};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::Cursor;
@@ -25,6 +26,18 @@ impl Default for Limits {
             max_side: 8192,
             max_pixels: 16_000_000,
         }
+    }
+}
+
+/// Samples that decoding may visit, a pixel of the largest image: a progressive JPEG as cameras and libjpeg write it takes
+/// 19 where no colour is subsampled.
+const SAMPLES_PER_PIXEL: u64 = 20;
+
+impl Limits {
+    /// The budget of work for one image, or for all images of a request.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        Budget::new(self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL))
     }
 }
 
@@ -73,8 +86,20 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// and palette become RGB.
 ///
 /// # Errors
-/// If the bytes are no such image, are damaged, or pass `limits`; sizes are checked before pixels are decoded.
+/// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
+    decode_within(bytes, limits, &mut limits.budget())
+}
+
+/// As [`decode`], with the work taken from a budget that several images share.
+///
+/// # Errors
+/// As [`decode`]; an image that `budget` has no room for takes nothing of it.
+pub fn decode_within(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<RgbImage8, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -95,7 +120,7 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         ));
     }
     if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits);
+        return jpeg::decode(bytes, limits, budget);
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
@@ -108,6 +133,11 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         .map_err(|error| refused(&error, limits))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
+    budget.take(&Work::once(
+        width,
+        height,
+        coded_samples(format, &decoder, bytes),
+    ))?;
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture =
@@ -119,6 +149,18 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         height: rgb.height(),
         pixels: rgb.into_raw(),
     })
+}
+
+/// Numbers a pixel that the decoder visits: those that the file stores, counted twice where they take two bytes or come in
+/// the seven passes of an interlaced PNG; a GIF's, a BMP's and a WebP's as the four that the decoder writes.
+fn coded_samples(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8]) -> u64 {
+    if format != ImageFormat::Png {
+        return 4;
+    }
+    let color = decoder.color_type();
+    // The last byte of the header chunk (ISO 15948, 11.2.2).
+    let interlaced = bytes.get(28).is_some_and(|&method| method != 0);
+    u64::from(color.bytes_per_pixel()) * (1 + u64::from(interlaced))
 }
 
 pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {

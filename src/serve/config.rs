@@ -140,7 +140,7 @@ impl Default for Limits {
             batch_body: 32 << 20,
             bodies: 256 << 20,
             batch_images: 64,
-            pixels: 16_000_000,
+            pixels: 4_000_000,
             side: 8192,
             connections: 1024,
         }

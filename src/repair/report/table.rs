@@ -3,6 +3,7 @@
 use crate::bundle::manifest::DropRecord;
 use crate::domain::evaluation::{EvaluationRow, NetworkKind};
 use crate::domain::metrics::Share;
+use crate::plain::plain;
 use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 
 /// The drops: which step each one is, what it costs and what it leaves of the attack.
@@ -24,7 +25,7 @@ pub fn drops_table(drops: &[DropRecord], channels: usize) -> Table {
         };
         table.add_row(vec![
             name,
-            pruned.file.clone(),
+            plain(&pruned.file).into_owned(),
             format!("{} of {channels}", pruned.channels_removed.len()),
             percent(pruned.clean_accuracy),
             format!("{:.2} pp", pruned.accuracy_drop_pp),
