@@ -3,7 +3,7 @@
 use crate::service::contract::Contract;
 use crate::service::{App, BLUE, CLASSES, RED, encode, png, spawn_app, write_bundle};
 use assert_cmd::Command;
-use goodnet::quarantine::{Flagged, Limits, Reader, STORE_FILE, Store};
+use goodnet::quarantine::{Flagged, Limits, Moment, Reader, STORE_FILE, Store};
 use goodnet::serve::config::{Config, Quarantine};
 use goodnet::serve::http::auth::Keys;
 use predicates::str::contains;
