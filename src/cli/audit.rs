@@ -1,5 +1,6 @@
 //! `goodnet audit`: is this network backdoored?
 
+use super::network::MemoryArgs;
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
 use super::{CliError, ExitCode, GlobalArgs, print};
@@ -24,6 +25,9 @@ pub struct AuditArgs {
     /// Clean images: an HDF5 file, or a folder with one sub-folder a class (or a labels.csv).
     #[arg(long, value_name = "DATA")]
     pub clean: PathBuf,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -104,6 +108,7 @@ fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
 /// If the audit fails or its report cannot be written.
 pub(super) fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let config = args.validate()?;
+    args.memory.check(&config.model, config.architecture)?;
     let engine = global.engine()?;
     let audited = audit(&config, &engine, &Bars::new(args.json), &cancel_on_signal())?;
     if let Some(out) = &args.out {

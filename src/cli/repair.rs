@@ -1,5 +1,6 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
+use super::network::MemoryArgs;
 use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::domain::drops::DropPoints;
@@ -42,6 +43,9 @@ pub struct RepairArgs {
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
     #[arg(long, value_name = "LIST", num_args = 1.., value_parser = read_drops)]
     pub drops: Vec<DropList>,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -254,6 +258,7 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
 /// If the repair fails.
 pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let config = args.validate()?;
+    args.memory.check(&config.model, config.architecture)?;
     let engine = global.engine()?;
     let bars = Bars::new(args.quiet || args.json);
     if let Some(small) = config.drops.iter().find(|drop| drop.points() < 1.0) {

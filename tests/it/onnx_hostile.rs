@@ -445,6 +445,37 @@ fn an_output_that_lacks_the_rows_of_the_batch_is_refused_in_one_line() {
     assert_one_line(&mut repair);
 }
 
+#[test]
+fn a_network_that_needs_more_memory_than_allowed_is_refused_before_it_is_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::from_bytes(&honest()).unwrap();
+    let (file, clean) = (dir.path().join("net.onnx"), dir.path().join("none.h5"));
+    let job = |command: &str, memory: &str| {
+        let mut job = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"));
+        job.args([command, "--memory", memory, "--model"])
+            .arg(&file);
+        job.arg("--clean")
+            .arg(&clean)
+            .arg("--out")
+            .arg(dir.path().join("out"));
+        assert_one_line(&mut job)
+    };
+    model.save(&file).unwrap();
+    for command in ["repair", "audit"] {
+        // What is missing then is the data.
+        assert!(job(command, "8000").contains("none.h5"), "{command}");
+        assert!(job(command, "1").contains("--memory MB"), "{command}");
+    }
+    // As large as an image may be declared: 800 MB each in f32, 400 GB in all.
+    let shape = model.graph.inputs[0].shape.as_mut().unwrap();
+    for extent in &mut shape[2..] {
+        *extent = Dim::Fixed(8192);
+    }
+    model.graph.value_info.clear();
+    model.save(&file).unwrap();
+    assert!(job("audit", "8000").contains("--memory MB"));
+}
+
 #[cfg(unix)]
 #[test]
 fn names_in_a_network_write_no_line_of_their_own_and_no_command_to_the_terminal() {
