@@ -70,8 +70,9 @@ fn as_many_scans_as_cameras_write_are_decoded() {
 #[test]
 fn a_scan_cannot_be_hidden_from_the_count() {
     let file = empty_scans(400, 99);
-    // A byte that is no marker, which the decoder skips, and a marker that is none, before the frame and before the scans.
-    for at in [2, file.len() - 99 * 10 - 2] {
+    // A byte that is no marker, which the decoder skips, and a marker that is none, before the frame (behind 69 bytes of tables) and
+    // before the scans.
+    for at in [2 + 69, file.len() - 99 * 10 - 2] {
         for garbage in [&[0x00][..], &[0xFF, 0x00, 0xFF, 0xFF], &[0xFF, 0xFF]] {
             let hidden = [&file[..at], garbage, &file[at..]].concat();
             let message = refused(&hidden, &LIMITS);
