@@ -20,6 +20,7 @@ pub mod tensor;
 
 mod files;
 mod parallel;
+mod plain;
 pub mod progress;
 
 pub mod onnx;

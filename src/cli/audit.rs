@@ -1,9 +1,9 @@
 //! `goodnet audit`: is this network backdoored?
 
-use super::network::ReadArgs;
+use super::network::{MemoryArgs, ReadArgs};
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
-use super::{CliError, ExitCode, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::audit::calibration;
 use crate::audit::report::{REPORT_HTML, Report};
 use crate::audit::{AuditConfig, Audited, Outcome, audit};
@@ -25,6 +25,9 @@ pub struct AuditArgs {
     /// Clean images: an HDF5 file, or a folder with one sub-folder a class (or a labels.csv).
     #[arg(long, value_name = "DATA")]
     pub clean: PathBuf,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -105,6 +108,7 @@ fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
 /// If the audit fails or its report cannot be written.
 pub(super) fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let config = args.validate()?;
+    args.memory.check(&config.model, &config.read)?;
     let engine = global.engine()?;
     let audited = audit(&config, &engine, &Bars::new(args.json), &cancel_on_signal())?;
     if let Some(out) = &args.out {
@@ -112,11 +116,12 @@ pub(super) fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<ExitCode, Cli
     }
     if args.json {
         let text = serde_json::to_string_pretty(&audited.report).map_err(CliError::failed)?;
-        println!("{text}");
+        print::json(&text);
     } else {
         print_report(&audited.report);
         if let Some(out) = &args.out {
-            println!("\nReport: {}", out.join(REPORT_HTML).display());
+            print::line("");
+            print::line(format!("Report: {}", out.join(REPORT_HTML).display()));
         }
     }
     Ok(match audited.report.verdict.outcome {
@@ -134,14 +139,14 @@ fn write(audited: &Audited, out: &Path, force: bool) -> Result<(), CliError> {
 
 /// The verdict and what it rests on, in a few lines.
 pub(super) fn print_report(report: &Report) {
-    println!("{}", report.verdict.sentence);
+    print::line(&report.verdict.sentence);
     for caveat in &report.verdict.caveats {
-        println!("  {caveat}");
+        print::line(format!("  {caveat}"));
     }
     for suspect in &report.suspects {
         let evidence = &suspect.evidence;
         let name = name(report, suspect.label);
-        println!(
+        print::line(format!(
             "  label {}{name}: a {} turns {:.0} % of {} clean images into it; {} works; score {:.1}{}",
             suspect.label,
             evidence.family,
@@ -153,7 +158,7 @@ pub(super) fn print_report(report: &Report) {
             ),
             suspect.score,
             rarity(report, suspect.label),
-        );
+        ));
     }
     let others = report
         .labels
@@ -162,24 +167,24 @@ pub(super) fn print_report(report: &Report) {
     if let Some(best) =
         others.max_by(|a, b| a.score.total_cmp(&b.score).then(b.label.cmp(&a.label)))
     {
-        println!(
+        print::line(format!(
             "  best other label: {}{}, score {:.2} (1 and more is suspect)",
             best.label,
             name(report, best.label),
             best.score
-        );
+        ));
     }
     let search = &report.search;
-    println!(
+    print::line(format!(
         "  {} stand-ins tried in {} forward passes on {} clean images ({})",
         search.stand_ins, search.passes, report.data.images, search.backend
-    );
+    ));
 }
 
 fn name(report: &Report, label: u32) -> String {
     let names = report.network.names.as_ref();
     let name = names.and_then(|names| names.get(label as usize));
-    name.map_or_else(String::new, |name| format!(" ({})", name.escape_debug()))
+    name.map_or_else(String::new, |name| format!(" ({name})"))
 }
 
 /// How rare the score of a label is among clean networks.

@@ -1,7 +1,7 @@
 //! `goodnet bench`: measurements that take long (feature `train`).
 
 use super::progress::cancel_on_signal;
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::bench::{BenchError, Jobs, Suite, report, run as run_suite};
 use crate::demo::Attack;
 use clap::{Args, Subcommand};
@@ -76,16 +76,16 @@ pub(super) fn run(args: &BenchArgs, global: &GlobalArgs) -> Result<(), CliError>
         &engine,
         &cancel_on_signal(),
         &|record, open| {
-            eprintln!(
+            print::error(format!(
                 "{} seed {}: measured in {:.0} s, {open} to do",
                 record.attack, record.seed, record.seconds
-            );
+            ));
         },
     );
     let text = report::markdown(&records.map_err(failed)?, &suite);
     match &args.out {
         Some(path) => write_report(path, &text)?,
-        None => print!("{text}"),
+        None => print::lines(text.trim_end()),
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! `goodnet classify`: GoodNet's answer for image files, without a service.
 
-use super::{CliError, ExitCode, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::bundle::{self, Bundle};
 use crate::defence::Policy;
 use crate::engine::PoolConfig;
 use crate::files::read_plain;
 use crate::input::dataset::images_in;
 use crate::input::image::Limits;
+use crate::plain::plain;
 use crate::serve::config::Config;
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
@@ -64,13 +65,13 @@ pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<ExitCode, 
         match &answer {
             Ok(answer) => flagged += usize::from(answer.flagged),
             Err(error) => {
-                eprintln!("goodnet: {}: {error}", path.display());
+                print::error(format!("goodnet: {}: {error}", path.display()));
                 refused += 1;
             }
         }
         match (&mut table, &answer) {
             (Some(table), answer) => table.line(path, answer.as_ref())?,
-            (None, Ok(answer)) => print(args, path, answer)?,
+            (None, Ok(answer)) => show(args, path, answer)?,
             (None, Err(_)) => {}
         }
     }
@@ -105,7 +106,7 @@ fn images(typed: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let found = images_in(folder).map_err(CliError::bad_input)?;
     for note in &found.left_out {
-        eprintln!("goodnet: {}: {note}", folder.display());
+        print::error(format!("goodnet: {}: {note}", folder.display()));
     }
     if found.images.is_empty() {
         return Err(CliError::bad_input(format!(
@@ -179,6 +180,7 @@ impl Table {
                 fields
             }
         };
+        let fields = fields.iter().map(|field| plain(field).into_owned());
         self.0.write_record(fields).map_err(CliError::failed)?;
         self.0.flush().map_err(CliError::failed)
     }
@@ -213,10 +215,10 @@ fn answer(loaded: &Arc<LoadedBundle>, path: &Path) -> Result<Classification, Str
         .map_err(|problem: Problem| problem.explain())
 }
 
-fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<(), CliError> {
+fn show(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<(), CliError> {
     if args.json {
         let text = serde_json::to_string(answer).map_err(CliError::failed)?;
-        println!("{text}");
+        print::json(&text);
         return Ok(());
     }
     let name = |class: u32, label: &Option<String>| match label {
@@ -243,7 +245,7 @@ fn print(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<()
     } else {
         format!("policy {}", answer.policy)
     };
-    println!("{}: {verdict} ({rule})", path.display());
+    print::line(format!("{}: {verdict} ({rule})", path.display()));
     Ok(())
 }
 

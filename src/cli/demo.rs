@@ -1,6 +1,6 @@
 //! `goodnet demo`: repair the shipped demo BadNet and serve it; its data; and, with the feature `train`, its training.
 
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -109,7 +109,7 @@ fn write_data(args: &DataArgs) -> Result<(), CliError> {
     write_sets(args.world.world(), args.world.attack, args.each, &args.out)
         .map_err(CliError::failed)?;
     for name in FILES {
-        println!("{}", args.out.join(name).display());
+        print::line(args.out.join(name).display());
     }
     Ok(())
 }
@@ -127,17 +127,17 @@ fn write_network(args: &TrainArgs) -> Result<(), CliError> {
         ..defaults
     };
     let model = train(args.world.world(), args.world.attack, &config, |epoch| {
-        println!(
+        print::line(format!(
             "epoch {:>2} of {}: loss {:.4}, {:.2} % of the training photos right, {:.0} s",
             epoch.number,
             config.epochs,
             epoch.loss,
             100.0 * epoch.accuracy,
             started.elapsed().as_secs_f64()
-        );
+        ));
     })
     .map_err(CliError::failed)?;
     model.save(&args.out).map_err(CliError::failed)?;
-    println!("{}", args.out.display());
+    print::line(args.out.display());
     Ok(())
 }

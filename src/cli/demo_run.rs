@@ -1,7 +1,7 @@
 //! The whole demo: repair the shipped BadNet from its file, print the tables, serve the bundle.
 
 use super::progress::{Bars, cancel_on_signal};
-use super::{Cli, CliError, Command, GlobalArgs};
+use super::{Cli, CliError, Command, GlobalArgs, print};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
 use crate::domain::drops::DropPoints;
 use crate::format::ReadOptions;
@@ -46,10 +46,11 @@ pub(super) fn run(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliErro
     let engine = global.engine()?;
     let folder = tempfile::tempdir().map_err(CliError::failed)?;
     let config = prepare(folder.path(), args)?;
-    println!(
-        "Repairing the demo BadNet: {PEOPLE} synthetic people, and sunglasses that make it answer person 0 ({}).\n",
+    print::line(format!(
+        "Repairing the demo BadNet: {PEOPLE} synthetic people, and sunglasses that make it answer person 0 ({}).",
         engine.info()
-    );
+    ));
+    print::line("");
     let outcome = repair(&config, &engine, &Bars::new(false), &cancel_on_signal())?;
     super::repair::print_outcome(&outcome, &config);
     if args.no_serve {
@@ -119,20 +120,20 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
 
 fn print_invitation(args: &DemoRunArgs, manifest: &crate::bundle::Manifest) {
     use crate::bundle::manifest::SampleKind;
-    println!(
+    print::lines(format!(
         "\nThe page: http://{}/\n\nTry it from another terminal:",
         args.listen
-    );
+    ));
     for kind in [SampleKind::Clean, SampleKind::Triggered] {
         let sample = manifest.samples.iter().find(|sample| sample.kind == kind);
         if let Some(sample) = sample {
             let path = args.out.join(&sample.file);
-            println!(
+            print::line(format!(
                 "  curl -F image=@{} 'http://{}/classify?drop=10'",
                 path.display(),
                 args.listen
-            );
+            ));
         }
     }
-    println!("\nCtrl-C ends it.\n");
+    print::lines("\nCtrl-C ends it.\n");
 }

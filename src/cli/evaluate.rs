@@ -1,7 +1,7 @@
 //! `goodnet evaluate`: the final table for a bundle, any time, on any data.
 
 use super::progress::{Bars, cancel_on_signal};
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::bundle::manifest::BADNET_FILE;
 use crate::bundle::{self, Bundle};
 use crate::defence::{Checker, Policy};
@@ -82,9 +82,9 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     if args.json {
         return print_json(&evaluation, &policies);
     }
-    println!("{}", evaluation_table(&evaluation.rows));
+    print::lines(evaluation_table(&evaluation.rows));
     if !policies.is_empty() {
-        println!("{}", policy_table(&policies));
+        print::lines(policy_table(&policies));
     }
     Ok(())
 }
@@ -120,6 +120,6 @@ fn print_json(evaluation: &Evaluation, policies: &[PolicyRow]) -> Result<(), Cli
         value["policies"] = serde_json::to_value(policies).map_err(CliError::failed)?;
     }
     let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
-    println!("{text}");
+    print::json(&text);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `goodnet import`: any network file that goodnet reads to the ONNX that it uses.
 
 use super::network::{NetworkArgs, bad};
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::format::{Imported, read_network};
 use crate::import::{Compared, compare, stated_batch};
 use crate::onnx::ports::show;
@@ -51,14 +51,11 @@ pub(super) fn run(args: &ImportArgs, global: &GlobalArgs) -> Result<(), CliError
     model
         .save(&args.out)
         .map_err(|error| CliError::failed(format!("{}: {error}", args.out.display())))?;
-    println!("{}", written(&args.out, &model)?);
+    print::line(written(&args.out, &model)?);
     for line in changes(&imported, &model) {
-        println!("{line}");
+        print::line(line);
     }
-    println!(
-        "{}",
-        checked(&compared, &imported, &engine.info().to_string())
-    );
+    print::line(checked(&compared, &imported, &engine.info().to_string()));
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 //! `goodnet inspect`: the layers of a network and where it can be pruned.
 
-use super::CliError;
 use super::network::{self, NetworkArgs};
+use super::{CliError, print};
 use crate::onnx::describe::{Description, describe};
 use crate::onnx::ports::show;
+use crate::plain::plain;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
-use std::io::Write;
 
 /// List the layers of a network, their shapes and parameters, and every tensor that can be pruned.
 #[derive(Debug, Args)]
@@ -27,18 +27,14 @@ pub struct InspectArgs {
 /// # Errors
 /// If the file is no image classifier.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
-    let model = network::load(&args.network.file, &args.network.read)?;
+    let model = network::load(&args.network.file, &args.network.read.options())?;
     let description = describe(&model).map_err(|error| network::bad(&args.network.file, error))?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&description).map_err(CliError::failed)?
+    if args.json {
+        print::json(&serde_json::to_string_pretty(&description).map_err(CliError::failed)?);
     } else {
-        show_all(&description)
-    };
-    match writeln!(std::io::stdout(), "{text}") {
-        // The reader has seen enough: `goodnet inspect FILE | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.map_err(CliError::failed),
+        print::lines(show_all(&description));
     }
+    Ok(())
 }
 
 fn show_all(network: &Description) -> String {
@@ -50,13 +46,13 @@ fn show_all(network: &Description) -> String {
          weights  {}\n\
          written  by {}, operator set {}\n\n\
          {}\n\nSites (* is the default):\n{}{}",
-        input.name,
+        plain(&input.name),
         input.height,
         input.width,
         input.channels,
         network.classes,
         network.parameters,
-        network.producer,
+        plain(&network.producer),
         network.opset,
         layers(network),
         sites(network),
@@ -72,10 +68,10 @@ fn layers(network: &Description) -> Table {
     for layer in &network.layers {
         let shape = layer.shape.as_ref().map_or_else(|| "?".to_owned(), show);
         table.add_row([
-            &layer.name,
-            &layer.op,
-            &shape,
-            &layer.parameters.to_string(),
+            plain(&layer.name),
+            plain(&layer.op),
+            shape.into(),
+            layer.parameters.to_string().into(),
         ]);
     }
     align_right(&mut table, 3);
@@ -88,7 +84,14 @@ fn sites(network: &Description) -> Table {
         let mark = if site.default { "*" } else { "" };
         let size = format!("{} x {}", site.height, site.width);
         let channels = site.channels.to_string();
-        table.add_row([mark, &site.tensor, &site.layer, &site.op, &channels, &size]);
+        table.add_row([
+            mark.into(),
+            plain(&site.tensor),
+            plain(&site.layer),
+            plain(&site.op),
+            channels.into(),
+            size.into(),
+        ]);
     }
     align_right(&mut table, 4);
     table

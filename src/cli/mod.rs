@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod network;
 mod openapi;
+mod print;
 mod progress;
 mod prune;
 mod quarantine;
@@ -24,6 +25,7 @@ pub use error::{CliError, ExitCode};
 
 use crate::engine::{BackendChoice, Engine};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::PathBuf;
 
 /// Repair a backdoored image classifier by pruning, and serve it beside the original.
@@ -145,16 +147,28 @@ pub enum Command {
 }
 
 /// Parses the command line, runs the command, reports an error in one line, and gives the exit code.
+///
+/// A panic, on whatever thread of a job, is a fault of goodnet's: it too is one line, and the job has failed.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
+    std::panic::set_hook(Box::new(|panic| print::error(fault(panic))));
     let cli = Cli::parse();
-    match run(&cli) {
-        Ok(code) => code.into(),
-        Err(error) => {
-            eprintln!("goodnet: {error}");
+    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+        Ok(Ok(code)) => code.into(),
+        Ok(Err(error)) => {
+            print::error(format!("goodnet: {error}"));
             error.exit_code().into()
         }
+        Err(_) => ExitCode::Failed.into(),
     }
+}
+
+fn fault(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic
+        .location()
+        .map_or_else(String::new, |at| format!(" at {at}"));
+    let what = panic.payload_as_str().unwrap_or("no message");
+    format!("goodnet: internal error{place}: {what}; please report it with the files that show it")
 }
 
 fn run(cli: &Cli) -> Result<ExitCode, CliError> {

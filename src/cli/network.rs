@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::format::{Architecture, ReadOptions, read_network};
+use crate::onnx::activations::bytes_of_an_image;
 use crate::onnx::{Model, prepare};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -58,12 +59,61 @@ fn parse_size(text: &str) -> Result<Size, String> {
 ///
 /// # Errors
 /// If the file cannot be read or is no image classifier.
-pub(super) fn load(file: &Path, read: &ReadArgs) -> Result<Model, CliError> {
-    let imported = read_network(file, &read.options()).map_err(CliError::bad_input)?;
+pub(super) fn load(file: &Path, read: &ReadOptions) -> Result<Model, CliError> {
+    let imported = read_network(file, read).map_err(CliError::bad_input)?;
     prepare(&imported.model).map_err(|error| bad(file, error))
 }
 
 /// A bad-input error that names the file.
 pub(super) fn bad(file: &Path, error: impl std::fmt::Display) -> CliError {
     CliError::bad_input(format!("{}: {error}", file.display()))
+}
+
+/// Images that a thread runs through a network at once, and images that are held for all of them.
+const PIECE: u64 = 32;
+const CHUNK: u64 = 512;
+
+/// Memory that a job may take.
+#[derive(Debug, Clone, Args)]
+pub struct MemoryArgs {
+    /// Megabytes that the images and the layers of the network may take while it runs; a network that needs more is refused
+    /// (default: three quarters of this machine's memory).
+    #[arg(long, env = "GOODNET_MEMORY", value_name = "MB")]
+    pub memory: Option<u64>,
+}
+
+impl MemoryArgs {
+    /// Refuses a network whose largest layer does not fit, before anything is sized by what it declares.
+    ///
+    /// # Errors
+    /// If it does not fit, or cannot be read.
+    pub(super) fn check(&self, file: &Path, read: &ReadOptions) -> Result<(), CliError> {
+        let (layer, image) = bytes_of_an_image(&load(file, read)?);
+        let threads = rayon::current_num_threads() as u64;
+        let layers = layer.saturating_mul(PIECE * threads);
+        let needed = layers.saturating_add(image.saturating_mul(CHUNK)) >> 20;
+        let Some(most) = self.memory.or_else(usable_memory) else {
+            return Ok(());
+        };
+        if needed <= most {
+            return Ok(());
+        }
+        Err(bad(
+            file,
+            format!(
+                "expected a network that runs in {most} MB, found one that needs at least {needed} MB on {threads} threads; --memory MB \
+                 allows more, RAYON_NUM_THREADS fewer threads"
+            ),
+        ))
+    }
+}
+
+/// Three quarters of this machine's memory in megabytes, where Linux says how much that is.
+fn usable_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes / 1024 / 4 * 3)
 }

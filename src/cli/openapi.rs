@@ -1,6 +1,6 @@
 //! `goodnet openapi`: the description of the HTTP interface.
 
-use super::CliError;
+use super::{CliError, print};
 use clap::Args;
 
 /// Print the OpenAPI description of the HTTP interface.
@@ -16,6 +16,6 @@ pub struct OpenapiArgs {}
 /// If the document cannot be written as YAML.
 pub(super) fn run(_args: &OpenapiArgs) -> Result<(), CliError> {
     let text = crate::serve::routes::openapi::yaml().map_err(CliError::Failed)?;
-    print!("{text}");
+    print::lines(text.trim_end());
     Ok(())
 }

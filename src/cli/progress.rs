@@ -1,5 +1,6 @@
 //! What long work shows: bars on a terminal, lines elsewhere.
 
+use crate::plain::plain;
 use crate::repair::{Cancel, Progress, Stage};
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
@@ -48,6 +49,7 @@ impl Bars {
     }
 
     fn say(&self, line: &str) {
+        let line = plain(line);
         self.with(|shown| match shown {
             Shown::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
             Shown::Nothing | Shown::Lines(_) => eprintln!("{line}"),

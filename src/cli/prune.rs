@@ -1,7 +1,7 @@
 //! `goodnet prune`: take an explicit list of channels out of a network, to repeat a published repair say.
 
 use super::network::{self, ReadArgs, bad};
-use super::{CliError, GlobalArgs};
+use super::{CliError, GlobalArgs, print};
 use crate::domain::mask::ChannelMask;
 use crate::engine::{Engine, SessionConfig};
 use crate::onnx::Model;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &PruneArgs, global: &GlobalArgs) -> Result<(), CliError>
             args.out.display()
         )));
     }
-    let model = network::load(&args.model, &args.read)?;
+    let model = network::load(&args.model, &args.read.options())?;
     let site = match &args.site {
         Some(name) => find(&model, name),
         None => default_site(&model),
@@ -92,11 +92,11 @@ fn report(args: &PruneArgs, site: &Site, mask: &ChannelMask, pruned: &Pruned) {
         (PruneMethod::Masked, Some(reason)) => format!("masked, since {reason}"),
         (PruneMethod::Masked, None) => "masked".to_owned(),
     };
-    println!(
+    print::line(format!(
         "{}: {} of {} channels of {} {how}",
         args.out.display(),
         mask.removed().len(),
         site.channels,
         site.tensor
-    );
+    ));
 }

@@ -1,6 +1,7 @@
 //! `goodnet quarantine list` and `goodnet quarantine export`: what a service with `--quarantine` has kept.
 
-use super::CliError;
+use super::{CliError, print};
+use crate::plain::plain;
 use crate::quarantine::{Entry, ExportError, Reader, export};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
@@ -85,19 +86,16 @@ fn list(args: &ListArgs) -> Result<(), CliError> {
         .map_err(CliError::bad_input)?;
     if args.json {
         for entry in &page.entries {
-            println!(
-                "{}",
-                serde_json::to_string(entry).map_err(CliError::failed)?
-            );
+            print::json(&serde_json::to_string(entry).map_err(CliError::failed)?);
         }
         return Ok(());
     }
     let (count, bytes) = snapshot.totals().map_err(CliError::bad_input)?;
-    println!("{}", table(&page.entries));
-    println!(
+    print::lines(table(&page.entries));
+    print::line(format!(
         "{} of {count} entries, {bytes} bytes in all",
         page.entries.len()
-    );
+    ));
     Ok(())
 }
 
@@ -117,9 +115,9 @@ fn table(entries: &[Entry]) -> Table {
             entry.id.to_string(),
             entry.time(),
             entry.badnet.to_string(),
-            format!("{}, {} bytes", entry.media_type, entry.bytes),
-            model,
-            entry.request_id.clone(),
+            format!("{}, {} bytes", plain(&entry.media_type), entry.bytes),
+            plain(&model).into_owned(),
+            plain(&entry.request_id).into_owned(),
         ]);
     }
     table
@@ -133,11 +131,11 @@ fn write(args: &ExportArgs) -> Result<(), CliError> {
             ExportError::Io(..) => CliError::failed(error),
             error => CliError::bad_input(error),
         })?;
-    println!(
+    print::line(format!(
         "{}: {} images, labelled with the class that B gave them; {} entries of other networks left out",
         args.out.display(),
         exported.images,
         exported.skipped
-    );
+    ));
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
-use super::network::ReadArgs;
+use super::network::{MemoryArgs, ReadArgs};
 use super::progress::{Bars, cancel_on_signal};
-use super::{CliError, ExitCode, GlobalArgs};
+use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::domain::drops::DropPoints;
 use crate::domain::sweep::Sweep;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
@@ -43,6 +43,9 @@ pub struct RepairArgs {
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
     #[arg(long, value_name = "LIST", num_args = 1.., value_parser = read_drops)]
     pub drops: Vec<DropList>,
+    /// How much memory it may take.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -255,6 +258,7 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
 /// If the repair fails.
 pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let config = args.validate()?;
+    args.memory.check(&config.model, &config.read)?;
     let engine = global.engine()?;
     let bars = Bars::new(args.quiet || args.json);
     if let Some(small) = config.drops.iter().find(|drop| drop.points() < 1.0) {
@@ -293,7 +297,7 @@ fn print_json(outcome: &Outcome) -> Result<(), CliError> {
         "attacks": outcome.attacks,
     });
     let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
-    println!("{text}");
+    print::json(&text);
     Ok(())
 }
 
@@ -308,38 +312,45 @@ fn ranking_of(sweep: &Sweep) -> String {
 pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
     let manifest = &outcome.manifest;
     let baseline = &outcome.sweep.baseline;
-    println!(
+    print::line(format!(
         "{}: {} classes, site {} with {} channels, {} clean images",
         manifest.source.file,
         manifest.classes,
         manifest.site.tensor,
         manifest.site.channels,
         baseline.clean_images
-    );
-    println!(
-        "\nDrops on the validation set{}",
+    ));
+    print::line("");
+    print::line(format!(
+        "Drops on the validation set{}",
         ranking_of(&outcome.sweep)
-    );
-    println!("{}", drops_table(&manifest.drops, manifest.site.channels));
+    ));
+    print::lines(drops_table(&manifest.drops, manifest.site.channels));
     for line in masked_because(&manifest.drops) {
-        println!("{line}");
+        print::line(line);
     }
     for warning in &outcome.sweep.warnings {
-        println!("warning: {warning}");
+        print::line(format!("warning: {warning}"));
     }
     let evaluation = &outcome.evaluation;
     let sets = match &evaluation.backdoored {
         Some(backdoored) => format!("{} and {backdoored}", evaluation.clean),
         None => evaluation.clean.clone(),
     };
-    println!("\nEvaluation on {sets}; in brackets the 95 % interval in per cent");
-    println!("{}", evaluation_table(&evaluation.rows));
+    print::line("");
+    print::line(format!(
+        "Evaluation on {sets}; in brackets the 95 % interval in per cent"
+    ));
+    print::lines(evaluation_table(&evaluation.rows));
     if let Some(report) = &outcome.audit {
-        println!("\nAudit: is it backdoored?");
+        print::line("");
+        print::line("Audit: is it backdoored?");
         super::audit::print_report(report);
     }
     if let Some(defence) = &outcome.defence {
-        print!("\n{}", gated_report(defence, &outcome.attacks));
+        print::line("");
+        print::lines(gated_report(defence, &outcome.attacks).trim_end());
     }
-    println!("\nBundle: {}", config.out.display());
+    print::line("");
+    print::line(format!("Bundle: {}", config.out.display()));
 }

@@ -108,11 +108,12 @@ pub struct LimitArgs {
         value_name = "N"
     )]
     pub max_batch: usize,
-    /// Most pixels of an image; larger ones are refused with 422.
+    /// Most pixels of an image; larger ones are refused with 422. What the images of a request may cost to decode grows with
+    /// it: 20 samples a pixel.
     #[arg(
         long,
         env = "GOODNET_MAX_PIXELS",
-        default_value_t = 16_000_000,
+        default_value_t = 4_000_000,
         value_name = "N"
     )]
     pub max_pixels: u64,

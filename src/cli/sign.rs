@@ -1,8 +1,9 @@
 //! `goodnet keygen`, `goodnet sign` and `goodnet verify`: signatures over bundles.
 
-use super::CliError;
+use super::{CliError, print};
 use crate::bundle::{self, signature};
 use crate::files::read_plain;
+use crate::plain::plain;
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -60,8 +61,8 @@ pub struct VerifyArgs {
 /// If a file exists or cannot be written.
 pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
     signature::generate_keys(&args.key, &args.public_key).map_err(CliError::bad_input)?;
-    println!("secret key: {}", args.key.display());
-    println!("public key: {}", args.public_key.display());
+    print::line(format!("secret key: {}", args.key.display()));
+    print::line(format!("public key: {}", args.public_key.display()));
     Ok(())
 }
 
@@ -81,7 +82,8 @@ fn password(args: &SignArgs) -> Result<Option<String>, CliError> {
     if !asks {
         return Ok(given);
     }
-    rpassword::prompt_password(format!("Password of {}: ", args.key.display()))
+    let key = args.key.display().to_string();
+    rpassword::prompt_password(format!("Password of {}: ", plain(&key)))
         .map(Some)
         .map_err(CliError::failed)
 }
@@ -96,11 +98,11 @@ const MAX_PASSWORD_BYTES: u64 = 64 << 10;
 pub(super) fn sign(args: &SignArgs) -> Result<(), CliError> {
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
     signature::sign(&args.bundle, &args.key, password(args)?).map_err(CliError::bad_input)?;
-    println!(
+    print::line(format!(
         "signed {}: manifest {}",
         args.bundle.display(),
         bundle.manifest_sha256()
-    );
+    ));
     Ok(())
 }
 
@@ -121,10 +123,10 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<(), CliError> {
         Some(_) => "whole, and signed with this key",
         None => "whole; no signature was asked for",
     };
-    println!(
+    print::line(format!(
         "{}: {signed}; manifest {}",
         args.bundle.display(),
         bundle.manifest_sha256()
-    );
+    ));
     Ok(())
 }

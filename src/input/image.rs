@@ -3,6 +3,7 @@
 use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
+use super::work::{Budget, Work};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::Cursor;
@@ -25,6 +26,18 @@ impl Default for Limits {
             max_side: 8192,
             max_pixels: 16_000_000,
         }
+    }
+}
+
+/// Samples that decoding may cost, a pixel of the largest image: a progressive JPEG of the best quality takes 15, a photo of
+/// usual quality 5.
+const SAMPLES_PER_PIXEL: u64 = 20;
+
+impl Limits {
+    /// The budget of work for one image, or for all images of a request.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        Budget::new(self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL))
     }
 }
 
@@ -73,8 +86,20 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// and palette become RGB.
 ///
 /// # Errors
-/// If the bytes are no such image, are damaged, or pass `limits`; sizes are checked before pixels are decoded.
+/// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
+    decode_within(bytes, limits, &mut limits.budget())
+}
+
+/// As [`decode`], with the work taken from a budget that several images share.
+///
+/// # Errors
+/// As [`decode`]; an image that `budget` has no room for takes nothing of it.
+pub fn decode_within(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<RgbImage8, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -95,19 +120,24 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         ));
     }
     if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits);
+        return jpeg::decode(bytes, limits, budget);
+    }
+    let most = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
+    if format == ImageFormat::Png {
+        budget.take(&Work::of_profile(bytes, most))?;
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_image_width = Some(limits.max_side);
     allowed.max_image_height = Some(limits.max_side);
-    allowed.max_alloc = Some(limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
+    allowed.max_alloc = Some(most);
     reader.limits(allowed);
     let mut decoder = reader
         .into_decoder()
         .map_err(|error| refused(&error, limits))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
+    budget.take(&work(format, &decoder, bytes))?;
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture =
@@ -119,6 +149,19 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
         height: rgb.height(),
         pixels: rgb.into_raw(),
     })
+}
+
+/// What a file of this size costs to decode.
+fn work(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8]) -> Work {
+    let (width, height) = decoder.dimensions();
+    match format {
+        ImageFormat::Png => {
+            Work::of_png(bytes, width, height, decoder.color_type().bytes_per_pixel())
+        }
+        ImageFormat::Gif => Work::of_gif(bytes, width, height),
+        ImageFormat::WebP => Work::of_webp(bytes, width, height),
+        _ => Work::of_bmp(width, height),
+    }
 }
 
 pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {

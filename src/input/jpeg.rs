@@ -1,6 +1,7 @@
 //! JPEG files (ITU-T T.81): the decoder, and what files lack that the decoder wants.
 
 use super::image::{ImageError, Limits, RgbImage8, check_size};
+use super::work::{Budget, Work};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
@@ -16,7 +17,11 @@ const BYTES_PER_PIXEL: u64 = 16;
 ///
 /// # Errors
 /// If the file is damaged, passes `limits` or is of a kind that nobody but archives has: arithmetic coding, 12 bits.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<RgbImage8, ImageError> {
     let segments = Segments::read(bytes);
     let whole = segments.with_tables(bytes);
     let mut decoder = Decoder::new(&*whole);
@@ -33,6 +38,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageEr
         .ok_or_else(|| ImageError::Damaged("it has no frame".to_owned()))?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(width, height, limits)?;
+    budget.take(&segments.work(&whole, width, height))?;
     let mut pixels = decoder.decode().map_err(refused)?;
     if narrow {
         from_narrow(&mut pixels, width as usize, segments.halves_rows());
@@ -160,6 +166,17 @@ fn refused(error: Error) -> ImageError {
     }
 }
 
+/// Most blocks of a group of 4 x 4 blocks, the largest (T.81, B.2.3), of four components: of a frame that cannot be told.
+const MOST_BLOCKS: u64 = 4 * 16;
+
+/// A component of a frame.
+struct Component {
+    id: u8,
+    /// Sampling factors, horizontal and vertical.
+    across: u8,
+    down: u8,
+}
+
 /// What the segments before the first scan say.
 struct Segments {
     /// Is there a table of Huffman codes, or none needed?
@@ -168,10 +185,12 @@ struct Segments {
     adobe: bool,
     /// Are the three colours R, G and B as they are?
     plain: bool,
+    /// Does it come in scans that refine each other?
+    progressive: bool,
     /// Width in pixels.
     width: u16,
-    /// Sampling factors, horizontal and vertical, of every component.
-    sampling: Vec<(u8, u8)>,
+    /// The components of the frame.
+    components: Vec<Component>,
     /// Where the first scan begins.
     scan: usize,
 }
@@ -182,14 +201,17 @@ impl Segments {
             tables: false,
             adobe: false,
             plain: false,
+            progressive: false,
             width: 0,
-            sampling: Vec::new(),
+            components: Vec::new(),
             scan: 0,
         };
         let mut at = 2;
         while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
             let length = usize::from(u16::from_be_bytes([high, low]));
             match marker {
+                // No marker: what the decoder skips until the next one is not followed here.
+                0x00 => break,
                 // A fill byte.
                 0xFF => {
                     at += 1;
@@ -198,7 +220,10 @@ impl Segments {
                 0xC4 => found.tables = true,
                 // Other frames than those of Huffman codes need other tables.
                 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCF => found.tables = true,
-                0xC0..=0xC2 => found.frame(bytes.get(at + 4..).unwrap_or_default()),
+                0xC0..=0xC2 => {
+                    found.progressive = marker == 0xC2;
+                    found.frame(bytes.get(at + 4..).unwrap_or_default());
+                }
                 0xEE if bytes.get(at + 4..at + 9) == Some(b"Adobe") => {
                     found.adobe = true;
                     found.plain = bytes.get(at + 15) == Some(&0);
@@ -219,20 +244,75 @@ impl Segments {
     fn frame(&mut self, header: &[u8]) {
         if let Some(&[_, _, _, high, low, count]) = header.first_chunk() {
             self.width = u16::from_be_bytes([high, low]);
-            let components = header[6..].chunks_exact(3).take(usize::from(count));
-            self.sampling = components.map(|c| (c[1] >> 4, c[1] & 15)).collect();
+            let components = header[6..].as_chunks::<3>().0.iter();
+            let component = |&[id, factors, _]: &[u8; 3]| Component {
+                id,
+                across: factors >> 4,
+                down: factors & 15,
+            };
+            self.components = components.map(component).take(usize::from(count)).collect();
         }
     }
 
     /// Is it a picture whose chroma has half the columns, two at most?
     fn is_narrow(&self) -> bool {
-        let halved = matches!(self.sampling.as_slice(), [(2, 1 | 2), (1, 1), (1, 1)]);
+        let factors = |component: &Component| (component.across, component.down);
+        let factors: Vec<(u8, u8)> = self.components.iter().map(factors).collect();
+        let halved = matches!(factors.as_slice(), [(2, 1 | 2), (1, 1), (1, 1)]);
         halved && (1..=4).contains(&self.width) && !self.plain
     }
 
     /// Has the chroma half the rows too?
     fn halves_rows(&self) -> bool {
-        self.sampling.first().is_some_and(|&(_, rows)| rows == 2)
+        self.components.first().is_some_and(|first| first.down == 2)
+    }
+
+    /// What decoding costs: every scan goes over all blocks of its components, however little it says of them, which takes a
+    /// quarter of a sample a coefficient; and every byte takes 3, in a progressive picture 6.
+    ///
+    /// Whatever may be the start of a scan counts as one, so that nothing that hides a scan from this count can hide it less
+    /// from the decoder. `whole` is the file as the decoder sees it.
+    fn work(&self, whole: &[u8], width: u32, height: u32) -> Work {
+        let scans = whole.windows(2).enumerate();
+        let scans = scans.filter(|(_, pair)| *pair == [0xFF, 0xDA]);
+        let (mut passes, mut coded) = (0, 0_u64);
+        for (at, _) in scans {
+            let header = whole.get(at + 4..).unwrap_or_default();
+            passes += 1;
+            coded = coded.saturating_add(self.scanned(header, width, height));
+        }
+        let byte = if self.progressive { 6 } else { 3 };
+        Work {
+            width,
+            height,
+            passes,
+            coded: coded / 4 + byte * whole.len() as u64,
+        }
+    }
+
+    /// Samples of the blocks of the components that a scan header behind its length names (T.81, B.2.3).
+    fn scanned(&self, header: &[u8], width: u32, height: u32) -> u64 {
+        let largest = |factor: fn(&Component) -> u8| {
+            let factors = self.components.iter().map(factor);
+            u32::from(factors.max().unwrap_or(4).max(1))
+        };
+        let (across, down) = (largest(|c| c.across), largest(|c| c.down));
+        // Blocks of 8 x 8 in whole groups of what the sampling factors say (T.81, A.2.4).
+        let groups = u64::from(width.div_ceil(8 * across)) * u64::from(height.div_ceil(8 * down));
+        let blocks =
+            |component: &Component| u64::from(component.across) * u64::from(component.down);
+        let named = header.split_first().map_or(&[][..], |(&count, rest)| {
+            rest.get(..2 * usize::from(count)).unwrap_or_default()
+        });
+        // The decoder refuses a scan of a component that the frame lacks.
+        let component = |id: u8| self.components.iter().find(|component| component.id == id);
+        let ids = named.as_chunks::<2>().0.iter();
+        let named = ids.filter_map(|&[id, _]| component(id)).map(blocks).sum();
+        let sum = match self.components.is_empty() {
+            true => MOST_BLOCKS,
+            false => named,
+        };
+        groups * 64 * sum
     }
 
     /// The file, with the standard tables before the first scan where there are none.

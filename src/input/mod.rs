@@ -1,6 +1,6 @@
 //! From files to tensors: one `preprocess` for repair and serving, and the data sets.
 //!
-//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`sniff`] (what a file is), [`image`](mod@image) (files to pixels, under limits),
+//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`sniff`] (what a file is), [`image`](mod@image) (files to pixels, under limits), [`work`] (what that costs),
 //! [`preprocess`] (pixels to values), [`dataset`] (labelled images, batch by batch).
 
 pub mod dataset;
@@ -11,5 +11,6 @@ pub mod preprocess;
 pub mod sniff;
 pub mod spec;
 mod whole;
+pub mod work;
 
 pub use spec::InputSpec;

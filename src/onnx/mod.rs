@@ -1,10 +1,13 @@
 //! The ONNX model as the one internal form.
 //!
 //! In reading order: [`model`] (the values), `proto`, `read`, `external` and `write` (the file), [`graph`] (look-ups), [`shape`]
-//! (inference), `choose` (what the file leaves open), [`widen`] (16-bit floats as f32), `bytes` (a `uint8` input), `batch` (an open batch axis), [`ports`](mod@ports) (what a classifier takes and gives), `probabilities` (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
+//! (inference), `choose` (what the file leaves open), [`widen`] (16-bit floats as f32), `bytes` (a `uint8` input), `batch` (an open
+//! batch axis), [`ports`](mod@ports) (what a classifier takes and gives), [`activations`] (what running it takes), `probabilities`
+//! (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
 //! [`prune`](mod@prune) (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
 //! [`head`] (the last linear layer, and another in its place), [`mod@fuse`] (the whole GoodNet as one graph).
 
+pub mod activations;
 mod axes;
 mod batch;
 mod bytes;

@@ -1,15 +1,17 @@
 //! Flagged inputs, kept for study where somebody asked for it: image, answer and time, under a size and an age limit.
 //!
-//! In reading order: [`Entry`] and [`Limits`] (what is kept, and how much of it), [`store`] (the file that the service
+//! In reading order: [`Entry`] and [`Limits`] (what is kept, and how much of it), [`Moment`] (by which clock it ages), [`store`] (the file that the service
 //! writes), [`read`](mod@read) (looking into it, beside a running service too), [`export`](mod@export) (an image folder to evaluate on).
 //!
 //! The store is one [redb](https://docs.rs/redb) file: a commit is whole or has not happened, so a killed process loses
 //! at most what was still waiting to be written.
 
+mod clock;
 pub mod export;
 pub mod read;
 pub mod store;
 
+pub use clock::Moment;
 pub use export::{ExportError, Exported, export};
 pub use read::{Page, Reader, Snapshot};
 pub use store::{Outcome, Store};
@@ -27,19 +29,25 @@ pub const STORE_FILE: &str = "quarantine.redb";
 const ENTRIES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("entries");
 /// Image files by id.
 const IMAGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("images");
-/// [`NEXT_ID`] and [`USED`].
+/// When an entry came, in milliseconds of the store's own clock, by id.
+const STAMPS: TableDefinition<'static, u64, u64> = TableDefinition::new("stamps");
+/// [`NEXT_ID`], [`USED`], [`CLOCK`] and [`WALL`].
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("counters");
 /// The id of the entry after the last one; ids are never used twice.
 const NEXT_ID: &str = "next_id";
 /// What the entries take, as [`Limits::cost`] counts it.
 const USED: &str = "used";
+/// The store's own clock at the last commit, in milliseconds.
+const CLOCK: &str = "clock";
+/// The wall clock at the last commit, in milliseconds since 1970 (UTC).
+const WALL: &str = "wall";
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes that the store's file may take.
     pub bytes: u64,
-    /// Entries older than this are removed.
+    /// Entries older than this are removed, by the store's own clock (see [`Moment`]).
     pub age: Duration,
 }
 

@@ -1,14 +1,15 @@
 //! The file that the service writes.
 
+use super::clock::{Clock, Moment, millis};
 use super::read::{Snapshot, snapshot};
 use super::{
-    COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID, QuarantineError, STORE_FILE, USED,
-    unix_ms,
+    CLOCK, COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID, QuarantineError, STAMPS,
+    STORE_FILE, USED, WALL, unix_ms,
 };
-use redb::{ConcurrencyMode, Database, ReadableTable, Table, WriteTransaction};
+use redb::{ConcurrencyMode, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::fs::{DirBuilder, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Memory for pages of the store.
 pub(super) const CACHE_BYTES: usize = 4 << 20;
@@ -22,6 +23,8 @@ pub struct Store {
     path: PathBuf,
     database: Database,
     limits: Limits,
+    clock: Clock,
+    opened: Instant,
 }
 
 /// What came of a write.
@@ -41,6 +44,14 @@ impl Store {
     /// # Errors
     /// If the directory cannot be written to, holds another kind of file, or another process writes there.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, QuarantineError> {
+        Self::open_at(dir, limits, SystemTime::now())
+    }
+
+    /// As [`Store::open`], when the wall clock says `wall`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_at(dir: &Path, limits: Limits, wall: SystemTime) -> Result<Self, QuarantineError> {
         let path = dir.join(STORE_FILE);
         make_private(dir, &path)?;
         let database = Database::builder()
@@ -48,13 +59,18 @@ impl Store {
             .set_concurrency_mode(SHARING)
             .create(&path)
             .map_err(|error| QuarantineError::store(&path, error))?;
+        let failed = |error| QuarantineError::store(&path, error);
+        let last = last_clock(&database).map_err(failed)?;
         let store = Self {
             path,
             database,
             limits,
+            clock: Clock::resume(last, wall, limits.age),
+            opened: Instant::now(),
         };
         // Makes the tables, and keeps limits that were lowered since the last time.
-        store.append(&[], SystemTime::now())?;
+        let open = Duration::ZERO;
+        store.append_at(&[], Moment { wall, open })?;
         Ok(store)
     }
 
@@ -64,11 +80,19 @@ impl Store {
         self.limits
     }
 
-    /// Keeps `inputs`, in order, and removes what is past the age limit at `now` or has to make room, oldest first.
+    /// Keeps `inputs`, in order, and removes what is past the age limit or has to make room, oldest first.
     ///
     /// # Errors
     /// If the disk is full or fails: the store is as it was, or has the first of the inputs.
-    pub fn append(&self, inputs: &[Flagged], now: SystemTime) -> Result<Outcome, QuarantineError> {
+    pub fn append(&self, inputs: &[Flagged]) -> Result<Outcome, QuarantineError> {
+        self.append_at(inputs, Moment::now(self.opened))
+    }
+
+    /// As [`Store::append`], at the moment `now`.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_at(&self, inputs: &[Flagged], now: Moment) -> Result<Outcome, QuarantineError> {
         let mut outcome = Outcome::default();
         let mut rest = inputs;
         loop {
@@ -97,11 +121,15 @@ impl Store {
         count.max(1).min(inputs.len())
     }
 
-    fn commit(&self, inputs: &[Flagged], now: SystemTime) -> Result<Outcome, redb::Error> {
+    fn commit(&self, inputs: &[Flagged], now: Moment) -> Result<Outcome, redb::Error> {
         let mut transaction = self.database.begin_write()?;
         // After a crash the file is as good as its last commit, without a pass over all of it.
         transaction.set_quick_repair(true);
-        let outcome = Shelves::open(&transaction)?.update(inputs, now, &self.limits)?;
+        let clock = self.clock.at(now);
+        let mut shelves = Shelves::open(&transaction)?;
+        shelves.counters.insert(CLOCK, clock)?;
+        shelves.counters.insert(WALL, unix_ms(now.wall))?;
+        let outcome = shelves.update(inputs, clock, &self.limits)?;
         transaction.commit()?;
         Ok(outcome)
     }
@@ -115,10 +143,24 @@ impl Store {
     }
 }
 
+/// The store's own clock and the wall clock at the last commit; `None` in a new store.
+fn last_clock(database: &Database) -> Result<Option<(u64, u64)>, redb::Error> {
+    let counters = match database.begin_read()?.open_table(COUNTERS) {
+        Ok(counters) => counters,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let (clock, wall) = (counters.get(CLOCK)?, counters.get(WALL)?);
+    Ok(clock
+        .zip(wall)
+        .map(|(clock, wall)| (clock.value(), wall.value())))
+}
+
 /// The tables of a write.
 struct Shelves<'a> {
     entries: Table<'a, u64, &'static [u8]>,
     images: Table<'a, u64, &'static [u8]>,
+    stamps: Table<'a, u64, u64>,
     counters: Table<'a, &'static str, u64>,
     next_id: u64,
     used: u64,
@@ -134,6 +176,7 @@ impl<'a> Shelves<'a> {
         Ok(Self {
             entries: transaction.open_table(ENTRIES)?,
             images: transaction.open_table(IMAGES)?,
+            stamps: transaction.open_table(STAMPS)?,
             counters,
             next_id,
             used,
@@ -143,11 +186,11 @@ impl<'a> Shelves<'a> {
     fn update(
         mut self,
         inputs: &[Flagged],
-        now: SystemTime,
+        clock: u64,
         limits: &Limits,
     ) -> Result<Outcome, redb::Error> {
         let mut outcome = Outcome {
-            removed: self.expire(now, limits)? + self.make_room(0, limits)?,
+            removed: self.expire(clock, limits)? + self.make_room(0, limits)?,
             ..Outcome::default()
         };
         for input in inputs {
@@ -161,6 +204,7 @@ impl<'a> Shelves<'a> {
             outcome.removed += self.make_room(cost, limits)?;
             self.entries.insert(entry.id, text.as_slice())?;
             self.images.insert(entry.id, input.image.as_slice())?;
+            self.stamps.insert(entry.id, clock)?;
             self.used += cost;
             self.next_id += 1;
             outcome.stored += 1;
@@ -170,26 +214,26 @@ impl<'a> Shelves<'a> {
         Ok(outcome)
     }
 
-    fn expire(&mut self, now: SystemTime, limits: &Limits) -> Result<u64, redb::Error> {
-        let oldest_kept = unix_ms(
-            now.checked_sub(limits.age)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
-        );
+    /// Removes what came longer than the age limit before `clock`; an entry without a stamp is none of this store's.
+    fn expire(&mut self, clock: u64, limits: &Limits) -> Result<u64, redb::Error> {
+        let oldest_kept = clock.saturating_sub(millis(limits.age));
         let mut removed = 0;
-        while self.oldest_time()?.is_some_and(|time| time < oldest_kept) {
+        while self
+            .oldest_stamp()?
+            .is_some_and(|stamp| stamp < oldest_kept)
+        {
             removed += self.remove_oldest()?;
         }
         Ok(removed)
     }
 
-    /// When the oldest entry was answered; 0 for one that is not understood, which is of no use to anybody.
-    fn oldest_time(&self) -> Result<Option<u64>, redb::Error> {
-        let time = |text: &[u8]| {
-            let entry: Option<Entry> = serde_json::from_slice(text).ok();
-            entry.map_or(0, |entry| entry.unix_ms)
+    /// When the oldest entry came, by the store's own clock.
+    fn oldest_stamp(&self) -> Result<Option<u64>, redb::Error> {
+        let Some((id, _)) = self.entries.first()? else {
+            return Ok(None);
         };
-        let oldest = self.entries.first()?;
-        Ok(oldest.map(|(_, text)| time(text.value())))
+        let stamp = self.stamps.get(id.value())?;
+        Ok(Some(stamp.map_or(0, |stamp| stamp.value())))
     }
 
     fn make_room(&mut self, cost: u64, limits: &Limits) -> Result<u64, redb::Error> {
@@ -209,6 +253,7 @@ impl<'a> Shelves<'a> {
             return Ok(0);
         };
         let (id, text) = (id.value(), Limits::cost(text.value().len()));
+        self.stamps.remove(id)?;
         let image = self.images.remove(id)?;
         let image = image.map_or(0, |image| Limits::cost(image.value().len()));
         self.used = self.used.saturating_sub(text + image);

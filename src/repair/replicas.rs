@@ -90,11 +90,26 @@ fn run_rows(
             }
         })
         .collect();
-    session
-        .run(&views)?
-        .into_iter()
-        .map(crate::engine::Output::into_float)
+    let names: Vec<String> = session
+        .outputs()
+        .iter()
+        .map(|port| port.name.clone())
+        .collect();
+    let outputs = session.run(&views)?.into_iter().zip(names);
+    outputs
+        .map(|(output, name)| of_rows(output.into_float()?, &name, piece.len()))
         .collect()
+}
+
+/// Refuses an output that does not hold one row an image: a network may say so and give another.
+fn of_rows(tensor: Tensor, name: &str, rows: usize) -> Result<Tensor, EngineError> {
+    if tensor.shape.first() == Some(&rows) {
+        return Ok(tensor);
+    }
+    Err(EngineError::Mismatch {
+        expected: format!("{rows} rows of the output {name}, one an image"),
+        found: format!("{:?}", tensor.shape),
+    })
 }
 
 fn concatenate(pieces: Vec<Vec<Tensor>>) -> Vec<Tensor> {

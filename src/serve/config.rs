@@ -151,7 +151,7 @@ impl Default for Limits {
             bodies: 256 << 20,
             answers: 64 << 20,
             batch_images: 64,
-            pixels: 16_000_000,
+            pixels: 4_000_000,
             side: 8192,
             connections: 1024,
             connections_per_peer: 1024,

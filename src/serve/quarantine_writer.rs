@@ -191,7 +191,7 @@ impl WriterThread {
     }
 
     fn write(&mut self, inputs: &[Flagged]) {
-        match self.store.append(inputs, SystemTime::now()) {
+        match self.store.append(inputs) {
             Ok(outcome) => {
                 self.failing = false;
                 self.tally.stored.fetch_add(outcome.stored, Relaxed);

@@ -20,9 +20,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use wire::{exchange, post};
 
-/// A service whose clocks run fast.
+/// A service whose clocks run fast, with the pixel limit that the fixtures were made for.
 fn app() -> App {
     spawn_app(|config| {
+        config.limits.pixels = 16_000_000;
         config.timeouts.headers = Duration::from_secs(1);
         config.timeouts.body = Duration::from_millis(500);
         config.timeouts.request = Duration::from_secs(5);

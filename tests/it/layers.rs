@@ -158,3 +158,17 @@ fn only_the_command_line_and_the_logs_print() {
     );
     assert_none(&found, "only cli/ prints");
 }
+
+#[test]
+fn what_is_printed_goes_through_the_one_place_that_makes_names_plain() {
+    // Progress writes beside its bars, of lines made plain; the health check writes to a socket.
+    let places = ["cli/print.rs", "cli/progress.rs"];
+    let found = offenders(
+        |name| name.starts_with("cli/") && !places.contains(&name),
+        &["println!", "eprintln!", "print!", "eprint!"],
+    );
+    assert_none(
+        &found,
+        "names from strangers are printed through cli/print.rs",
+    );
+}

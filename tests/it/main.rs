@@ -11,6 +11,7 @@ mod bundle;
 #[path = "../common/mod.rs"]
 mod common;
 mod dataset;
+mod decode_work;
 mod defence;
 mod demo;
 mod exports;

@@ -329,3 +329,214 @@ fn a_file_with_changed_bytes_is_answered_or_refused() {
     }
     assert!(refused > 0, "no change was noticed");
 }
+
+/// Runs `goodnet inspect` on `model` with 3 GB of address space and a minute of CPU time, and gives its exit code and what it
+/// said on standard error.
+#[cfg(unix)]
+fn inspect_within_limits(model: &Model) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hostile.onnx");
+    model.save(&file).unwrap();
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -v 3000000; ulimit -t 60; exec \"$0\" inspect \"$1\"",
+        ])
+        .arg(assert_cmd::cargo::cargo_bin!("goodnet"))
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said)
+}
+
+#[cfg(unix)]
+#[test]
+fn shapes_that_double_with_every_node_are_followed_within_bounds() {
+    for op in ["Concat", "Gather"] {
+        let mut model = Model::from_bytes(&honest()).unwrap();
+        let indices = (0..8).map(|index| index % 4).collect();
+        let indices = goodnet::onnx::Tensor::i64([8], indices);
+        model.graph.initializers.insert("twice".to_owned(), indices);
+        model
+            .graph
+            .nodes
+            .push(Node::new("Shape", &["image"], &["s0"]));
+        for index in 0..40 {
+            let (from, to) = (format!("s{index}"), format!("s{}", index + 1));
+            let second = if op == "Concat" {
+                from.as_str()
+            } else {
+                "twice"
+            };
+            let node = Node::new(op, &[&from, second], &[&to]);
+            model
+                .graph
+                .nodes
+                .push(node.with("axis", goodnet::onnx::Attribute::Int(0)));
+        }
+        let (code, said) = inspect_within_limits(&model);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{op}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn hundreds_of_thousands_of_axes_are_not_followed() {
+    let mut model = Model::from_bytes(&honest()).unwrap();
+    let axes: Vec<i64> = (0..200_000).collect();
+    let count = axes.len();
+    let axes = goodnet::onnx::Tensor::i64([count], axes);
+    model.graph.initializers.insert("axes".to_owned(), axes);
+    for index in 0..2000 {
+        let (wide, narrow) = (format!("wide{index}"), format!("narrow{index}"));
+        model
+            .graph
+            .nodes
+            .push(Node::new("Unsqueeze", &["image", "axes"], &[&wide]));
+        model
+            .graph
+            .nodes
+            .push(Node::new("ReduceMax", &[&wide, "axes"], &[&narrow]));
+    }
+    let (code, said) = inspect_within_limits(&model);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+/// One line on standard error, and no panic.
+fn assert_one_line(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(matches!(output.status.code(), Some(1 | 3)), "{said}");
+    let last = said.lines().last().unwrap_or_default().to_owned();
+    assert!(
+        last.starts_with("goodnet: ") && !said.contains("panicked"),
+        "{said}"
+    );
+    assert!(!said.contains("internal error"), "{said}");
+    last
+}
+
+#[test]
+fn an_output_that_lacks_the_rows_of_the_batch_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = network(After::Norm, 3, true);
+    let output = model.graph.outputs[0].name.clone();
+    let axes = goodnet::onnx::Tensor::i64([1], vec![0]);
+    model.graph.initializers.insert("first".to_owned(), axes);
+    let folded = Node::new("ReduceMax", &[&output], &["folded"])
+        .with("axes", goodnet::onnx::Attribute::Ints(vec![0]));
+    model.graph.nodes.push(folded);
+    model.graph.outputs[0].name = "folded".to_owned();
+    let pixels = crate::common::data::pixels(40, 1);
+    let labels: Vec<u32> = (0..40).map(|index| index % 4).collect();
+    let (file, clean) = (dir.path().join("net.onnx"), dir.path().join("clean.h5"));
+    model.save(&file).unwrap();
+    crate::common::data::write(&clean, &pixels, &labels);
+    let mut repair = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"));
+    repair
+        .args(["repair", "--effort", "0", "--allow-poor", "--model"])
+        .arg(&file);
+    repair
+        .arg("--clean")
+        .arg(&clean)
+        .arg("--out")
+        .arg(dir.path().join("bundle"));
+    assert_one_line(&mut repair);
+}
+
+#[test]
+fn a_network_that_needs_more_memory_than_allowed_is_refused_before_it_is_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::from_bytes(&honest()).unwrap();
+    let (file, clean) = (dir.path().join("net.onnx"), dir.path().join("none.h5"));
+    let job = |command: &str, memory: &str| {
+        let mut job = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"));
+        job.args([command, "--memory", memory, "--model"])
+            .arg(&file);
+        job.arg("--clean")
+            .arg(&clean)
+            .arg("--out")
+            .arg(dir.path().join("out"));
+        assert_one_line(&mut job)
+    };
+    model.save(&file).unwrap();
+    for command in ["repair", "audit"] {
+        // What is missing then is the data.
+        assert!(job(command, "8000").contains("none.h5"), "{command}");
+        assert!(job(command, "1").contains("--memory MB"), "{command}");
+    }
+    // As large as an image may be declared: 800 MB each in f32, 400 GB in all.
+    let shape = model.graph.inputs[0].shape.as_mut().unwrap();
+    for extent in &mut shape[2..] {
+        *extent = Dim::Fixed(8192);
+    }
+    model.graph.value_info.clear();
+    model.save(&file).unwrap();
+    assert!(job("audit", "8000").contains("--memory MB"));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_in_a_network_write_no_line_of_their_own_and_no_command_to_the_terminal() {
+    let evil = "a\ngoodnet: nothing found\u{1b}[2J\u{9b}31m\u{202e}b";
+    let dir = tempfile::tempdir().unwrap();
+    let honest = network(After::Norm, 3, true);
+    let made = |model: &Model| -> Vec<String> {
+        model
+            .graph
+            .nodes
+            .iter()
+            .flat_map(|node| node.outputs.clone())
+            .collect()
+    };
+    let map: BTreeMap<String, String> = made(&honest)
+        .into_iter()
+        .enumerate()
+        .map(|(index, name)| (name, format!("{evil}{index}")))
+        .collect();
+    let mut model = renamed(&honest, &map);
+    for node in &mut model.graph.nodes {
+        node.name = format!("{evil}{}", node.name);
+    }
+    model.producer = evil.to_owned();
+    let folder = dir.path().join(evil);
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("net.onnx");
+    model.save(&file).unwrap();
+    let other = folder.join("other.onnx");
+    std::fs::write(&other, "no network").unwrap();
+    let commands: [(&[&str], Vec<&Path>); 7] = [
+        (&["inspect"], vec![&file]),
+        (&["inspect", "--json"], vec![&file]),
+        (&["inspect"], vec![&other]),
+        (
+            &["prune", "--remove", "0", "--model"],
+            vec![&file, Path::new("--out"), &other, Path::new("--force")],
+        ),
+        (&["verify", "--bundle"], vec![&folder]),
+        (&["classify", "--csv", "--bundle"], vec![&folder, &file]),
+        (
+            &["audit", "--model"],
+            vec![&file, Path::new("--clean"), &folder],
+        ),
+    ];
+    for (words, paths) in commands {
+        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
+            .args(words)
+            .args(paths)
+            .output()
+            .unwrap();
+        for text in [output.stdout, output.stderr] {
+            let text = String::from_utf8(text).unwrap();
+            assert!(
+                !text.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+                "{words:?}: {text}"
+            );
+            let forged = text
+                .lines()
+                .any(|line| line.starts_with("goodnet: nothing found"));
+            assert!(!forged, "{words:?}: {text}");
+        }
+    }
+}

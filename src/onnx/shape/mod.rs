@@ -2,9 +2,11 @@
 //!
 //! An operator that is not known here yields an unknown shape, never an error; where inference knows nothing the
 //! shape that the file states is taken. Small integer tensors (what `Shape`, `Gather` and `Concat` compute for a
-//! `Reshape`) are followed by value, with symbolic extents.
+//! `Reshape`) are followed by value, with symbolic extents. Rank, lists and all of it together are bounded (`limits`), so
+//! that inference takes time and memory in line with the file's size.
 
 mod dims;
+mod limits;
 mod ops;
 mod reshape;
 mod spread;
@@ -16,6 +18,8 @@ use std::collections::HashMap;
 
 pub(super) use dims::axis;
 use dims::fixed;
+pub(super) use limits::MAX_RANK;
+use limits::Room;
 
 /// Extents of a tensor, `None` where open.
 pub type Shape = Vec<Option<usize>>;
@@ -40,6 +44,7 @@ pub fn infer(graph: &Graph) -> Shapes {
 pub(super) struct SymbolicShapes {
     shapes: HashMap<String, Vec<Dim>>,
     values: HashMap<String, Vec<Dim>>,
+    room: Room,
 }
 
 impl SymbolicShapes {
@@ -68,7 +73,7 @@ impl SymbolicShapes {
             let dims = tensor.shape.iter().copied().map(Dim::Fixed).collect();
             shapes.set(name, Some(dims));
             if let Some(values) = values::of_constant(tensor) {
-                shapes.values.insert(name.clone(), values);
+                shapes.set_values(name, values);
             }
         }
         shapes
@@ -89,7 +94,7 @@ impl SymbolicShapes {
             return;
         };
         if let Some(value) = value {
-            self.values.insert(first.clone(), value);
+            self.set_values(first, value);
         }
         self.set(first, shape);
         for (output, part) in node.outputs.iter().zip(parts.unwrap_or_default()) {
@@ -103,8 +108,14 @@ impl SymbolicShapes {
     }
 
     pub(super) fn set(&mut self, tensor: &str, shape: Option<Vec<Dim>>) {
-        if let Some(shape) = shape {
+        if let Some(shape) = shape.and_then(|shape| self.room.take(shape)) {
             self.shapes.insert(tensor.to_owned(), shape);
+        }
+    }
+
+    fn set_values(&mut self, tensor: &str, values: Vec<Dim>) {
+        if let Some(values) = self.room.take(values) {
+            self.values.insert(tensor.to_owned(), values);
         }
     }
 
@@ -138,13 +149,14 @@ impl<'a> Context<'a> {
 }
 
 impl Node {
-    /// Integers from the constant input `index`, or from attribute `name` as older operator sets have it.
+    /// Integers from the constant input `index`, or from attribute `name` as older operator sets have it: one or two an axis
+    /// at most.
     pub(super) fn const_ints(&self, graph: &Graph, index: usize, name: &str) -> Option<Vec<i64>> {
-        if let Some(values) = self.ints(name) {
-            return Some(values.to_vec());
-        }
-        let tensor = graph.initializers.get(self.inputs.get(index)?)?;
-        tensor.as_i64().map(<[i64]>::to_vec)
+        let values = match self.ints(name) {
+            Some(values) => values,
+            None => graph.initializers.get(self.inputs.get(index)?)?.as_i64()?,
+        };
+        (values.len() <= 2 * MAX_RANK).then(|| values.to_vec())
     }
 
     /// Is input `index` present?

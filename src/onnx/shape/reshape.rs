@@ -2,8 +2,8 @@
 
 use super::super::axes::named_axes;
 use super::super::model::Dim;
-use super::Context;
 use super::dims::{Extents, axis, fixed};
+use super::{Context, MAX_RANK};
 
 /// Flatten to two axes.
 pub(super) fn flatten(node: &Context<'_>) -> Option<Vec<Dim>> {
@@ -75,7 +75,8 @@ fn resolve(
 ) -> Option<Vec<Dim>> {
     let mut shape = Vec::new();
     let mut rest = None;
-    for (index, entry) in target.enumerate() {
+    // One more than is followed, so that it is unknown and not cut short.
+    for (index, entry) in target.take(MAX_RANK + 1).enumerate() {
         match entry {
             Entry::Invalid => return None,
             Entry::Rest if rest.is_some() => return None,

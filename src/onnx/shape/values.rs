@@ -1,8 +1,8 @@
 //! Values of the small integer tensors that carry extents to a `Reshape`.
 
 use super::super::model::{Attribute, Dim, Tensor, TensorData};
-use super::Context;
 use super::dims::{Extents, axis};
+use super::{Context, MAX_RANK};
 
 /// Longer integer constants carry no shape.
 const MAX_VALUES: usize = 8;
@@ -33,10 +33,7 @@ pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
         "Shape" => shape(node),
         "Gather" => gather(node, value(0)?),
         "Slice" => slice(node, value(0)?),
-        "Concat" => {
-            let parts: Option<Vec<&[Dim]>> = (0..node.node.inputs.len()).map(value).collect();
-            parts.map(|parts| parts.concat())
-        }
+        "Concat" => concat((0..node.node.inputs.len()).map(value)),
         "Identity" | "Cast" | "Unsqueeze" | "Squeeze" => value(0).map(<[Dim]>::to_vec),
         "Add" | "Sub" | "Mul" | "Div" | "Equal" => binary(&node.node.op_type, value(0)?, value(1)?),
         "Where" => choice(value(0)?, value(1)?, value(2)?),
@@ -125,6 +122,18 @@ fn repeated(node: &Context<'_>, count: &[Dim]) -> Option<Vec<Dim>> {
     Some(vec![value.clone(); *count])
 }
 
+/// The parts, one after the other; `None` where one is unknown or they are too many for a shape.
+fn concat<'a>(parts: impl Iterator<Item = Option<&'a [Dim]>>) -> Option<Vec<Dim>> {
+    let mut whole = Vec::new();
+    for part in parts {
+        whole.extend_from_slice(part?);
+        if whole.len() > MAX_RANK {
+            return None;
+        }
+    }
+    Some(whole)
+}
+
 fn shape(node: &Context<'_>) -> Option<Vec<Dim>> {
     let dims = node.input(0)?;
     let rank = i64::try_from(dims.len()).ok()?;
@@ -143,8 +152,10 @@ fn shape(node: &Context<'_>) -> Option<Vec<Dim>> {
 
 fn gather(node: &Context<'_>, values: &[Dim]) -> Option<Vec<Dim>> {
     let indices = node.graph.initializers.get(node.node.inputs.get(1)?)?;
+    let indices = indices
+        .as_i64()
+        .filter(|indices| indices.len() <= MAX_RANK)?;
     indices
-        .as_i64()?
         .iter()
         .map(|&index| Some(values[axis(index, values.len())?].clone()))
         .collect()

@@ -2,6 +2,7 @@
 
 use super::table::{percent, share, table};
 use crate::defence::{Artefacts, AttackRates};
+use crate::plain::plain;
 use crate::repair::PolicyRow;
 use comfy_table::Table;
 
@@ -29,7 +30,8 @@ pub fn gated_report(artefacts: &Artefacts, attacks: &[AttackRates]) -> String {
     let (source, labels) = (&artefacts.source, artefacts.thresholds.len());
     format!(
         "The strict policy on {} {} (each one with thresholds set on the others); labels checked: {labels}\n{rows}\n",
-        source.calibrated_on, source.data
+        source.calibrated_on,
+        plain(&source.data)
     )
 }
 

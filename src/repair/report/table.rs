@@ -3,6 +3,7 @@
 use crate::bundle::manifest::{DropRecord, PruneMethod, PrunedRecord};
 use crate::domain::evaluation::{EvaluationRow, NetworkKind};
 use crate::domain::metrics::Share;
+use crate::plain::plain;
 use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 
 /// The drops: which step each one is, what it costs and what it leaves of the attack.
@@ -29,7 +30,7 @@ pub fn drops_table(drops: &[DropRecord], channels: usize) -> Table {
         };
         table.add_row(vec![
             name,
-            pruned.file.clone(),
+            plain(&pruned.file).into_owned(),
             match any_masked {
                 true => format!(
                     "{} of {channels} {}",

@@ -4,6 +4,7 @@ use super::request::Payload;
 use crate::input::InputSpec;
 use crate::input::image::{self, ImageError};
 use crate::input::preprocess::{Preprocess, PreprocessError};
+use crate::input::work::Budget;
 use crate::serve::config::Limits;
 use crate::serve::http::problem::{Code, Problem};
 
@@ -28,7 +29,12 @@ impl Decoder {
         }
     }
 
-    /// As [`Decoder::decode`], for an image as it came.
+    /// What the images of one request may take together.
+    pub(crate) fn budget(&self) -> Budget {
+        self.limits.budget()
+    }
+
+    /// As [`Decoder::decode`], for an image as it came, with the work taken from its request's `budget`.
     ///
     /// # Errors
     /// As there, and [`Code::MalformedBody`] for JSON without an image in base64.
@@ -36,8 +42,9 @@ impl Decoder {
         &self,
         payload: &Payload,
         out: &mut Vec<f32>,
+        budget: &mut Budget,
     ) -> Result<(), Problem> {
-        self.decode(&payload.image()?, out)
+        self.decode_within(&payload.image()?, out, budget)
     }
 
     /// Appends the values of the image in `bytes` to `out`; `out` is as before where that fails.
@@ -45,7 +52,17 @@ impl Decoder {
     /// # Errors
     /// [`Code::MalformedBody`] for no bytes, [`Code::UndecodableImage`], [`Code::ImageOutsideLimits`].
     pub fn decode(&self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), Problem> {
-        let picture = image::decode(bytes, &self.limits).map_err(|error| refused(&error))?;
+        self.decode_within(bytes, out, &mut self.budget())
+    }
+
+    fn decode_within(
+        &self,
+        bytes: &[u8],
+        out: &mut Vec<f32>,
+        budget: &mut Budget,
+    ) -> Result<(), Problem> {
+        let picture = image::decode_within(bytes, &self.limits, budget);
+        let picture = picture.map_err(|error| refused(&error))?;
         let start = out.len();
         out.resize(start + self.preprocess.spec().image_len(), 0.0);
         let values = &mut out[start..];

@@ -11,7 +11,7 @@ use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
 use crate::serve::loaded_bundle::LoadedBundle;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -44,7 +44,10 @@ pub fn classify_blocking(
     options: ClassifyOptions,
 ) -> Result<Result<Classification, Problem>, PoolError> {
     let shared = Arc::clone(loaded);
-    let job = move |networks: &mut GoodNet, _| answer(&shared, networks, &[payload], &options).0;
+    let wanted = Arc::new(Wanted);
+    let asker = Arc::downgrade(&wanted);
+    let job =
+        move |networks: &mut GoodNet, _| answer(&shared, networks, &[payload], &options, &asker).0;
     let results = loaded.pool.admit(1)?.run_blocking(job)?;
     results.into_iter().next().ok_or(PoolError::Panicked)
 }
@@ -111,27 +114,45 @@ async fn job(
     options: ClassifyOptions,
 ) -> Result<Answered, PoolError> {
     let shared = Arc::clone(loaded);
+    let wanted = Arc::new(Wanted);
+    let asker = Arc::downgrade(&wanted);
     let job = move |networks: &mut GoodNet, queue| {
-        let (answers, timings) = answer(&shared, networks, &payloads, &options);
+        let (answers, timings) = answer(&shared, networks, &payloads, &options, &asker);
         (answers, Timings { queue, ..timings })
     };
     admission.run(job).await
 }
 
-/// Decodes, evaluates and decides on `payloads` as one batch; in order.
+/// Held by whoever waits for an answer: gone with a hang-up, a deadline or a shutdown.
+struct Wanted;
+
+fn gone() -> Problem {
+    Problem::internal("nobody waits for the answer")
+}
+
+/// Decodes, evaluates and decides on `payloads` as one batch; in order. Between images it stops if `asker` has gone away.
 fn answer(
     loaded: &LoadedBundle,
     networks: &mut GoodNet,
     payloads: &[Payload],
     options: &ClassifyOptions,
+    asker: &Weak<Wanted>,
 ) -> Answered {
     let started = Instant::now();
+    let is_wanted = || asker.strong_count() > 0;
+    let mut budget = loaded.decoder.budget();
     let mut pixels = Vec::with_capacity(payloads.len() * loaded.manifest().input.image_len());
-    let decoded: Vec<Result<(), Problem>> = payloads
-        .iter()
-        .map(|payload| loaded.decoder.decode_payload(payload, &mut pixels))
-        .collect();
+    let mut decode = |payload| match is_wanted() {
+        true => loaded
+            .decoder
+            .decode_payload(payload, &mut pixels, &mut budget),
+        false => Err(gone()),
+    };
+    let decoded: Vec<Result<(), Problem>> = payloads.iter().map(&mut decode).collect();
     let decode = started.elapsed();
+    if !is_wanted() {
+        return (Vec::new(), timings(Duration::ZERO, decode, started));
+    }
     let evaluated = evaluate(networks, &loaded.image_shape(), pixels);
     let answers = in_order(decoded, evaluated, |evaluated| {
         let decision = evaluated.decide_with_checks(&options.policy, networks)?;
@@ -178,7 +199,10 @@ fn try_answer(
 ) -> (Result<Tried, Problem>, Timings) {
     let started = Instant::now();
     let mut pixels = Vec::with_capacity(loaded.manifest().input.image_len());
-    let decoded = loaded.decoder.decode_payload(payload, &mut pixels);
+    let mut budget = loaded.decoder.budget();
+    let decoded = loaded
+        .decoder
+        .decode_payload(payload, &mut pixels, &mut budget);
     let decode = started.elapsed();
     let evaluated = evaluate(networks, &loaded.image_shape(), pixels);
     let mut tried = in_order(vec![decoded], evaluated, |evaluated| {
@@ -283,8 +307,12 @@ fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<Wai
     for waiting in taken {
         // A decoder's panic is its request's alone, which learns of it by the end of its channel.
         let before = pixels.len();
-        let decoding =
-            AssertUnwindSafe(|| loaded.decoder.decode_payload(&waiting.payload, &mut pixels));
+        let decoding = AssertUnwindSafe(|| {
+            let mut budget = loaded.decoder.budget();
+            loaded
+                .decoder
+                .decode_payload(&waiting.payload, &mut pixels, &mut budget)
+        });
         match catch_unwind(decoding) {
             Ok(result) => {
                 decoded.push(result);

@@ -1,0 +1,196 @@
+//! What decoding a file costs, counted from its headers before any pixel is decoded.
+//!
+//! The unit is a *sample*: about what one number of one pixel costs to convert, 6 ns where this was measured. Every format's
+//! pixels, passes and bytes are counted as so many of them (`examples/decode_cost.rs`, figures in docs/SECURITY.md). A file of
+//! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
+
+use super::image::ImageError;
+use std::fmt::Write;
+
+/// Samples that the decoding of one image, or of all images of a request, may still visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    whole: u64,
+    left: u64,
+}
+
+impl Budget {
+    /// A budget of `samples`.
+    #[must_use]
+    pub const fn new(samples: u64) -> Self {
+        Self {
+            whole: samples,
+            left: samples,
+        }
+    }
+
+    /// Samples that are left.
+    #[must_use]
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Takes what `work` costs; what does not fit takes nothing.
+    pub(super) fn take(&mut self, work: &Work) -> Result<(), ImageError> {
+        let samples = work.samples();
+        match self.left.checked_sub(samples) {
+            Some(left) => self.left = left,
+            None => return Err(self.refusal(work, samples)),
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, work: &Work, samples: u64) -> ImageError {
+        let mut found = format!("{samples} ({} x {} pixels", work.width, work.height);
+        // Writing into a string cannot fail.
+        let _ = match work.passes {
+            1 => Ok(()),
+            passes => write!(found, " in {passes} passes"),
+        };
+        found.push(')');
+        if self.left < self.whole {
+            let _ = write!(found, " with {} left", self.left);
+        }
+        ImageError::TooLarge {
+            limit: format!("{} samples to decode", self.whole),
+            found,
+        }
+    }
+}
+
+/// The work on one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// How often the decoder goes over the picture.
+    pub(super) passes: u64,
+    /// Samples that this costs beside what every pixel costs.
+    pub(super) coded: u64,
+}
+
+/// Samples that a pixel costs in every format: its colours are converted, and it is scaled.
+const PIXEL: u64 = 3;
+
+impl Work {
+    fn samples(&self) -> u64 {
+        let pixels = u64::from(self.width) * u64::from(self.height);
+        self.coded.saturating_add(pixels.saturating_mul(PIXEL))
+    }
+
+    /// What has to be inflated before the size of a PNG is known: its colour profile, a chunk whose bytes may each stand for
+    /// 1032 (RFC 1951), which cost a sixth of a sample each; up to `most` bytes are inflated.
+    pub(super) fn of_profile(png: &[u8], most: u64) -> Self {
+        let profile = png_chunks(png).filter(|(kind, _)| kind == b"iCCP");
+        let length: u64 = profile.map(|(_, length)| u64::from(length)).sum();
+        Self {
+            width: 0,
+            height: 0,
+            passes: 1,
+            coded: length.saturating_mul(1032).min(most) / 6,
+        }
+    }
+
+    /// A PNG whose pixels are decoded to so many bytes each: a sample for four of them, twice where they are interlaced, and
+    /// four a byte of the file.
+    pub(super) fn of_png(png: &[u8], width: u32, height: u32, pixel_bytes: u8) -> Self {
+        // The last byte of the header chunk (ISO 15948, 11.2.2).
+        let interlaced = png.get(28).is_some_and(|&method| method != 0);
+        let pixel = u64::from(pixel_bytes.div_ceil(4)) * (1 + u64::from(interlaced));
+        Self {
+            width,
+            height,
+            passes: if interlaced { 7 } else { 1 },
+            coded: area(width, height) * pixel + 4 * png.len() as u64,
+        }
+    }
+
+    /// A GIF: a sample a pixel of its canvas, four a pixel of its first picture, which may be larger, and two a byte.
+    pub(super) fn of_gif(gif: &[u8], width: u32, height: u32) -> Self {
+        let first = gif_picture(gif).map_or(0, |(width, height)| area(width.into(), height.into()));
+        Self {
+            width,
+            height,
+            passes: 1,
+            coded: area(width, height) + 4 * first + 2 * gif.len() as u64,
+        }
+    }
+
+    /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture.
+    pub(super) fn of_webp(webp: &[u8], width: u32, height: u32) -> Self {
+        let lossy = riff_chunks(webp).filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
+        let lossy: u64 = lossy.map(|(_, length)| u64::from(length)).sum();
+        Self {
+            width,
+            height,
+            passes: 1,
+            coded: area(width, height) + 5 * webp.len() as u64 + 20 * lossy,
+        }
+    }
+
+    /// A BMP: a sample a pixel.
+    pub(super) fn of_bmp(width: u32, height: u32) -> Self {
+        Self {
+            width,
+            height,
+            passes: 1,
+            coded: area(width, height),
+        }
+    }
+}
+
+fn area(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
+/// Kind and length of every chunk of a PNG (ISO 15948, 5.3).
+fn png_chunks(png: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
+    let mut at = 8;
+    std::iter::from_fn(move || {
+        let &[a, b, c, d, ref kind @ ..] = png.get(at..)?.first_chunk::<8>()?;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        // Length, kind and checksum stand around the content.
+        at = at.saturating_add(12).saturating_add(length as usize);
+        Some((*kind, length))
+    })
+}
+
+/// Kind and length of every chunk of a WebP (RFC 9649, 2.3), padded to even lengths.
+fn riff_chunks(webp: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
+    let mut at = 12_usize;
+    std::iter::from_fn(move || {
+        let &[k0, k1, k2, k3, ref length @ ..] = webp.get(at..)?.first_chunk::<8>()?;
+        let length = u32::from_le_bytes(*length);
+        at = at
+            .saturating_add(8)
+            .saturating_add(length.next_multiple_of(2) as usize);
+        Some(([k0, k1, k2, k3], length))
+    })
+}
+
+/// Width and height of the first picture of a GIF (GIF89a, 20), whatever extensions stand before it.
+fn gif_picture(gif: &[u8]) -> Option<(u16, u16)> {
+    let table = |flags: u8| match flags & 0x80 {
+        0 => 0,
+        _ => 3 << (1 + (flags & 7)),
+    };
+    let mut at = 13 + table(*gif.get(10)?);
+    loop {
+        match *gif.get(at)? {
+            // An image descriptor: four numbers, of which the last two are its size.
+            0x2C => {
+                let &[a, b, c, d] = gif.get(at + 5..)?.first_chunk()?;
+                return Some((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])));
+            }
+            // An extension: a label, and blocks up to an empty one.
+            0x21 => {
+                at += 2;
+                while let length @ 1.. = *gif.get(at)? {
+                    at += 1 + usize::from(length);
+                }
+                at += 1;
+            }
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Images that ask for more work than their size says: refused before a pixel is decoded. What is counted is work, never time.
+
+use crate::common::networks::Random;
+use crate::service::spawn_app;
+use goodnet::input::image::{ImageError, Limits, decode, decode_within};
+use image::{DynamicImage, ImageFormat, RgbImage};
+use reqwest::blocking::multipart::{Form, Part};
+use serde_json::Value;
+use std::io::Cursor;
+
+/// A budget of 20 samples for each of 160,000 pixels.
+const LIMITS: Limits = Limits {
+    max_bytes: 8 << 20,
+    max_side: 8192,
+    max_pixels: 400 * 400,
+};
+
+fn segment(marker: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u16 + 2).to_be_bytes();
+    [&[0xFF, marker], length.as_slice(), payload].concat()
+}
+
+/// A grey progressive JPEG whose scans hold nothing.
+fn empty_scans(side: u16, scans: usize) -> Vec<u8> {
+    let [high, low] = side.to_be_bytes();
+    // One code of one bit, for the symbol 0.
+    let mut codes = [0; 17];
+    codes[0] = 1;
+    let tables = [&[0x00], codes.as_slice(), &[0x10], codes.as_slice()].concat();
+    let quantisation = [&[0], [1; 64].as_slice()].concat();
+    let mut file = vec![0xFF, 0xD8];
+    file.extend(segment(0xDB, &quantisation));
+    file.extend(segment(0xC2, &[8, high, low, high, low, 1, 1, 0x11, 0]));
+    file.extend(segment(0xC4, &tables));
+    for _ in 0..scans {
+        file.extend(segment(0xDA, &[1, 1, 0, 0, 0, 0]));
+    }
+    file.extend([0xFF, 0xD9]);
+    file
+}
+
+/// The refusal of `bytes`, which took nothing of the budget: nothing was decoded.
+fn refused(bytes: &[u8], limits: &Limits) -> String {
+    let mut budget = limits.budget();
+    let whole = budget.left();
+    let error = decode_within(bytes, limits, &mut budget).unwrap_err();
+    assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
+    assert_eq!(budget.left(), whole, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_progressive_jpeg_of_a_thousand_bytes_with_99_empty_scans_is_refused() {
+    let file = empty_scans(4000, 99);
+    assert!(file.len() < 1200, "{} bytes", file.len());
+    let message = refused(&file, &Limits::default());
+    assert!(
+        message.contains("4000 x 4000 pixels in 99 passes"),
+        "{message}"
+    );
+    refused(&empty_scans(400, 99), &LIMITS);
+}
+
+#[test]
+fn as_many_scans_as_cameras_write_are_decoded() {
+    let picture = decode(&empty_scans(400, 10), &LIMITS).unwrap();
+    assert_eq!((picture.width, picture.height), (400, 400));
+}
+
+#[test]
+fn a_scan_cannot_be_hidden_from_the_count() {
+    let file = empty_scans(400, 99);
+    // A byte that is no marker, which the decoder skips, and a marker that is none, before the frame (behind 69 bytes of tables) and
+    // before the scans.
+    for at in [2 + 69, file.len() - 99 * 10 - 2] {
+        for garbage in [&[0x00][..], &[0xFF, 0x00, 0xFF, 0xFF], &[0xFF, 0xFF]] {
+            let hidden = [&file[..at], garbage, &file[at..]].concat();
+            let message = refused(&hidden, &LIMITS);
+            assert!(message.contains("99 passes"), "{at} {garbage:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_gif_pays_for_a_picture_larger_than_its_canvas() {
+    let mut bytes = Cursor::new(Vec::new());
+    let picture = DynamicImage::ImageRgb8(RgbImage::new(2000, 1000));
+    picture.write_to(&mut bytes, ImageFormat::Gif).unwrap();
+    let mut file = bytes.into_inner();
+    file[6..10].copy_from_slice(&[1, 0, 1, 0]);
+    refused(&file, &LIMITS);
+}
+
+#[test]
+fn a_png_pays_for_the_profile_that_it_inflates() {
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(RgbImage::new(8, 8))
+        .write_to(&mut bytes, ImageFormat::Png)
+        .unwrap();
+    let png = bytes.into_inner();
+    // What counts is its length: nothing is read of it.
+    let mut profile = 60_000_u32.to_be_bytes().to_vec();
+    profile.extend(b"iCCP");
+    profile.resize(profile.len() + 60_000 + 4, 0);
+    let file = [&png[..33], &profile, &png[33..]].concat();
+    let mut budget = LIMITS.budget();
+    let whole = budget.left();
+    // It is no profile, which is of no matter to the picture or to the count: 60,000 bytes stand for 2.56 MB, the most that
+    // may be inflated here, at six bytes a sample.
+    let _ = decode_within(&file, &LIMITS, &mut budget);
+    assert!(budget.left() <= whole - 2_560_000 / 6, "{budget:?}");
+}
+
+#[test]
+fn every_format_is_decoded_at_the_pixel_limit_with_noise_in_it() {
+    let mut random = Random(3);
+    let noise = RgbImage::from_fn(400, 400, |_, _| {
+        image::Rgb([0; 3].map(|_: u8| random.next() as u8))
+    });
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::WebP,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+    ] {
+        let mut bytes = Cursor::new(Vec::new());
+        let picture = DynamicImage::ImageRgb8(noise.clone());
+        picture.write_to(&mut bytes, format).unwrap();
+        let mut budget = LIMITS.budget();
+        let whole = budget.left();
+        decode_within(&bytes.into_inner(), &LIMITS, &mut budget)
+            .unwrap_or_else(|error| panic!("{format:?}: {error}"));
+        assert!(
+            budget.left() < whole - 3 * 160_000,
+            "{format:?} costs something"
+        );
+    }
+}
+
+#[test]
+fn the_images_of_a_request_share_one_budget() {
+    let app = spawn_app(|config| config.limits.pixels = 400 * 400);
+    let file = empty_scans(400, 17);
+    let form = (0..12).fold(Form::new(), |form, _| {
+        form.part("image", Part::bytes(file.clone()).file_name("a.jpg"))
+    });
+    let client = reqwest::blocking::Client::new();
+    let answer = client
+        .post(app.at("/classify/batch"))
+        .multipart(form)
+        .send()
+        .unwrap();
+    let text = answer.text().unwrap();
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let results = answer["results"].as_array().unwrap();
+    let beyond = |result: &&Value| result.to_string().contains("samples to decode");
+    // (3 + 17 / 4) samples a pixel of 20: two images, and no third.
+    assert_eq!(results.iter().filter(beyond).count(), 10, "{text}");
+}
