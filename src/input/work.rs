@@ -163,7 +163,7 @@ fn riff_chunks(webp: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
         let length = u32::from_le_bytes(*length);
         at = at
             .saturating_add(8)
-            .saturating_add(length.next_multiple_of(2) as usize);
+            .saturating_add((length as usize).saturating_add(1) & !1);
         Some(([k0, k1, k2, k3], length))
     })
 }
