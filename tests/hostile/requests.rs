@@ -767,14 +767,31 @@ fn heads() -> Vec<Case> {
 }
 
 fn floods() -> Vec<Case> {
-    let many = |count: usize| get("GET /healthz HTTP/1.1", &"x: y\r\n".repeat(count));
+    let many = |count: usize| {
+        get(
+            "GET /healthz HTTP/1.1",
+            &format!("host: a\r\n{}", "x: y\r\n".repeat(count)),
+        )
+    };
     let long = |bytes: usize| {
         get(
             "GET /healthz HTTP/1.1",
-            &format!("x: {}\r\n", "y".repeat(bytes)),
+            &format!("host: a\r\nx: {}\r\n", "y".repeat(bytes)),
         )
     };
     vec![
+        case(
+            "no host",
+            get("GET /healthz HTTP/1.1", ""),
+            &[400],
+            "RFC 9112, section 3.2",
+        ),
+        case(
+            "two hosts",
+            get("GET /healthz HTTP/1.1", "host: a\r\nhost: a\r\n"),
+            &[400],
+            "RFC 9112, section 3.2",
+        ),
         case("90 headers", many(90), &[200], "within the limit of 100"),
         case("1,000 headers", many(1000), &[431], "more than allowed"),
         case(
@@ -797,7 +814,10 @@ fn floods() -> Vec<Case> {
         ),
         case(
             "a path of 20,000 bytes",
-            get(&format!("GET /{} HTTP/1.1", "a".repeat(20_000)), ""),
+            get(
+                &format!("GET /{} HTTP/1.1", "a".repeat(20_000)),
+                "host: a\r\n",
+            ),
             &[404],
             "no such route",
         ),

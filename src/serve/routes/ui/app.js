@@ -19,6 +19,7 @@ async function start() {
     chooseInSweep = mountSweep(sweep, pickDrop);
     mountDrops(sweep.drops, info.serving.default_drop);
     await mountSamples(info.samples);
+    await showAudit();
   } catch (error) {
     report(error);
   }
@@ -34,6 +35,14 @@ function showFacts(info) {
   ];
   byId("facts").textContent = facts.join(" · ");
   byId("build").textContent = `goodnet ${build.version} · network sha256 ${bundle.model_sha256.slice(0, 12)}…`;
+}
+
+/** The sentence of the audit's report, where the bundle has one. */
+async function showAudit() {
+  const report = await getJson("audit").catch((error) => (error.status === 404 ? undefined : Promise.reject(error)));
+  if (!report) return;
+  byId("audit-verdict").textContent = report.verdict.sentence;
+  byId("audit").hidden = false;
 }
 
 function mountPolicies(policies, preferred) {
@@ -153,7 +162,7 @@ function showCurl() {
   const target = address(classifyPath({ drop: state.drop, policy: byId("policy-field").hidden ? undefined : state.policy }));
   const curl = hasKey() ? 'curl --oauth2-bearer "$KEY"' : "curl";
   const source = state.sample ? `${curl} -s '${address(state.sample.path)}' |\n  ` : "";
-  byId("curl").textContent = `${source}${curl} -F image=@${state.sample ? "-" : "face.png"} '${target}'`;
+  byId("curl").textContent = `${source}${curl} -F image=@${state.sample ? "-" : "image.png"} '${target}'`;
 }
 
 async function copyCurl() {

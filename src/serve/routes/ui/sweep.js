@@ -69,8 +69,8 @@ function stepWords(point) {
 
 function showFigures(baseline, rates) {
   const tiles = [
-    ["Clean faces answered right", rates.clean_accuracy, `${percent(baseline.clean_accuracy)} as delivered`, "clean"],
-    ["Clean faces flagged", rates.clean_flagged, "each needs a second look", "plain"],
+    ["Clean images answered right", rates.clean_accuracy, `${percent(baseline.clean_accuracy)} as delivered`, "clean"],
+    ["Clean images flagged", rates.clean_flagged, "each needs a second look", "plain"],
     ["Attacks that succeed", rates.attack_success_rate, `${percent(baseline.attack_success_rate)} as delivered`, "attack"],
     ["Attacks flagged", rates.backdoored_flagged, "none as delivered", "plain"],
   ];
