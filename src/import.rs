@@ -89,7 +89,7 @@ pub fn compare(
     }
     let all = run(&mut session, &ports, &images.concat(), IMAGES).map_err(CompareError::Runs)?;
     let together = distance(&alone.concat(), &all.data);
-    if !(together <= TOLERANCE) {
+    if together.is_nan() || together > TOLERANCE {
         return Err(CompareError::Together(together));
     }
     let batch = stated_batch(delivered).unwrap_or(1);
@@ -101,7 +101,7 @@ pub fn compare(
         TOLERANCE
     };
     match original {
-        Some(found) if !(found <= tolerance) => Err(CompareError::Delivered(found)),
+        Some(found) if found.is_nan() || found > tolerance => Err(CompareError::Delivered(found)),
         delivered => Ok(Compared {
             together,
             delivered,

@@ -1,9 +1,7 @@
 //! Small classifiers of (n, 3, 12, 12) with every kind of head, after a convolution block, a site and another block.
 
 use crate::common::networks::Random;
-use goodnet::onnx::{
-    Attribute, Dim, ElementType, Graph, Model, Node, Tensor, TensorData, ValueInfo,
-};
+use goodnet::onnx::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
 
 pub const CLASSES: usize = 5;
 /// Height and width of the image.
@@ -366,14 +364,5 @@ pub fn port(name: &str, rest: &[usize]) -> ValueInfo {
         name: name.to_owned(),
         element: ElementType::F32,
         shape: Some(batch.chain(rest).collect()),
-    }
-}
-
-/// The same numbers in 16 bits, all of them zero: enough for a type.
-pub fn halves(tensor: &Tensor) -> Tensor {
-    let count = tensor.data.len().unwrap();
-    Tensor {
-        shape: tensor.shape.clone(),
-        data: TensorData::Other(10, vec![0; 2 * count]),
     }
 }

@@ -579,6 +579,7 @@ fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
 #[test]
 fn a_full_queue_refuses_at_once_and_probes_still_answer() {
     let app = spawn_app(|config| {
+        config.limits.pixels = 16_000_000;
         config.inference.pool.workers = 1;
         config.inference.pool.queue = 3;
     });
@@ -616,6 +617,7 @@ fn a_full_queue_refuses_at_once_and_probes_still_answer() {
 #[test]
 fn requests_that_wait_together_are_each_answered_as_if_alone() {
     let app = spawn_app(|config| {
+        config.limits.pixels = 16_000_000;
         config.inference.pool.workers = 1;
         config.inference.pool.queue = 64;
     });
@@ -691,6 +693,7 @@ fn assert_close(found: &Value, expected: &Value) {
 #[test]
 fn a_request_that_takes_too_long_gets_504_and_a_body_that_does_408() {
     let app = spawn_app(|config| {
+        config.limits.pixels = 16_000_000;
         config.timeouts.request = Duration::from_millis(20);
         config.inference.pool.workers = 1;
     });

@@ -24,6 +24,7 @@ async fn ask(router: &Router, request: Request<Body>) -> (u16, String) {
 
 fn classify() -> Request<Body> {
     Request::post("/classify")
+        .header("host", "a")
         .body(Body::from(png(BLUE)))
         .unwrap()
 }

@@ -213,7 +213,10 @@ impl Concrete {
             }
             "Where" => {
                 let (choose, a, b) = (value(0)?, value(1)?, value(2)?);
-                let at = |values: &[i64], index: usize| values.get(index % values.len()).copied();
+                let at = |values: &[i64], index: usize| {
+                    let place = index.checked_rem(values.len())?;
+                    values.get(place).copied()
+                };
                 (0..choose.len().max(a.len()).max(b.len()))
                     .map(|i| at(if at(choose, i)? != 0 { a } else { b }, i))
                     .collect()

@@ -22,7 +22,7 @@ pub(crate) enum Progress {
     /// All the way.
     Answered(Box<Classification>),
     /// The policy has checks to run; with the request's place in the queue.
-    NeedsChecks(Evaluated, Admission),
+    NeedsChecks(Box<Evaluated>, Admission),
 }
 
 /// What comes back for a request.

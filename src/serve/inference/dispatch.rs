@@ -77,7 +77,7 @@ async fn one(
     match progress {
         Ok(Progress::Answered(answer)) => Ok((vec![Ok(*answer)], timings)),
         Ok(Progress::NeedsChecks(evaluated, admission)) => {
-            let (answer, checking) = check(loaded, admission, evaluated, options).await?;
+            let (answer, checking) = check(loaded, admission, *evaluated, options).await?;
             Ok((vec![answer], timings + checking))
         }
         Err(problem) => Ok((vec![Err(problem)], timings)),
@@ -164,7 +164,7 @@ fn answer(
 /// What one run of the networks gives.
 enum Tried {
     Answered(Box<Classification>),
-    NeedsChecks(Evaluated),
+    NeedsChecks(Box<Evaluated>),
 }
 
 impl Tried {
@@ -175,7 +175,7 @@ impl Tried {
         decision: Option<Decision>,
     ) -> Self {
         let Some(decision) = decision else {
-            return Self::NeedsChecks(evaluated);
+            return Self::NeedsChecks(Box::new(evaluated));
         };
         Self::Answered(Box::new(report(loaded, &evaluated, options, decision)))
     }
