@@ -65,7 +65,10 @@ fn the_client_learns_nothing_the_metric_counts_and_the_next_request_finds_a_thre
         assert_eq!(status, 500, "{body}");
         let fixed = "the service failed; the log names the reason under this request id";
         assert!(body.contains(fixed) && !body.contains("range"), "{body}");
-        let (_, metrics) = ask(Request::get("/metrics").body(Body::empty()).unwrap());
+        let (_, metrics) = ask(Request::get("/metrics")
+            .header("host", "a")
+            .body(Body::empty())
+            .unwrap());
         let counted = format!("goodnet_worker_panics_total {count}\n");
         assert!(metrics.contains(&counted), "{metrics}");
     }
