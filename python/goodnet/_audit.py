@@ -23,6 +23,8 @@ class LabelScore:
     """Largest share of held-out images that any stand-in turned into the label, 0 to 1."""
     images: int
     """Clean images with this label."""
+    p_value: float | None = None
+    """(1 + k) / (1 + n): k of n clean reference networks have a label that scores as high (docs/AUDIT.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Suspect:
     label: int
     score: float
     family: str
-    """The family of its stand-in: rectangle, patch, blend, wave or warp."""
+    """The family of its stand-in: rectangle, patch, bar, blend, wave or warp."""
     turned: int
     """Clean images that the stand-in turned into the label."""
     images: int

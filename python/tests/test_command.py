@@ -31,7 +31,7 @@ def test_the_command_finds_the_onnx_runtime_of_its_environment(program, root, tm
 
 
 def test_audit_and_repair_take_arrays_and_give_what_the_command_finds(root, clean, tmp_path):
-    audit = goodnet.audit(root / "models/badnet.onnx", clean, effort=4000, seed=1, out=tmp_path / "audit")
+    audit = goodnet.audit(root / "models/badnet.onnx", clean, effort=20_000, seed=1, out=tmp_path / "audit")
     assert audit.backdoored and [suspect.label for suspect in audit.suspects] == [0]
     assert len(audit.labels) == 64 and audit.suspects[0].turned > 0.8 * audit.suspects[0].images
     assert audit.report["search"]["backend"].startswith("onnxruntime")

@@ -1,8 +1,8 @@
 //! The HTTP service: a bundle in, GoodNet's answers out.
 //!
-//! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service, the table of its
-//! routes), `layers` (what wraps every request), [`state`] and [`loaded`] (what requests share), then an endpoint a
-//! file: `classify`, `health`, `metrics` and the rest; `v2` is the Open Inference Protocol. [`answer`] is what runs on an inference thread.
+//! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service), [`http`] (connections and what
+//! wraps every request), [`routes`] (an endpoint a file; `v2` is the Open Inference Protocol), [`inference`] (from bytes to answers),
+//! [`state`] and [`loaded_bundle`] (what requests share), [`metrics`].
 
 pub mod config;
 pub mod control;
