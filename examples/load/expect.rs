@@ -32,7 +32,7 @@ impl Question {
         ];
         let head = |(kind, body): (&str, Vec<u8>)| {
             let head = format!(
-                "POST /classify HTTP/1.1\r\nhost: load\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nx-request-id: ",
+                "POST /classify HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nx-request-id: ",
                 body.len()
             );
             (head, body)
