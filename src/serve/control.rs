@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-/// A wish.
+/// What the service is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// Load the bundle again.
@@ -14,7 +14,7 @@ pub enum Event {
     },
 }
 
-/// Sends wishes to a running service.
+/// Tells a running service.
 pub type Control = mpsc::Sender<Event>;
 /// The service's end.
 pub type Events = mpsc::Receiver<Event>;
@@ -25,7 +25,7 @@ pub fn manual() -> (Control, Events) {
     mpsc::channel(8)
 }
 
-/// Wishes from signals: SIGTERM leaves after the drain delay, SIGINT (Ctrl-C) at once, SIGHUP reloads.
+/// Events from signals: SIGTERM leaves after the drain delay, SIGINT (Ctrl-C) at once, SIGHUP reloads.
 ///
 /// # Errors
 /// If the handlers cannot be installed.
@@ -52,7 +52,7 @@ pub fn from_signals() -> std::io::Result<Events> {
     Ok(events)
 }
 
-/// Wishes from signals: Ctrl-C leaves.
+/// Events from signals: Ctrl-C leaves.
 ///
 /// # Errors
 /// None; the signature is that of the other systems.

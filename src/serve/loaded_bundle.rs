@@ -210,7 +210,7 @@ impl LoadedBundle {
     /// Requests that wait for an inference thread.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        // Each job that is on its way to the lobby works for requests that are counted there.
+        // Each job that is on its way to the batch queue works for requests that are counted there.
         self.batch_queue.waiting()
             + self
                 .pool

@@ -89,20 +89,18 @@ impl Places {
         })
     }
 
-    /// Tells the connection that has been idle longest to leave.
+    /// Tells the connection that has been idle longest to leave: no request of it runs, and its client has every answer.
     fn send_away(&self) {
         let open = lock(&self.open);
         let idle = open.connections.values().filter_map(|connection| {
             let since = connection.activity.idle_since()?;
-            Some((since, &connection.leave))
+            (connection.untaken.bytes() == 0).then_some((since, &connection.leave))
         });
         if let Some((_, leave)) = idle.min_by_key(|(since, _)| *since) {
             leave.notify_one();
         }
     }
-}
 
-impl Places {
     /// Tells the connection whose untaken answers take most memory to leave.
     pub(crate) fn send_away_most_untaken(&self) {
         let open = lock(&self.open);
@@ -142,6 +140,9 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::http::body_budget::Budget;
+    use axum::body::Body;
+    use axum::response::Response;
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
@@ -165,6 +166,19 @@ mod tests {
         drop(busy);
         let quiet = tokio::time::timeout(Duration::from_millis(20), first.needed());
         assert!(quiet.await.is_err(), "who works stays");
+    }
+
+    #[tokio::test]
+    async fn who_is_still_taking_an_answer_is_not_idle() {
+        let places = Places::new(1, 1);
+        let only = places.take(peer(1)).await.unwrap();
+        let answer = Response::new(Body::from("an answer"));
+        let held = only.untaken.count(answer, &Budget::new(100), &places).await;
+        let next = tokio::time::timeout(Duration::from_millis(20), places.take(peer(2)));
+        assert!(next.await.is_err());
+        let quiet = tokio::time::timeout(Duration::from_millis(20), only.needed());
+        assert!(quiet.await.is_err(), "it is not told to leave");
+        drop(held);
     }
 
     #[tokio::test]
