@@ -1,10 +1,12 @@
 //! Opening a batch axis that a file fixes, and making every Reshape follow it.
 //!
-//! `concrete` follows a graph in plain numbers, `fixed` opens what an exporter has fixed; here are targets that the graph
-//! computes.
+//! `concrete` follows a graph in plain numbers, `fixed` opens what an exporter has fixed (`targets` are what it tries, `edit` what
+//! it does to the graph); here are targets that the graph computes.
 
 mod concrete;
+mod edit;
 mod fixed;
+mod targets;
 
 use super::error::OnnxError;
 use super::model::{Dim, Graph, Node, Tensor};
