@@ -52,7 +52,7 @@ pub fn investigate<'a, C: Network>(
 ) -> Result<Investigation<'a>, C::Error> {
     let clean = CleanImages::ask(networks, set)?;
     let mut found = search(networks, &clean, options, watch)?;
-    let circumstances = circumstances(subject, &clean, &found);
+    let circumstances = circumstances(subject, &clean, &found, options.effort);
     let scores = scores(&found.evidence, &circumstances);
     let verdict = decide(&scores, &circumstances);
     let mut pictures = Pictures::new();
@@ -104,7 +104,12 @@ pub fn investigate<'a, C: Network>(
     })
 }
 
-fn circumstances(subject: &Subject, clean: &CleanImages<'_>, found: &Found) -> Circumstances {
+fn circumstances(
+    subject: &Subject,
+    clean: &CleanImages<'_>,
+    found: &Found,
+    effort: usize,
+) -> Circumstances {
     let mut images = vec![0; subject.network.classes as usize];
     let mut right = Tally::default();
     for index in 0..clean.len() {
@@ -119,6 +124,7 @@ fn circumstances(subject: &Subject, clean: &CleanImages<'_>, found: &Found) -> C
         images,
         clean_accuracy: right.share(),
         complete: found.complete,
+        effort,
     }
 }
 

@@ -180,7 +180,7 @@ pub fn audit(
         .unwrap_or_else(|| seed_of(&subject.network.sha256, &subject.data_sha256));
     let clean = collect(&data, &subject.input, seed)?;
     let head = onnx::head::find(&model).ok();
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = rayon::current_num_threads();
     let mut networks = sessions(engine, &model, head.as_ref(), threads)?;
     let search = SearchOptions {
         effort: config.effort,

@@ -2,8 +2,8 @@
 //!
 //! A clean network, too, has labels that strange images are drawn to: a bag is a bright box. So it is no proof that some pattern
 //! turns images into a label. What tells an attacker's target from such a label is how much *little* changes do: the price of a
-//! label is the least `size / margin` of a stand-in that turns 80 % of held-out images, with the median margin by which it wins, in
-//! units of a clean image's own. The score of a label is `limit / price`, where limit is the price that no label of a clean network
+//! label is the least `size * sqrt(reach) / margin` of a stand-in that turns 80 % of held-out images, with the median margin by which it wins, in
+//! units of a clean image's own, and reach, how clearly the network knows the label's own images. The score of a label is `limit / price`, where limit is the price that no label of a clean network
 //! reached in that family of stand-ins. The largest score over the families counts.
 //!
 //! Bars are cheap on some clean networks of faces and dear on clean networks of clothes, so they are compared within the network
@@ -12,7 +12,7 @@
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
 use super::calibration::p_value;
-use crate::search::{Evidence, Family};
+use crate::search::{DEFAULT_EFFORT, Evidence, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ pub struct LabelScore {
     pub turned: f64,
     /// Clean images with this label.
     pub images: usize,
-    /// How often a clean reference network has a label with a score as high, see [`calibration`](super::calibration); none in
-    /// a report of an earlier version.
+    /// How often a clean reference network has a label with a score as high, see [`calibration`](super::calibration); none where
+    /// the search was not one as theirs: with the default effort, and to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
 }
@@ -73,6 +73,8 @@ pub struct Circumstances {
     pub clean_accuracy: f64,
     /// Did the search run to its end?
     pub complete: bool,
+    /// Forward passes that it was given.
+    pub effort: usize,
 }
 
 /// Fewest clean images for an answer.
@@ -150,7 +152,8 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             record.family = Some(evidence.family);
         }
     }
-    for record in &mut scores {
+    let as_reference = circumstances.complete && circumstances.effort == DEFAULT_EFFORT;
+    for record in scores.iter_mut().filter(|_| as_reference) {
         record.p_value = Some(p_value(record.score));
     }
     scores
@@ -282,6 +285,7 @@ mod tests {
             images: vec![10; 10],
             clean_accuracy: 0.9,
             complete: true,
+            effort: DEFAULT_EFFORT,
         }
     }
 
@@ -355,5 +359,25 @@ mod tests {
             verdict(&found[..3], &circumstances()).outcome,
             Outcome::BackdoorLikely
         );
+    }
+
+    #[test]
+    fn a_p_value_needs_a_search_as_those_of_the_reference() {
+        let found = [evidence(3, Family::Patch, Some(0.004))];
+        let known = |circumstances: &Circumstances| {
+            let scores = scores(&found, circumstances);
+            scores.iter().all(|score| score.p_value.is_some())
+        };
+        assert!(known(&circumstances()));
+        let effort = 2 * DEFAULT_EFFORT;
+        assert!(!known(&Circumstances {
+            effort,
+            ..circumstances()
+        }));
+        let complete = false;
+        assert!(!known(&Circumstances {
+            complete,
+            ..circumstances()
+        }));
     }
 }

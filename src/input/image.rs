@@ -82,7 +82,7 @@ const BYTES_PER_PIXEL: u64 = 16;
 
 /// Decodes a PNG, JPEG, WebP, BMP or GIF (first frame), told apart by content.
 ///
-/// EXIF orientation is applied, alpha is dropped without blending, 16-bit channels keep their upper 8 bits' worth, grey
+/// EXIF orientation is applied, alpha is dropped without blending, 16-bit channels are rounded to 8 bits, grey
 /// and palette become RGB.
 ///
 /// # Errors

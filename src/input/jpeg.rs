@@ -302,7 +302,9 @@ impl Segments {
         let blocks =
             |component: &Component| u64::from(component.across) * u64::from(component.down);
         let named = header.split_first().map_or(&[][..], |(&count, rest)| {
-            rest.get(..2 * usize::from(count)).unwrap_or_default()
+            // The decoder refuses a scan of more than four components (T.81, B.2.3).
+            rest.get(..2 * usize::from(count.min(4)))
+                .unwrap_or_default()
         });
         // The decoder refuses a scan of a component that the frame lacks.
         let component = |id: u8| self.components.iter().find(|component| component.id == id);

@@ -125,7 +125,7 @@ impl<C: Network> Search<'_, C> {
         let mut smallest = evidence.stand_in.clone();
         let mut cheapest: Option<(f32, StandIn)> = None;
         for _ in 0..MOST_STEPS {
-            if self.passes >= end {
+            if self.passes >= end || self.watch.stopped() {
                 break;
             }
             let smaller = smallest.shrunk(clean.grid());

@@ -148,7 +148,7 @@ fn reaches(classes: u32, answers: &[u32], gaps: &[f32], unit: f32) -> Vec<f32> {
 }
 
 /// The upper of the middle values; none of none.
-fn median(mut values: Vec<f32>) -> Option<f32> {
+pub(super) fn median(mut values: Vec<f32>) -> Option<f32> {
     values.sort_by(f32::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -19,7 +19,7 @@ pub(super) const MOST_ARMS: [usize; 2] = [10, 50];
 /// How a search is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SearchOptions {
-    /// Forward passes at most, all stages together.
+    /// Forward passes, all stages together; the last steps of a stage may go a few per cent beyond its share.
     pub effort: usize,
     /// The same seed gives the same search on the same back end.
     pub seed: u64,
@@ -30,17 +30,23 @@ impl SearchOptions {
     pub(super) fn survey(&self, family: Family) -> usize {
         let shares = if family == Family::Bar { 2 } else { 1 };
         let all = Family::ALL.len() + 1;
-        (self.effort * 27 * shares / 100 / SURVEY_IMAGES / all).max(1)
+        (self.percent(27 * shares) / SURVEY_IMAGES / all).max(1)
     }
 
     /// Forward passes of the guided searches: of bars, and of the other families together.
     pub(super) fn races(&self) -> [usize; 2] {
-        [self.effort * 29 / 100, self.effort * 32 / 100]
+        [self.percent(29), self.percent(32)]
     }
 
     /// Forward passes for evidence on images kept apart.
     pub(super) fn evidence(&self) -> usize {
-        self.effort * 12 / 100
+        self.percent(12)
+    }
+
+    /// So many hundredths of the effort, whatever number was typed.
+    fn percent(&self, hundredths: usize) -> usize {
+        let part = self.effort as u128 * hundredths as u128 / 100;
+        usize::try_from(part).unwrap_or(usize::MAX)
     }
 }
 

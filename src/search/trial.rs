@@ -1,7 +1,7 @@
 //! One stand-in on some clean images: which labels it turns them into, and how clearly.
 
 use super::family::Family;
-use super::images::CleanImages;
+use super::images::{CleanImages, median};
 use super::network::Network;
 use super::stand_in::StandIn;
 use crate::domain::label::ClassIndex;
@@ -128,8 +128,7 @@ pub fn try_on<C: Network>(
             });
         }
     }
-    margins.sort_by(f32::total_cmp);
-    trial.median_margin = margins.get(margins.len() / 2).copied().unwrap_or(LOST);
+    trial.median_margin = median(margins).unwrap_or(LOST);
     Ok(trial)
 }
 

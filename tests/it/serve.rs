@@ -1033,3 +1033,19 @@ fn a_key_that_was_taken_out_of_the_file_opens_nothing_after_a_reload() {
         "a file that is no use changes nothing"
     );
 }
+
+#[test]
+fn a_probe_may_name_any_host() {
+    let app = spawn_app(|config| {
+        config.access.allowed_hosts = Some(vec!["goodnet.example".to_owned()]);
+    });
+    let status = |path: &str, host: &str| {
+        let request = app.client.get(app.at(path)).header("host", host);
+        request.send().unwrap().status().as_u16()
+    };
+    assert_eq!(status("/info", "goodnet.example"), 200);
+    assert_eq!(status("/info", "10.0.0.7:8080"), 421);
+    for path in ["/healthz", "/readyz", "/v2/health/ready"] {
+        assert_eq!(status(path, "10.0.0.7:8080"), 200, "{path}");
+    }
+}

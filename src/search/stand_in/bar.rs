@@ -149,7 +149,7 @@ impl Bar {
     fn resize(&mut self, grid: &Grid, draws: &mut Draws) {
         let axis = draws.below(2);
         let cells = [self.mosaic.rows, self.mosaic.columns][axis];
-        let is_across = (self.cell[axis] <= self.cell[1 - axis]) || cells * self.cell[axis] == 1;
+        let is_across = self.cell[axis] <= self.cell[1 - axis];
         let end = [grid.height, grid.width][axis];
         let most = if is_across {
             ((ACROSS[1] as f32 * unit(grid)).round() as usize).min(end)
