@@ -175,11 +175,11 @@ fn distance(expected: &[f32], found: &[f32]) -> f32 {
         return f32::INFINITY;
     }
     let largest = |values: &mut dyn Iterator<Item = f32>| {
+        // `max` passes over what is not a number.
         values.fold(0.0, |high: f32, value| {
-            if value.is_nan() {
-                value
-            } else {
-                high.max(value.abs())
+            match high.is_nan() || value.is_nan() {
+                true => f32::NAN,
+                false => high.max(value.abs()),
             }
         })
     };
@@ -201,4 +201,25 @@ fn noise(ports: &Ports, high: f32) -> Vec<f32> {
         (state >> 40) as f32 / (1u64 << 24) as f32
     };
     (0..count).map(|_| high * next()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn a_score_that_is_not_a_number_is_no_agreement_wherever_it_stands() {
+        assert_eq!(distance(&[2.0, 1.0], &[2.0, 1.0]), 0.0);
+        assert_eq!(distance(&[2.0, 1.0], &[2.0, 0.0]), 0.5);
+        for bad in [f32::NAN, f32::INFINITY] {
+            for place in 0..3 {
+                let mut scores = [1.0, 2.0, 3.0];
+                scores[place] = bad;
+                assert!(distance(&scores, &scores).is_nan(), "{scores:?}");
+                let found = distance(&[1.0, 2.0, 3.0], &scores);
+                assert!(found.is_nan() || found > 1.0, "{scores:?}");
+            }
+        }
+        assert_eq!(distance(&[1.0], &[1.0, 2.0]), f32::INFINITY);
+    }
 }

@@ -5,6 +5,7 @@
 
 mod keras;
 
+use crate::files::{open_plain, open_unlinked};
 use crate::onnx::{Model, OnnxError};
 use clap::ValueEnum;
 use sha2::{Digest, Sha256};
@@ -45,7 +46,7 @@ pub struct Imported {
     pub model: Model,
     /// `onnx`, `keras` or `keras-weights`.
     pub format: &'static str,
-    /// The files beside it that were read too: weights, or the description of the layers.
+    /// The files beside it that were read too: weights of an ONNX network.
     pub beside: Vec<PathBuf>,
 }
 
@@ -57,8 +58,11 @@ impl Imported {
     /// If a file cannot be read.
     pub fn sha256(&self, path: &Path) -> std::io::Result<String> {
         let mut digest = Sha256::new();
-        for path in std::iter::once(path).chain(self.beside.iter().map(PathBuf::as_path)) {
-            let mut file = crate::files::open_plain(path)?;
+        let mut files = vec![open_plain(path)?];
+        for path in &self.beside {
+            files.push(open_unlinked(path)?);
+        }
+        for mut file in files {
             let mut buffer = vec![0; 1 << 16];
             loop {
                 match file.read(&mut buffer)? {
@@ -142,7 +146,7 @@ pub fn read_model(
 
 fn head(path: &Path) -> Result<Vec<u8>, FormatError> {
     let io = |error: std::io::Error| FormatError::new(path, error);
-    let file = crate::files::open_plain(path).map_err(io)?;
+    let file = open_plain(path).map_err(io)?;
     let mut head = Vec::new();
     file.take(8).read_to_end(&mut head).map_err(io)?;
     Ok(head)

@@ -69,9 +69,9 @@ fn widen_tensor(tensor: &mut Tensor) {
     let TensorData::Other(number, raw) = &tensor.data else {
         return;
     };
-    let convert = match *number {
-        FLOAT16 => from_float16,
-        BFLOAT16 => from_bfloat16,
+    let convert: fn(u16) -> f32 = match *number {
+        FLOAT16 => |bits| half::f16::from_bits(bits).to_f32(),
+        BFLOAT16 => |bits| half::bf16::from_bits(bits).to_f32(),
         _ => return,
     };
     let (pairs, _) = raw.as_chunks::<2>();
@@ -80,24 +80,6 @@ fn widen_tensor(tensor: &mut Tensor) {
         .map(|&pair| convert(u16::from_le_bytes(pair)))
         .collect();
     tensor.data = TensorData::F32(values);
-}
-
-/// IEEE 754 binary16: 1 bit of sign, 5 of exponent (bias 15), 10 of fraction.
-fn from_float16(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let fraction = f32::from(bits & 0x03FF) / 1024.0;
-    let magnitude = match bits >> 10 & 0x1F {
-        0 => fraction * f32::powi(2.0, -14),
-        0x1F if fraction == 0.0 => f32::INFINITY,
-        0x1F => f32::NAN,
-        exponent => (1.0 + fraction) * f32::powi(2.0, i32::from(exponent) - 15),
-    };
-    sign * magnitude
-}
-
-/// The upper half of an f32.
-fn from_bfloat16(bits: u16) -> f32 {
-    f32::from_bits(u32::from(bits) << 16)
 }
 
 /// Takes out casts from f32 to f32, which keep pruning and fusing from looking through.
@@ -182,8 +164,22 @@ mod tests {
     use super::*;
     use crate::onnx::Node;
 
+    fn widened(element: i32, bits: u16) -> f32 {
+        let mut tensor = Tensor {
+            shape: vec![1],
+            data: TensorData::Other(element, bits.to_le_bytes().to_vec()),
+        };
+        widen_tensor(&mut tensor);
+        match tensor.data {
+            TensorData::F32(values) => values[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn halves_of_every_kind_have_their_values() {
+        let from_float16 = |bits| widened(FLOAT16, bits);
+        let from_bfloat16 = |bits| widened(BFLOAT16, bits);
         for (bits, value) in [
             (0x0000_u16, 0.0_f32),
             (0x3C00, 1.0),

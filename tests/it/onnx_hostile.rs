@@ -540,3 +540,39 @@ fn names_in_a_network_write_no_line_of_their_own_and_no_command_to_the_terminal(
         }
     }
 }
+
+#[test]
+fn nodes_that_take_or_give_nothing_are_refused_by_name() {
+    let operators = [
+        "Shape",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Expand",
+        "ConstantOfShape",
+        "Identity",
+        "Where",
+        "Gather",
+        "Concat",
+        "Cast",
+        "GlobalAveragePool",
+        "Gemm",
+        "Conv",
+    ];
+    for operator in operators {
+        for (inputs, outputs, missing) in
+            [(&[][..], &["dead"][..], "input"), (&["x"], &[], "output")]
+        {
+            let mut model = network(After::Norm, 3, true);
+            let node = Node::new(operator, inputs, outputs);
+            model.graph.nodes.push(node);
+            let error = Model::from_bytes(&model.to_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(missing) && error.contains(operator),
+                "{error}"
+            );
+        }
+    }
+}

@@ -50,6 +50,13 @@ impl Concrete {
         self.integers.get(tensor).map(Vec::as_slice)
     }
 
+    /// Bytes that a copy takes, about.
+    pub(super) fn size(&self) -> usize {
+        let integers = self.integers.iter();
+        let values = integers.map(|(name, values)| name.len() + 8 * values.len());
+        self.shapes.size() + values.sum::<usize>()
+    }
+
     /// Adds a node whose inputs are known.
     pub(super) fn add(&mut self, graph: &Graph, node: &Node) {
         if !node.domain.is_empty() {
@@ -200,9 +207,10 @@ impl Concrete {
                 let pick = |&index: &i64| Some(values[axis(index, values.len())?]);
                 indices.iter().map(pick).collect()
             }
+            "Slice" if node.has_input(4) && value(4).is_none() => None,
             "Slice" => slice(value(0)?, value(1)?, value(2)?, value(4)),
             "ConstantOfShape" => {
-                let count = extents_of(value(0)?)?.iter().product::<usize>();
+                let count = count(&extents_of(value(0)?)?)?;
                 let fill = match node.attributes.get("value") {
                     Some(super::super::model::Attribute::Tensor(tensor)) => {
                         *integers(tensor)?.first()?

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 const FACTOR: usize = 999_983;
 /// Nodes that are looked at before it is given up.
 const MAX_STEPS: usize = 200_000;
-/// Choices that are kept to come back to, times nodes: each choice holds what was known of the graph before it.
-const MAX_KEPT: usize = 1 << 22;
+/// Bytes of copies at most: each choice that is kept to come back to holds what was known of the graph before it.
+const MAX_COPIED: usize = 1 << 28;
 
 /// A `Reshape` with several targets, and what was known before it.
 struct Choice {
@@ -34,6 +34,7 @@ pub(super) fn open(graph: &Graph, fixed: usize) -> Option<Graph> {
     let mut choices: Vec<Choice> = Vec::new();
     let mut index = 0;
     let mut steps = 0;
+    let mut copied = 0_usize;
     while index < graph.nodes.len() {
         steps += 1;
         if steps > MAX_STEPS {
@@ -54,7 +55,8 @@ pub(super) fn open(graph: &Graph, fixed: usize) -> Option<Graph> {
         } else {
             let target = targets.remove(0);
             if !targets.is_empty() {
-                if choices.len().saturating_mul(graph.nodes.len()) > MAX_KEPT {
+                copied = copied.saturating_add(open.size());
+                if copied > MAX_COPIED {
                     return None;
                 }
                 choices.push(Choice {
@@ -67,7 +69,14 @@ pub(super) fn open(graph: &Graph, fixed: usize) -> Option<Graph> {
         };
         index += 1;
         if !fits {
-            index = back(&mut choices, &mut open, graph, &stated, &mut edits)?;
+            index = back(
+                &mut choices,
+                &mut open,
+                graph,
+                &stated,
+                &mut edits,
+                &mut copied,
+            )?;
         }
     }
     let ends_open = graph.outputs.iter().all(|output| {
@@ -99,14 +108,21 @@ fn back(
     graph: &Graph,
     stated: &Concrete,
     edits: &mut BTreeMap<usize, Edit>,
+    copied: &mut usize,
 ) -> Option<usize> {
     loop {
         let mut choice = choices.pop()?;
         let node = choice.node;
         edits.retain(|&index, _| index < node);
-        *open = choice.before.clone();
         let target = choice.targets.remove(0);
-        if !choice.targets.is_empty() {
+        if choice.targets.is_empty() {
+            *open = choice.before;
+        } else {
+            *copied = copied.saturating_add(choice.before.size());
+            if *copied > MAX_COPIED {
+                return None;
+            }
+            open.clone_from(&choice.before);
             choices.push(choice);
         }
         if take(open, graph, stated, node, target, edits) {
@@ -221,9 +237,8 @@ fn factors_agree(node: &Node, open: &Concrete) -> bool {
             };
             inner == *other
         }
-        "Conv" if a.len() > 2 && b.len() > 2 => {
-            usize::try_from(node.int("group", 1)).is_ok_and(|group| a[1] == b[1] * group)
-        }
+        "Conv" if a.len() > 2 && b.len() > 2 => usize::try_from(node.int("group", 1))
+            .is_ok_and(|group| b[1].checked_mul(group) == Some(a[1])),
         _ => true,
     }
 }

@@ -14,6 +14,8 @@ use super::shape::SymbolicShapes;
 
 /// Name that goodnet gives to the batch axis.
 pub(super) const BATCH: &str = "n";
+/// A stated batch from here on is refused: the network as it came is run with a whole one, to compare.
+const MAX_STATED: usize = 4097;
 /// How a network is exported with an open batch axis.
 pub(crate) const CURE: &str = "export it with an open batch axis: torch.onnx.export(..., dynamo=True, \
     dynamic_shapes=({0: torch.export.Dim(\"n\")},)), or dynamo=False, input_names=[\"x\"], dynamic_axes={\"x\": {0: \"n\"}}";
@@ -33,6 +35,11 @@ pub(super) fn open_batch(graph: &mut Graph) -> Result<(), OnnxError> {
         return Ok(());
     };
     let stated = std::mem::replace(first, batch());
+    if let Dim::Fixed(extent @ MAX_STATED..) = stated {
+        return Err(OnnxError::Unsupported(format!(
+            "a batch of {extent} images fixed in the file; {CURE}"
+        )));
+    }
     for output in &mut graph.outputs {
         if let Some(first) = output.shape.as_mut().and_then(|shape| shape.first_mut()) {
             *first = batch();

@@ -1,6 +1,6 @@
 //! What a node can be given so that it follows the batch: targets for a `Reshape`, or inputs to be expanded.
 
-use super::concrete::Concrete;
+use super::concrete::{Concrete, count};
 use super::edit::Edit;
 use super::fixed::batch_axis;
 use crate::onnx::model::Node;
@@ -34,7 +34,7 @@ impl View<'_> {
         let Some(axis) = batch_axis(&small, &large) else {
             return none;
         };
-        let axes = candidates(&small, axis, &output, self.fixed);
+        let axes = candidates(&small, axis, &output, self.fixed).unwrap_or_default();
         axes.into_iter()
             .filter_map(|at| self.target(node, (&small, axis), &output, at))
             .collect()
@@ -94,18 +94,21 @@ impl View<'_> {
 /// Axes of `output` that the batch, in `axis` of `input`, can go to when the values keep their order; best first.
 ///
 /// `input` is a_0 x .. x a_r in row-major order. The batch is the outermost or the innermost part of its axis, so that
-/// before it lie P = a_0 .. a_(axis-1) or P · a_axis / fixed values. It can be part of an axis that spans these.
-fn candidates(input: &[usize], axis: usize, output: &[usize], fixed: usize) -> Vec<usize> {
-    let before: usize = input[..axis].iter().product();
+/// before it lie P = a_0 .. a_(axis-1) or P · a_axis / fixed values. It can be part of an axis that spans these. None where extents are
+/// too large to be multiplied.
+fn candidates(input: &[usize], axis: usize, output: &[usize], fixed: usize) -> Option<Vec<usize>> {
+    let before = count(&input[..axis])?;
+    let inside = before.checked_mul(input[axis] / fixed)?;
     let mut found: Vec<(u8, usize)> = Vec::new();
-    for (inner, place) in [(0, before), (1, before * (input[axis] / fixed))] {
-        let mut left = 1;
+    for (inner, place) in [(0, before), (1, inside)] {
+        let whole = place.checked_mul(fixed)?;
+        let mut left = 1_usize;
         for (at, &extent) in output.iter().enumerate() {
-            let right = left * extent;
+            let right = left.checked_mul(extent)?;
             let spans = left <= place
-                && place * fixed <= right
+                && whole <= right
                 && place.is_multiple_of(left)
-                && right.is_multiple_of(place * fixed);
+                && right.is_multiple_of(whole);
             let rank = match (extent == fixed, left == place) {
                 (true, _) if at == axis => 0,
                 (true, _) => 1,
@@ -119,5 +122,5 @@ fn candidates(input: &[usize], axis: usize, output: &[usize], fixed: usize) -> V
         }
     }
     found.sort_unstable();
-    found.into_iter().map(|(_, at)| at).collect()
+    Some(found.into_iter().map(|(_, at)| at).collect())
 }

@@ -187,7 +187,7 @@ fn read_node(proto: NodeProto, beside: &mut Beside) -> Result<Node, OnnxError> {
         .iter()
         .map(|bytes| read_attribute(bytes, beside))
         .collect::<Result<_, _>>()?;
-    Ok(Node {
+    let node = Node {
         name: proto.name.unwrap_or_default(),
         op_type: proto.op_type.unwrap_or_default(),
         domain: if domain == "ai.onnx" {
@@ -198,7 +198,30 @@ fn read_node(proto: NodeProto, beside: &mut Beside) -> Result<Node, OnnxError> {
         inputs: proto.input,
         outputs: proto.output,
         attributes,
-    })
+    };
+    check_ends(&node)?;
+    Ok(node)
+}
+
+/// ONNX's own operators that take nothing.
+const TAKE_NOTHING: [&str; 4] = ["Constant", "RandomNormal", "RandomUniform", "SequenceEmpty"];
+
+/// Every operator gives something, and every other one takes something: all that follows relies on it.
+fn check_ends(node: &Node) -> Result<(), OnnxError> {
+    let takes_nothing = TAKE_NOTHING.contains(&node.op_type.as_str());
+    let missing = match (
+        node.inputs.is_empty() && !takes_nothing,
+        node.outputs.is_empty(),
+    ) {
+        _ if !node.domain.is_empty() => return Ok(()),
+        (false, false) => return Ok(()),
+        (true, _) => "input",
+        (false, true) => "output",
+    };
+    Err(OnnxError::Broken(format!(
+        "node {:?} ({}) has no {missing}",
+        node.name, node.op_type
+    )))
 }
 
 fn read_attribute(bytes: &[u8], beside: &mut Beside) -> Result<(String, Attribute), OnnxError> {

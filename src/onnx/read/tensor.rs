@@ -102,18 +102,12 @@ fn other_typed(number: i32, narrow: &[i32], wide: &[u64]) -> Result<TensorData, 
     Ok(TensorData::Other(number, raw))
 }
 
-/// 16-bit floats, as far as they matter here: NaN and infinity have all bits of `exponent` set, any other counts as 0.
-fn halves(raw: &[u8], exponent: u16) -> impl Iterator<Item = f64> + '_ {
+/// 16-bit floats.
+fn halves(raw: &[u8], from: fn(u16) -> f64) -> impl Iterator<Item = f64> + '_ {
     let (pairs, _) = raw.as_chunks::<2>();
-    pairs.iter().map(move |&pair| {
-        let bits = u16::from_le_bytes(pair);
-        let special = bits & exponent == exponent;
-        match (special, bits & 0x7FFF == exponent) {
-            (false, _) => 0.0,
-            (true, true) => f64::INFINITY,
-            (true, false) => f64::NAN,
-        }
-    })
+    pairs
+        .iter()
+        .map(move |&pair| from(u16::from_le_bytes(pair)))
 }
 
 /// NaN is refused anywhere, infinity anywhere but in a scalar (an open bound of `Clip`).
@@ -123,8 +117,13 @@ fn check_finite(name: &str, data: &TensorData) -> Result<(), OnnxError> {
     let found = match data {
         TensorData::F32(values) => find(values.iter().map(|&value| f64::from(value)), bad),
         TensorData::F64(values) => find(values.iter().copied(), bad),
-        TensorData::Other(FLOAT16, raw) => find(halves(raw, 0x7C00), bad),
-        TensorData::Other(BFLOAT16, raw) => find(halves(raw, 0x7F80), bad),
+        TensorData::Other(FLOAT16, raw) => {
+            find(halves(raw, |bits| half::f16::from_bits(bits).to_f64()), bad)
+        }
+        TensorData::Other(BFLOAT16, raw) => find(
+            halves(raw, |bits| half::bf16::from_bits(bits).to_f64()),
+            bad,
+        ),
         _ => None,
     };
     match found {

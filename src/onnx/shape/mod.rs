@@ -107,6 +107,13 @@ impl SymbolicShapes {
         }
     }
 
+    /// Bytes that a copy takes, about.
+    pub(super) fn size(&self) -> usize {
+        let dims = |(name, dims): (&String, &Vec<Dim>)| name.len() + size_of::<Dim>() * dims.len();
+        let shapes: usize = self.shapes.iter().map(dims).sum();
+        shapes + self.values.iter().map(dims).sum::<usize>()
+    }
+
     pub(super) fn set(&mut self, tensor: &str, shape: Option<Vec<Dim>>) {
         if let Some(shape) = shape.and_then(|shape| self.room.take(shape)) {
             self.shapes.insert(tensor.to_owned(), shape);

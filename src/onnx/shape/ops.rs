@@ -240,7 +240,8 @@ pub(super) fn sliced(extent: usize, start: i64, end: i64, step: i64) -> Option<u
         value.clamp(0, extent)
     };
     let length = (clamp(end) - clamp(start)).max(0);
-    usize::try_from((length + step - 1) / step).ok()
+    let step = u64::try_from(step).ok().filter(|&step| step > 0)?;
+    usize::try_from(length.unsigned_abs().div_ceil(step)).ok()
 }
 
 fn gather(node: &Context<'_>) -> Option<Vec<Dim>> {
