@@ -10,7 +10,7 @@
 //!
 //! Layer rules, held by `tests/it/layers.rs`:
 //! - [`domain`] is pure: it knows no files, no HTTP and no runtime;
-//! - only [`engine`] names the ONNX Runtime crate, only [`serve`] names axum, only [`mod@format`] knows Keras;
+//! - only [`engine`] names the ONNX Runtime crate, only [`serve`] names axum, only [`onnx`] knows Keras;
 //! - [`repair`] and [`serve`] never import each other: they meet in [`bundle`] and in [`input`]'s one `preprocess`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -23,9 +23,8 @@ mod parallel;
 mod plain;
 pub mod progress;
 
-pub mod onnx;
-
-pub mod format;
+pub use goodnet_onnx as onnx;
+pub use goodnet_onnx::format;
 
 pub mod input;
 
@@ -46,9 +45,6 @@ pub mod audit;
 pub mod quarantine;
 
 pub mod demo;
-
-#[cfg(feature = "train")]
-pub mod bench;
 
 pub mod serve;
 

@@ -10,7 +10,7 @@ use clap::{Args, Parser};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The demo BadNet, built into the program: `goodnet demo train --seed 1`, see models/README.md.
+/// The demo BadNet, built into the program: `goodnet-lab train --seed 1`, see models/README.md.
 const BADNET: &[u8] = include_bytes!("../../models/badnet.onnx");
 const SEED: u64 = 1;
 const PEOPLE: usize = 64;

@@ -5,8 +5,6 @@
 
 mod alarms;
 mod audit;
-#[cfg(feature = "train")]
-mod bench;
 mod bundle;
 #[path = "../common/mod.rs"]
 mod common;
