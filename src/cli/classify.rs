@@ -3,7 +3,6 @@
 use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::bundle::{self, Bundle};
 use crate::defence::Policy;
-use crate::engine::PoolConfig;
 use crate::files::read_plain;
 use crate::input::dataset::images_in;
 use crate::input::image::Limits;
@@ -11,6 +10,7 @@ use crate::plain::plain;
 use crate::serve::config::Config;
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
+use crate::serve::inference::pool::PoolConfig;
 use crate::serve::inference::{dispatch, request::Payload};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::selftest;

@@ -11,6 +11,7 @@ mod files;
 mod paint;
 mod photo;
 mod random;
+mod render;
 mod shape;
 mod trigger;
 

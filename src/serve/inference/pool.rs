@@ -1,14 +1,13 @@
 //! Inference: a fixed number of sets of networks, a thread for each, and a bounded queue in front.
 
+pub use super::worker::{PoolError, SessionFactory};
+
 use super::worker::{Job, Shared, work};
-use super::{EngineError, GoodNet};
+use crate::engine::GoodNet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-
-/// Makes the networks of one worker, and makes them anew after a panic.
-pub type SessionFactory = dyn Fn() -> Result<GoodNet, EngineError> + Send + Sync;
 
 /// Longest usual time of a job that may run on a thread of the async runtime: about a timer's tick.
 const SHORT: Duration = Duration::from_millis(2);
@@ -20,31 +19,6 @@ pub struct PoolConfig {
     pub workers: usize,
     /// Images that may wait beside the ones that are being worked on.
     pub queue: usize,
-}
-
-/// Why a job gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum PoolError {
-    /// Every place in the queue is taken.
-    #[error("the queue is full")]
-    Full,
-    /// More places than the queue will ever have were asked for.
-    #[error("expected at most {capacity} images at once, found {found}")]
-    TooMany {
-        /// Images asked for.
-        found: usize,
-        /// Places, running or waiting.
-        capacity: usize,
-    },
-    /// The job panicked; its networks were made anew.
-    #[error("the worker panicked")]
-    Panicked,
-    /// No thread could be started.
-    #[error("an inference thread cannot be started: {0}")]
-    Thread(std::io::Error),
-    /// The networks could not be loaded.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
 }
 
 /// The threads and their queue. They end when the pool and all its [`Admission`]s are gone and the queue is empty.

@@ -1,13 +1,40 @@
 //! What the inference threads share, and what each of them does.
 
-use super::pool::{PoolError, SessionFactory};
-use super::{EngineError, GoodNet};
+use crate::engine::{EngineError, GoodNet};
 use crossbeam_channel::Sender;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Makes the networks of one worker, and makes them anew after a panic.
+pub type SessionFactory = dyn Fn() -> Result<GoodNet, EngineError> + Send + Sync;
+
+/// Why a job gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// Every place in the queue is taken.
+    #[error("the queue is full")]
+    Full,
+    /// More places than the queue will ever have were asked for.
+    #[error("expected at most {capacity} images at once, found {found}")]
+    TooMany {
+        /// Images asked for.
+        found: usize,
+        /// Places, running or waiting.
+        capacity: usize,
+    },
+    /// The job panicked; its networks were made anew.
+    #[error("the worker panicked")]
+    Panicked,
+    /// No thread could be started.
+    #[error("an inference thread cannot be started: {0}")]
+    Thread(std::io::Error),
+    /// The networks could not be loaded.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
 
 /// Work that is queued; it answers its caller by itself.
 pub(super) type Job = Box<dyn FnOnce(&mut GoodNet) + Send>;
