@@ -27,6 +27,7 @@ mod imports;
 mod input;
 mod keras_import;
 mod layers;
+mod library;
 mod onnx_graph;
 mod onnx_hostile;
 mod onnx_prune;

@@ -1,5 +1,25 @@
 //! Image classifiers in ONNX as plain values: read, shapes, cut, prune, fuse, optimise, write. No runtime.
 //!
+//! ```
+//! use goodnet_onnx::prune::prune;
+//! use goodnet_onnx::site::{default_site, expose};
+//! use goodnet_onnx::{ChannelMask, Model, prepare};
+//! use std::path::Path;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/badnet.onnx");
+//! let network = prepare(&Model::load(Path::new(model))?)?;
+//! let (network, site) = expose(&network, &default_site(&network)?);
+//! let pruned = prune(&network, &site, &ChannelMask::removing(site.channels, &[0, 7])?);
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("pruned.onnx");
+//! pruned.model.save(&out)?;
+//! println!("{} of {} channels {}", 2, site.channels, pruned.method);
+//! # assert_eq!(pruned.method.to_string(), "removed");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! In reading order: [`model`] (the values), `proto`, `read`, `external` and `write` (the file), [`graph`] (look-ups), [`shape`]
 //! (inference), `choose` (what the file leaves open), [`widen`] (16-bit floats as f32), `bytes` (a `uint8` input), `batch` (an open
 //! batch axis), [`ports`](mod@ports) (what a classifier takes and gives), [`activations`] (what running it takes), `probabilities`

@@ -79,27 +79,11 @@ fn make_bundle(
     let clean = folder.path().join("valid.h5");
     let photos = suite.world(case).clean(Split::Valid, suite.valid_each);
     write_set(&photos, &clean)?;
-    let drops = DROPS.iter().filter_map(|&drop| DropPoints::new(drop).ok());
     let config = RepairConfig {
-        model: network.to_owned(),
-        read: goodnet::format::ReadOptions::default(),
-        data: DataPaths {
-            clean,
-            ..DataPaths::default()
-        },
-        skip_bad: false,
-        site: None,
-        drops: drops.collect(),
-        pixels: PixelRule::default(),
-        out: bundle.to_owned(),
-        force: false,
-        png: false,
         samples: 0,
-        effort: DEFAULT_EFFORT,
-        max_loss_pp: 0.5,
         defend: true,
         allow_poor: true,
-        defence_seed: None,
+        ..RepairConfig::new(network, clean, bundle)
     };
     repair(&config, engine, &Quiet, cancel)?;
     Ok(())
