@@ -21,7 +21,7 @@ pub enum WriteError {
     /// The target cannot be a directory name.
     #[error("{0}: expected the name of a directory to write")]
     BadTarget(PathBuf),
-    /// The disk is full, or reading or writing failed.
+    /// The disk is full, or writing failed.
     #[error("{path}: {source}")]
     Io {
         /// The file or directory.

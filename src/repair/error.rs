@@ -86,6 +86,17 @@ pub enum RepairError {
         /// The largest accuracy drop of the sweep.
         largest: f64,
     },
+    /// A file of the bundle is not there.
+    #[error("expected the bundle to hold {0}, found no such file")]
+    MissingFile(String),
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A report could not be made.
     #[error("the report failed: {0}")]
     Report(String),

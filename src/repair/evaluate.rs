@@ -45,8 +45,7 @@ impl Networks {
         file: impl Fn(&str) -> Option<&'a [u8]>,
     ) -> Result<Self, RepairError> {
         let network = |name: &str| -> Result<Replicas, RepairError> {
-            let bytes = file(name)
-                .ok_or_else(|| RepairError::Report(format!("the bundle has no {name}")))?;
+            let bytes = file(name).ok_or_else(|| RepairError::MissingFile(name.to_owned()))?;
             Ok(Replicas::load(engine, bytes)?)
         };
         Ok(Self {

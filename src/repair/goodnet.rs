@@ -10,7 +10,7 @@ use crate::domain::label::ClassIndex;
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
-use crate::engine::{Engine, Output, Session, SessionConfig};
+use crate::engine::{Engine, EngineError, Output, Session, SessionConfig};
 use crate::onnx::fuse::fuse_repaired;
 use crate::onnx::head::Refit;
 use crate::tensor::{Tensor, TensorView};
@@ -141,7 +141,10 @@ fn run(
     let mut outputs = session.run(&[view])?.into_iter();
     let mut next = || {
         let output = outputs.next();
-        output.ok_or_else(|| RepairError::Report("an output is missing".to_owned()))
+        output.ok_or_else(|| EngineError::Mismatch {
+            expected: "an output for every network".to_owned(),
+            found: "fewer".to_owned(),
+        })
     };
     let (badnet, pruned, verdicts) = (
         next()?.into_float()?,

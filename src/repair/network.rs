@@ -80,11 +80,9 @@ fn choose(model: &Model, named: Option<&str>) -> Result<(Site, Option<String>), 
 }
 
 fn source_record(path: &Path, imported: &Imported) -> Result<SourceRecord, RepairError> {
-    let sha256 = imported.sha256(path).map_err(|source| {
-        RepairError::Write(crate::bundle::WriteError::Io {
-            path: path.to_owned(),
-            source,
-        })
+    let sha256 = imported.sha256(path).map_err(|source| RepairError::Read {
+        path: path.to_owned(),
+        source,
     })?;
     Ok(SourceRecord {
         file: path

@@ -3,11 +3,12 @@
 use crate::quarantine::{Entry, QuarantineError, Store};
 use crate::serve::dto::{ImageBytes, QuarantineAnswer, QuarantineEntry};
 use crate::serve::http::names::{KnownQuery, Parameters};
+use crate::serve::http::path::Path;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ForbiddenProblems, QueryProblems, ServiceProblems};
 use crate::serve::state::AppState;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;

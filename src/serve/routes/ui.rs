@@ -1,9 +1,9 @@
 //! The pages: `GET /`, `GET /docs` (the API) and their assets, from the binary.
 
+use crate::serve::http::path::Path;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::state::AppState;
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
