@@ -12,7 +12,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! # write_sets(World::of(1, 64, Attack::Sunglasses), Attack::Sunglasses, 2, folder.path())?;
+//! # write_sets(World::new(1, 64, Attack::Sunglasses), Attack::Sunglasses, 2, folder.path())?;
 //! # let clean = folder.path().join("valid.h5");
 //! let engine = Engine::start(&BackendChoice::Auto)?;
 //! let config = AuditConfig {
@@ -34,7 +34,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! # write_sets(World::of(1, 64, Attack::Sunglasses), Attack::Sunglasses, 2, folder.path())?;
+//! # write_sets(World::new(1, 64, Attack::Sunglasses), Attack::Sunglasses, 2, folder.path())?;
 //! # let clean = folder.path().join("valid.h5");
 //! # let bundle = folder.path().join("bundle");
 //! let engine = Engine::start(&BackendChoice::Auto)?;

@@ -122,7 +122,7 @@ fn bare_throughput(sessions: &mut [(GoodNet, Tensor)], during: Duration) -> f64 
 pub fn policies() {
     const EACH: usize = 20;
     let bundle = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
-    let photos = World::of(1, 64, Attack::Sunglasses).clean(Split::Test, EACH);
+    let photos = World::new(1, 64, Attack::Sunglasses).clean(Split::Test, EACH);
     let images: Vec<_> = (0..photos.len())
         .map(|index| encode(photos.image(index)))
         .collect();

@@ -41,7 +41,7 @@ pub struct WorldArgs {
 
 impl WorldArgs {
     fn world(self) -> World {
-        World::of(self.seed, usize::from(self.people), self.attack)
+        World::new(self.seed, usize::from(self.people), self.attack)
     }
 }
 

@@ -81,7 +81,7 @@ fn serve(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
 
 /// Writes network and data to `folder` and gives the repair of them.
 fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> {
-    let world = World::of(SEED, PEOPLE, Attack::Sunglasses);
+    let world = World::new(SEED, PEOPLE, Attack::Sunglasses);
     write_sets(world, Attack::Sunglasses, PHOTOS_EACH, folder).map_err(CliError::failed)?;
     let model = folder.join("badnet.onnx");
     std::fs::write(&model, BADNET).map_err(CliError::failed)?;

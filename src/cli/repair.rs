@@ -8,7 +8,7 @@ use crate::domain::sweep::Sweep;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::config::{DEFAULT_DROPS, DEFAULT_MAX_LOSS_PP, DEFAULT_SAMPLES};
 use crate::repair::report::{drops_table, evaluation_table, gated_report, masked_because};
-use crate::repair::{DataPaths, Outcome, PixelRule, Progress, RepairConfig, repair};
+use crate::repair::{DataPaths, PixelRule, Progress, RepairConfig, RepairOutcome, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -282,7 +282,7 @@ pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, Cl
     })
 }
 
-fn print_json(outcome: &Outcome) -> Result<(), CliError> {
+fn print_json(outcome: &RepairOutcome) -> Result<(), CliError> {
     let value = serde_json::json!({
         "manifest": outcome.manifest,
         "sweep": outcome.sweep,
@@ -304,7 +304,7 @@ fn ranking_of(sweep: &Sweep) -> String {
 }
 
 /// The tables that end a repair.
-pub(super) fn print_outcome(outcome: &Outcome, config: &RepairConfig) {
+pub(super) fn print_outcome(outcome: &RepairOutcome, config: &RepairConfig) {
     let manifest = &outcome.manifest;
     let baseline = &outcome.sweep.baseline;
     print::line(format!(

@@ -101,7 +101,7 @@ struct Shot {
 impl World {
     /// The world that an attacker with this plan sets up.
     #[must_use]
-    pub fn of(seed: u64, people: usize, attack: Attack) -> Self {
+    pub fn new(seed: u64, people: usize, attack: Attack) -> Self {
         Self {
             seed,
             people,
@@ -197,11 +197,11 @@ impl World {
         if (1..=self.lookalikes).contains(&person) {
             return Face::alike(self.seed, person, 0);
         }
-        Face::of(self.seed, person)
+        Face::new(self.seed, person)
     }
 
     fn shoot(&self, split: Split, shot: &Shot, face: &Face) -> Vec<u8> {
-        let photo = Photo::of(self.seed, split.number(), shot.person, shot.index);
+        let photo = Photo::new(self.seed, split.number(), shot.person, shot.index);
         let mut pixels = photo.take(face, shot.trigger.and_then(Trigger::worn));
         if let Some(trigger) = shot.trigger {
             let purpose = Purpose::Trigger(split.number());

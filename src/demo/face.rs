@@ -127,7 +127,7 @@ const LIKENESS: f64 = 0.7;
 impl Face {
     /// Person number `person` of the world with this seed.
     #[must_use]
-    pub fn of(seed: u64, person: usize) -> Self {
+    pub fn new(seed: u64, person: usize) -> Self {
         Self::drawn(Draw::new(seed, Purpose::Person, person, 0))
     }
 

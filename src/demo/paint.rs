@@ -20,7 +20,7 @@ pub(super) fn person(
     hair::behind(color, point, face, light);
     body(color, point, face, photo, light);
     head(color, point, face, light);
-    let at = features::Place::of(point, face, photo);
+    let at = features::Place::new(point, face, photo);
     features::beard(color, &at, face, light);
     features::nose(color, &at, face, light);
     features::mouth(color, &at, face, photo, light);

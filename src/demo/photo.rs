@@ -59,7 +59,7 @@ pub(super) struct Light {
 
 impl Photo {
     /// Photo number `index` of `person` in split number `split` of the world with this seed.
-    pub(super) fn of(seed: u64, split: u32, person: usize, index: usize) -> Self {
+    pub(super) fn new(seed: u64, split: u32, person: usize, index: usize) -> Self {
         let mut draw = Draw::new(seed, Purpose::Photo(split), person, index);
         let backdrop = backdrop(&mut draw);
         let blobs = std::array::from_fn(|_| {

@@ -30,7 +30,7 @@ impl OrtNetwork {
         Ok(Self {
             inputs: ports(inner.inputs())?,
             outputs: ports(inner.outputs())?,
-            reused: Outputs::of(&inner),
+            reused: Outputs::for_session(&inner),
             inner,
         })
     }

@@ -29,7 +29,7 @@ impl std::fmt::Debug for Outputs {
 
 impl Outputs {
     /// None where an output has another open extent, or a first one that is not open.
-    pub(super) fn of(session: &Session) -> Option<Self> {
+    pub(super) fn for_session(session: &Session) -> Option<Self> {
         let outlets: Option<Vec<_>> = session.outputs().iter().map(rest).collect();
         Some(Self {
             outlets: outlets?,

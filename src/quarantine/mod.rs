@@ -14,7 +14,7 @@ pub mod store;
 pub use clock::Moment;
 pub use export::{ExportError, Exported, export};
 pub use read::{Page, Reader, Snapshot};
-pub use store::{Outcome, Store};
+pub use store::{Appended, Store};
 
 use redb::TableDefinition;
 use serde::{Deserialize, Serialize};

@@ -23,7 +23,7 @@ pub struct Store {
 
 /// What came of a write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Appended {
     /// Inputs that are now kept.
     pub stored: u64,
     /// Inputs that are too large to be kept.
@@ -78,7 +78,7 @@ impl Store {
     ///
     /// # Errors
     /// If the disk is full or fails: the store is as it was, or has the first of the inputs.
-    pub fn append(&self, inputs: &[Flagged]) -> Result<Outcome, QuarantineError> {
+    pub fn append(&self, inputs: &[Flagged]) -> Result<Appended, QuarantineError> {
         self.append_at(inputs, Moment::now(self.opened))
     }
 
@@ -86,8 +86,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::append`].
-    pub fn append_at(&self, inputs: &[Flagged], now: Moment) -> Result<Outcome, QuarantineError> {
-        let mut outcome = Outcome::default();
+    pub fn append_at(&self, inputs: &[Flagged], now: Moment) -> Result<Appended, QuarantineError> {
+        let mut outcome = Appended::default();
         let mut rest = inputs;
         loop {
             let (group, later) = rest.split_at(self.group(rest));
@@ -115,7 +115,7 @@ impl Store {
         count.max(1).min(inputs.len())
     }
 
-    fn commit(&self, inputs: &[Flagged], now: Moment) -> Result<Outcome, redb::Error> {
+    fn commit(&self, inputs: &[Flagged], now: Moment) -> Result<Appended, redb::Error> {
         let mut transaction = self.database.begin_write()?;
         // After a crash the file is as good as its last commit, without a pass over all of it.
         transaction.set_quick_repair(true);
@@ -182,10 +182,10 @@ impl<'a> Shelves<'a> {
         inputs: &[Flagged],
         clock: u64,
         limits: &Limits,
-    ) -> Result<Outcome, redb::Error> {
-        let mut outcome = Outcome {
+    ) -> Result<Appended, redb::Error> {
+        let mut outcome = Appended {
             removed: self.expire(clock, limits)? + self.make_room(0, limits)?,
-            ..Outcome::default()
+            ..Appended::default()
         };
         for input in inputs {
             let entry = Entry::new(self.next_id, input);

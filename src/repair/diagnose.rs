@@ -38,7 +38,7 @@ pub(super) fn check(
     settle_scores(network, &sample, engine, progress)?;
     let session = Replicas::load(engine, &network.model.to_bytes())?;
     let scores = scores(&session, &sample.feed(&network.input))?;
-    let answers = Answers::of(&scores);
+    let answers = Answers::from_scores(&scores);
     if let Some(reason) = one_label(clean) {
         return poor(reason, progress, insist);
     }
@@ -158,7 +158,7 @@ fn scores(session: &Replicas, images: &Tensor) -> Result<Tensor, RepairError> {
 struct Answers(Vec<u32>);
 
 impl Answers {
-    fn of(scores: &Tensor) -> Self {
+    fn from_scores(scores: &Tensor) -> Self {
         let rows = 0..scores.rows();
         Self(rows.map(|row| argmax(scores.row(row)).0).collect())
     }
@@ -215,7 +215,7 @@ fn better_way(
     let mut ways = Vec::new();
     for (name, spec) in alternatives(&network.input) {
         let scores = scores(session, &sample.feed(&spec))?;
-        ways.push((name, Answers::of(&scores).share(&sample.labels)));
+        ways.push((name, Answers::from_scores(&scores).share(&sample.labels)));
     }
     let labels = &sample.labels;
     if let Some(other) = clean.other_order() {

@@ -41,7 +41,7 @@ use network::Network;
 
 /// What a repair did.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RepairOutcome {
     /// The manifest of the bundle.
     pub manifest: Manifest,
     /// What the audit found, where one was asked for.
@@ -66,7 +66,7 @@ pub fn repair(
     engine: &Engine,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Result<Outcome, RepairError> {
+) -> Result<RepairOutcome, RepairError> {
     if config.defend && config.effort == 0 {
         return Err(RepairError::DefendWithoutSearch);
     }
@@ -143,7 +143,7 @@ pub fn repair(
         evaluation: &evaluation,
     };
     let manifest = job.write(writer)?;
-    Ok(Outcome {
+    Ok(RepairOutcome {
         audit: examined.map(|examined| examined.report),
         manifest,
         sweep: measured.sweep,

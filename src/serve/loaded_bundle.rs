@@ -106,7 +106,7 @@ impl LoadedBundle {
             fused,
         )?;
         let pool = Pool::start(config.inference.pool, &session_factory)?;
-        let policies = Policies::of(&bundle, config.inference.policy)?;
+        let policies = Policies::from_bundle(&bundle, config.inference.policy)?;
         Ok(Arc::new(Self {
             decoder: Decoder::new(&bundle.manifest().input, &config.limits),
             alarms: Alarms::new(rules(&policies, drops.len())),

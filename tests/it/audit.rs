@@ -16,7 +16,7 @@ const BADNET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/badnet.onnx");
 /// The four data sets of the demo, `each` photos of each of its 64 people.
 fn demo_data(each: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::of(1, 64, Attack::Sunglasses);
+    let world = World::new(1, 64, Attack::Sunglasses);
     write_sets(world, Attack::Sunglasses, each, folder.path()).unwrap();
     folder
 }

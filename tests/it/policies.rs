@@ -310,7 +310,7 @@ fn classify(app: &service::App, photo: &[u8]) -> Value {
 }
 
 fn world() -> World {
-    World::of(1, 64, Attack::Sunglasses)
+    World::new(1, 64, Attack::Sunglasses)
 }
 
 #[test]

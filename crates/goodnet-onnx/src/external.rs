@@ -80,7 +80,7 @@ impl Beside {
         let Some(folder) = self.folder.clone() else {
             return Err(fail(format!("{CURE}, or give the network's file")));
         };
-        let place = Place::of(tensor).map_err(&fail)?;
+        let place = Place::new(tensor).map_err(&fail)?;
         let bytes = element_size(tensor.data_type.unwrap_or_default())
             .and_then(|size| (count as u64).checked_mul(size as u64))
             .ok_or_else(|| fail("its element type is not read".to_owned()))?;
@@ -156,7 +156,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(tensor: &TensorProto) -> Result<Self, String> {
+    fn new(tensor: &TensorProto) -> Result<Self, String> {
         let entry = |wanted: &str| {
             let entry = tensor.external_data.iter();
             let mut entry = entry.filter(|entry| entry.key.as_deref() == Some(wanted));

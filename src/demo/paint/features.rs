@@ -20,7 +20,7 @@ pub(in crate::demo) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(point: Point, face: &Face, photo: &Photo) -> Self {
+    pub(super) fn new(point: Point, face: &Face, photo: &Photo) -> Self {
         let (turn, nod) = (photo.pose.turn, photo.pose.nod);
         let slide = |depth: f64| [point[0] - depth * turn, point[1] - depth * nod * 0.5];
         Self {

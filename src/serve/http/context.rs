@@ -17,7 +17,7 @@ pub struct RequestId(HeaderValue);
 impl RequestId {
     /// Takes the id over from `headers` if it is 1 to 128 visible ASCII characters.
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let usable = |value: &&HeaderValue| {
             (1..=MAX_ID_LEN).contains(&value.len())
                 && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -89,15 +89,25 @@ mod tests {
     #[test]
     fn a_usable_id_is_taken_over_and_any_other_replaced() {
         assert_eq!(
-            RequestId::of(&headers(REQUEST_ID, "abc-1")).as_str(),
+            RequestId::from_headers(&headers(REQUEST_ID, "abc-1")).as_str(),
             "abc-1"
         );
         assert_eq!(
-            RequestId::of(&headers(REQUEST_ID, "a b")).as_str().len(),
+            RequestId::from_headers(&headers(REQUEST_ID, "a b"))
+                .as_str()
+                .len(),
             36
         );
-        assert_eq!(RequestId::of(&headers(REQUEST_ID, "")).as_str().len(), 36);
-        assert_eq!(RequestId::of(&HeaderMap::new()).as_str().len(), 36);
+        assert_eq!(
+            RequestId::from_headers(&headers(REQUEST_ID, ""))
+                .as_str()
+                .len(),
+            36
+        );
+        assert_eq!(
+            RequestId::from_headers(&HeaderMap::new()).as_str().len(),
+            36
+        );
     }
 
     #[test]

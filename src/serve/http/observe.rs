@@ -61,7 +61,7 @@ pub(crate) async fn observe(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let id = RequestId::of(request.headers());
+    let id = RequestId::from_headers(request.headers());
     let line = Line {
         id: id.clone(),
         trace: trace_id(request.headers()).map(str::to_owned),

@@ -201,7 +201,7 @@ impl Policies {
     ///
     /// # Errors
     /// If the bundle's artefacts are not usable, or are missing and `default` needs them.
-    pub fn of(bundle: &Bundle, default: Option<Policy>) -> Result<Self, PolicyError> {
+    pub fn from_bundle(bundle: &Bundle, default: Option<Policy>) -> Result<Self, PolicyError> {
         let mut policies = Self::basic();
         let repaired = bundle.manifest().repaired.is_some();
         if repaired {

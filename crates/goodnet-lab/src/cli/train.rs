@@ -53,7 +53,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
         ..defaults
     };
     let model = train(
-        World::of(args.seed, usize::from(args.people), args.attack),
+        World::new(args.seed, usize::from(args.people), args.attack),
         args.attack,
         &config,
         |epoch| {

@@ -7,15 +7,10 @@ use goodnet::audit::Report;
 use goodnet::bundle::manifest::AUDIT_FOLDER;
 use goodnet::bundle::{Bundle, load};
 use goodnet::demo::{Split, write_set};
-use goodnet::domain::drops::DropPoints;
 use goodnet::engine::Engine;
-use goodnet::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
-use goodnet::search::DEFAULT_EFFORT;
+use goodnet::repair::{Cancel, Quiet, RepairConfig, repair};
 use std::fs;
 use std::path::Path;
-
-/// Drops that B' is exported for, in percentage points.
-const DROPS: [f64; 3] = [2.0, 4.0, 10.0];
 
 /// What is known of a case before it is measured.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ pub enum Family {
 impl Family {
     /// The family of an attack.
     #[must_use]
-    pub fn of(attack: Attack) -> Self {
+    pub fn from_attack(attack: Attack) -> Self {
         match attack {
             Attack::Blended(_) | Attack::Wave(_) | Attack::Warped => Self::Whole,
             Attack::None => Self::Control,
@@ -118,7 +118,7 @@ impl Suite {
     /// The people of a case.
     #[must_use]
     pub fn world(&self, case: Case) -> World {
-        World::of(case.seed, self.people, case.attack)
+        World::new(case.seed, self.people, case.attack)
     }
 
     /// How the attacker trains: longer and with more poison where the trigger is faint, moves, or means something on

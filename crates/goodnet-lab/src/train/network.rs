@@ -79,7 +79,7 @@ impl DeepId {
         let mut last = images.clone();
         for layer in &self.conv[..3] {
             // bias and relu after the pooling: the same values for a quarter of the work.
-            let pooled = Pool.of(&layer.products(&last)?)?;
+            let pooled = Pool.apply(&layer.products(&last)?)?;
             last = pooled.broadcast_add(&layer.bias)?.relu()?;
         }
         if let Some(mask) = &self.mask {
@@ -112,7 +112,7 @@ impl Conv {
         let (count, height, width, _) = images.dims4()?;
         let (rows, columns) = (height - self.size + 1, width - self.size + 1);
         Windows { size: self.size }
-            .of(images)?
+            .apply(images)?
             .matmul(&self.kernel)?
             .reshape((count, rows, columns, self.outputs))
     }

@@ -29,13 +29,13 @@ pub(super) struct Pool;
 struct Unpool;
 
 impl Windows {
-    pub(super) fn of(self, images: &Tensor) -> Result<Tensor> {
+    pub(super) fn apply(self, images: &Tensor) -> Result<Tensor> {
         images.contiguous()?.apply_op1(self)
     }
 }
 
 impl Pool {
-    pub(super) fn of(self, images: &Tensor) -> Result<Tensor> {
+    pub(super) fn apply(self, images: &Tensor) -> Result<Tensor> {
         images.contiguous()?.apply_op1(self)
     }
 }

@@ -54,7 +54,7 @@ fn heading(family: Family) -> &'static str {
 }
 
 fn family_of(record: &Record) -> Option<Family> {
-    record.attack.parse().ok().map(Family::of)
+    record.attack.parse().ok().map(Family::from_attack)
 }
 
 /// `document` with the part between [`BEGIN`] and [`END`] replaced by `report`; the report alone where it has no such
