@@ -205,19 +205,10 @@ pub struct RepairedRecord {
     pub seed: u64,
     /// Families of stand-ins.
     pub families: Vec<String>,
-    /// Images turned by stand-ins that the layer was refitted against.
-    pub stand_in_images: usize,
-    /// Labels whose column was refitted, ascending.
-    pub labels: Vec<u32>,
-    /// Of these, labels that the audit found suspect.
-    pub suspects: Vec<u32>,
-    /// Weight of the clean answers against the stand-ins: the smaller, the stronger the repair.
-    pub clean_weight: f64,
-    /// Weight of the pull to the old weights: the smaller, the stronger the repair.
-    pub pull: f64,
-    /// Share of the suspects' stand-in images (of all labels', where none is suspect) that still get the label that they were
-    /// turned into.
-    pub stand_in_images_left: f64,
+    /// How its last linear layer was refitted; none where that was impossible within the bounds, and the layer is B's.
+    pub refit: Option<RefitRecord>,
+    /// How far features may lie from clean ones; none where too little is known of these.
+    pub limit: Option<LimitRecord>,
     /// Clean accuracy that it may lose in cross-validation, in percentage points.
     pub max_loss_pp: f64,
     /// Clean accuracy that the repaired network loses in cross-validation, in percentage points.
@@ -232,6 +223,39 @@ pub struct RepairedRecord {
     pub goodnet: GoodnetRates,
     /// Labels whose own clean accuracy changed in cross-validation.
     pub changed_labels: Vec<LabelRecord>,
+}
+
+/// How the last linear layer was refitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefitRecord {
+    /// Images turned by stand-ins that the layer was refitted against.
+    pub stand_in_images: usize,
+    /// Labels whose column was refitted, ascending.
+    pub labels: Vec<u32>,
+    /// Of these, labels that the audit found suspect.
+    pub suspects: Vec<u32>,
+    /// Weight of the clean answers against the stand-ins: the smaller, the stronger the repair.
+    pub clean_weight: f64,
+    /// Weight of the pull to the old weights: the smaller, the stronger the repair.
+    pub pull: f64,
+    /// Share of the suspects' stand-in images (of all labels', where none is suspect) that still get the label that they were
+    /// turned into.
+    pub stand_in_images_left: f64,
+}
+
+/// The largest distance of features from clean ones at which an answer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitRecord {
+    /// It, as a squared Mahalanobis distance.
+    pub distance: f64,
+    /// Is the distance measured from the mean of the answered class? Else from that of all images.
+    pub by_class: bool,
+    /// Clean images that it was chosen by.
+    pub images: usize,
+    /// Of these, beyond it when they were kept apart.
+    pub beyond: usize,
 }
 
 /// Clean images of one label, in cross-validation.

@@ -12,7 +12,6 @@ use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
 use crate::engine::{Engine, EngineError, Output, Session, SessionConfig};
 use crate::onnx::fuse::fuse_repaired;
-use crate::onnx::head::Refit;
 use crate::tensor::{Tensor, TensorView};
 
 /// Images in one run of the check.
@@ -46,10 +45,7 @@ pub(super) fn build(
     if masks.is_empty() {
         return Ok(None);
     }
-    let refit = repaired.and_then(|repaired| {
-        let linear = &repaired.linear;
-        Refit::new(&repaired.head, &linear.weights, &linear.bias).ok()
-    });
+    let refit = repaired.and_then(|repaired| repaired.as_refit().ok());
     match fuse_repaired(&network.model, &network.site, &masks, refit.as_ref()) {
         Ok(fused) => Ok(Some(GoodNet {
             record: GoodnetRecord {

@@ -1,14 +1,19 @@
-//! The head refitted against the stand-ins that a search left: which columns, and what comes of it.
+//! The head refitted against the stand-ins that a search left, and answers withdrawn where features lie too far from clean ones.
 
 use super::config::RepairConfig;
 use super::network::Network;
 use crate::audit::Investigation;
 use crate::audit::report::Report;
-use crate::bundle::manifest::{GoodnetRates, LabelRecord, REPAIRED_FILE, RepairedRecord};
+use crate::bundle::manifest::{
+    GoodnetRates, LabelRecord, LimitRecord, REPAIRED_FILE, RefitRecord, RepairedRecord,
+};
 use crate::defence::random::Draws;
+use crate::domain::distance::{FeatureLimit, WITHDRAWN};
 use crate::domain::head::LinearHead;
-use crate::domain::refit::{Bounds, Choice, Column, Crossed, Evidence, choose};
-use crate::onnx::head::{self, Head, Refit};
+use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choose};
+use crate::domain::scores::argmax;
+use crate::onnx::OnnxError;
+use crate::onnx::head::{self, Head, Limit, Refit};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
 use crate::tensor::Tensor;
@@ -27,6 +32,8 @@ const TURNED_IN_ALL: usize = 4000;
 const ENOUGH_LEFT: f64 = 0.1;
 /// A label that fewer images were turned into is left alone.
 const FEWEST_TURNED: usize = 8;
+/// Part of the clean accuracy that may be lost which goes to answers that are withdrawn; the rest goes to the refit.
+const WITHDRAWN_PART: f64 = 0.4;
 /// Weight of a suspect label's stand-ins beside those of other labels, and factor on the pull to its old weights.
 const SUSPECT_WEIGHT: f64 = 4.0;
 const SUSPECT_PULL: f64 = 0.25;
@@ -39,6 +46,53 @@ pub(super) struct Repaired {
     pub(super) bytes: Vec<u8>,
     pub(super) head: Head,
     pub(super) linear: LinearHead,
+    /// B's own.
+    old: LinearHead,
+    /// How far features may lie from clean ones; none where too little is known of these.
+    pub(super) limit: Option<FeatureLimit>,
+}
+
+impl Repaired {
+    /// What its head is written into a graph as.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub(super) fn as_refit(&self) -> Result<Refit<'_>, OnnxError> {
+        as_refit(&self.head, &self.linear, self.limit.as_ref())
+    }
+
+    /// The scores of features (d), written to `scores`, (N).
+    pub(super) fn score(&self, features: &[f32], scores: &mut [f32]) {
+        let label = self.label_of_badnet(features);
+        self.linear.score(features, scores);
+        if let Some(limit) = &self.limit {
+            limit.withdraw(features, label, scores);
+        }
+    }
+
+    /// argmax B of features (d).
+    pub(super) fn label_of_badnet(&self, features: &[f32]) -> usize {
+        let mut scores = vec![0.0; self.old.classes()];
+        self.old.score(features, &mut scores);
+        argmax(&scores).0 as usize
+    }
+}
+
+fn as_refit<'a>(
+    head: &'a Head,
+    linear: &'a LinearHead,
+    limit: Option<&'a FeatureLimit>,
+) -> Result<Refit<'a>, OnnxError> {
+    let refit = Refit::new(head, &linear.weights, &linear.bias)?;
+    let Some(limit) = limit else {
+        return Ok(refit);
+    };
+    refit.with_limit(Limit {
+        whitening: &limit.whitening,
+        centres: &limit.centres,
+        limit: limit.limit,
+        penalty: WITHDRAWN,
+    })
 }
 
 /// Refits the head; in a line why not, where that is not possible.
@@ -49,19 +103,82 @@ pub(super) fn refit(
     investigation: &Investigation<'_>,
     seed: u64,
 ) -> Result<Repaired, String> {
-    let (clean, hijacks) = (&investigation.clean, &investigation.found.hijacks);
+    let clean = &investigation.clean;
     let old = LinearHead {
         weights: head.weights().to_vec(),
         bias: head.bias().to_vec(),
     };
-    let truth: Vec<u32> = (0..clean.len()).map(|index| clean.label(index)).collect();
+    let share = WITHDRAWN_PART * config.max_loss_pp / 100.0;
+    let limit = FeatureLimit::fit(&clean.features, &old, share);
     let bounds = Bounds {
-        loss_pp: config.max_loss_pp,
+        loss_pp: config.max_loss_pp
+            * if limit.is_ok() {
+                1.0 - WITHDRAWN_PART
+            } else {
+                1.0
+            },
         label_loss_pp: LABEL_LOSS_PP,
     };
+    let chosen = match (
+        strongest(investigation, network.classes, &old, bounds, seed),
+        &limit,
+    ) {
+        (Ok(chosen), _) => Some(chosen),
+        (Err(_), Ok(_)) => None,
+        (Err(refused), Err(unknown)) => return Err(format!("{refused}; {unknown}")),
+    };
+    let linear = chosen
+        .as_ref()
+        .map_or(old.clone(), |chosen| chosen.choice.head.clone());
+    let limit = limit.ok();
+    let refit = as_refit(&head, &linear, limit.as_ref()).map_err(|error| error.to_string())?;
+    let bytes = head::with_head(&network.model, &refit).to_bytes();
+    let truth = truth(investigation);
+    let cost = chosen.as_ref().map_or_else(
+        || Cost::unchanged(&truth, &clean.features, &old),
+        |chosen| chosen.choice.cost.clone(),
+    );
+    let cost = match &limit {
+        None => cost,
+        Some(limit) => cost.with_withdrawn(limit, &truth, &clean.features, [&old, &linear]),
+    };
+    Ok(Repaired {
+        record: record(
+            config,
+            investigation,
+            chosen.as_ref(),
+            &cost,
+            limit.as_ref(),
+            seed,
+        ),
+        bytes,
+        linear,
+        old,
+        limit,
+        head,
+    })
+}
+
+/// True labels of the clean images.
+fn truth(investigation: &Investigation<'_>) -> Vec<u32> {
+    let clean = &investigation.clean;
+    (0..clean.len()).map(|index| clean.label(index)).collect()
+}
+
+/// The columns and the strength that leave the least of the suspects' stand-ins within `bounds`; in a line why not, where none is
+/// within them.
+fn strongest(
+    investigation: &Investigation<'_>,
+    classes: u32,
+    old: &LinearHead,
+    bounds: Bounds,
+    seed: u64,
+) -> Result<Chosen, String> {
+    let (clean, hijacks) = (&investigation.clean, &investigation.found.hijacks);
+    let truth = truth(investigation);
     let mut best: Option<Chosen> = None;
     let mut refused = "no stand-in turned enough clean images to refit against".to_owned();
-    for columns in column_sets(&investigation.report, hijacks, network.classes) {
+    for columns in column_sets(&investigation.report, hijacks, classes) {
         let turned = Turned::sample(hijacks, &columns, seed);
         let crossed = Crossed {
             evidence: Evidence {
@@ -72,7 +189,7 @@ pub(super) fn refit(
             truth: &truth,
             images: &turned.images,
         };
-        match choose(&old, crossed, &columns, bounds) {
+        match choose(old, crossed, &columns, bounds) {
             Err(error) => refused = error.to_string(),
             Ok(choice) => {
                 let left = left(&investigation.report, &choice);
@@ -90,20 +207,7 @@ pub(super) fn refit(
             }
         }
     }
-    let Some(chosen) = best else {
-        return Err(refused);
-    };
-    let choice = &chosen.choice;
-    let linear = choice.head.clone();
-    let refit =
-        Refit::new(&head, &linear.weights, &linear.bias).map_err(|error| error.to_string())?;
-    let model = head::with_head(&network.model, &refit);
-    Ok(Repaired {
-        record: record(config, investigation, &chosen, seed),
-        bytes: model.to_bytes(),
-        linear,
-        head,
-    })
+    best.ok_or(refused)
 }
 
 /// What a set of columns came to.
@@ -211,29 +315,39 @@ impl Turned {
 fn record(
     config: &RepairConfig,
     investigation: &Investigation<'_>,
-    chosen: &Chosen,
+    chosen: Option<&Chosen>,
+    cost: &Cost,
+    limit: Option<&FeatureLimit>,
     seed: u64,
 ) -> RepairedRecord {
-    let (choice, cost) = (&chosen.choice, &chosen.choice.cost);
     let share = |count: i64| count as f64 / cost.images.max(1) as f64;
     let right = cost.right as i64;
-    let labels: Vec<u32> = chosen.columns.iter().map(|column| column.label).collect();
+    let columns = chosen.map_or(&[][..], |chosen| &chosen.columns);
+    let labels: Vec<u32> = columns.iter().map(|column| column.label).collect();
     let suspects = &investigation.report.verdict.labels;
     RepairedRecord {
         file: REPAIRED_FILE.to_owned(),
         effort: config.effort,
         seed,
         families: Family::ALL.map(|family| family.name().to_owned()).to_vec(),
-        stand_in_images: chosen.turned,
-        stand_in_images_left: chosen.left,
-        suspects: labels
-            .iter()
-            .copied()
-            .filter(|label| suspects.contains(label))
-            .collect(),
-        labels,
-        clean_weight: choice.strength.clean,
-        pull: choice.strength.pull,
+        refit: chosen.map(|chosen| RefitRecord {
+            stand_in_images: chosen.turned,
+            stand_in_images_left: chosen.left,
+            suspects: labels
+                .iter()
+                .copied()
+                .filter(|label| suspects.contains(label))
+                .collect(),
+            labels,
+            clean_weight: chosen.choice.strength.clean,
+            pull: chosen.choice.strength.pull,
+        }),
+        limit: limit.map(|limit| LimitRecord {
+            distance: f64::from(limit.limit),
+            by_class: limit.by_class,
+            images: limit.images,
+            beyond: limit.beyond.len(),
+        }),
         max_loss_pp: config.max_loss_pp,
         lost_pp: cost.lost_pp(),
         lost_with_flags_pp: cost.lost_with_flags_pp(),

@@ -165,7 +165,8 @@ fn the_demo_repairs_the_shipped_badnet_from_its_file() {
         repaired.lost_pp <= 0.5 && repaired.lost_with_flags_pp <= 0.5,
         "{repaired:?}"
     );
-    assert!(repaired.suspects.contains(&0), "{repaired:?}");
+    let refit = repaired.refit.as_ref().unwrap();
+    assert!(refit.suspects.contains(&0), "{repaired:?}");
     assert!(bundle.manifest().goodnet.as_ref().unwrap().repaired);
     for file in ["repaired.onnx", "audit/report.html", "audit/report.json"] {
         assert!(bundle.file(file).is_some(), "{file}");

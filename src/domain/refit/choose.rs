@@ -1,6 +1,7 @@
 //! How strongly to refit: as strongly as clean images, in cross-validation, do not pay for.
 
 use super::{Column, Evidence, Fit, Strength};
+use crate::domain::distance::FeatureLimit;
 use crate::domain::head::LinearHead;
 use crate::domain::label::ClassIndex;
 use crate::domain::scores::argmax;
@@ -109,6 +110,43 @@ impl Cost {
         self.flagged += usize::from(before != after);
         self.lost += i64::from(before == truth) - i64::from(after == truth);
         self.lost_with_flags += i64::from(before == truth && after != truth);
+    }
+
+    /// What a head costs that is left as it is.
+    #[must_use]
+    pub fn unchanged(truth: &[u32], features: &Tensor, head: &LinearHead) -> Self {
+        let mut cost = Self::default();
+        for (row, &truth) in truth.iter().enumerate() {
+            let answer = answer(head, features.row(row));
+            cost.count(truth, answer, answer);
+        }
+        cost
+    }
+
+    /// The same where the labels of the images beyond `limit` are withdrawn too. `heads`: the one before, whose label it is, and the
+    /// one after. An image that another fold's head lost is counted twice, so that this bounds the cost from above.
+    #[must_use]
+    pub fn with_withdrawn(
+        mut self,
+        limit: &FeatureLimit,
+        truth: &[u32],
+        features: &Tensor,
+        [before, after]: [&LinearHead; 2],
+    ) -> Self {
+        for &row in &limit.beyond {
+            let label = answer(before, features.row(row));
+            if answer(after, features.row(row)) != label {
+                continue;
+            }
+            self.flagged += 1;
+            if label == truth[row] {
+                self.lost += 1;
+                self.lost_with_flags += 1;
+                let label = self.labels.entry(truth[row]).or_default();
+                label.after = label.after.saturating_sub(1);
+            }
+        }
+        self
     }
 
     fn add(&mut self, other: &Self) {
@@ -283,11 +321,6 @@ impl Fold {
     }
 
     fn cost(&self, before: &LinearHead, after: &LinearHead, crossed: Crossed<'_>) -> Cost {
-        let mut scores = vec![0.0; before.classes()];
-        let mut answer = |head: &LinearHead, features: &[f32]| {
-            head.score(features, &mut scores);
-            argmax(&scores).0
-        };
         let mut cost = Cost::default();
         for &image in &self.kept_apart {
             let features = crossed.evidence.clean.row(image);
@@ -296,6 +329,12 @@ impl Fold {
         }
         cost
     }
+}
+
+fn answer(head: &LinearHead, features: &[f32]) -> u32 {
+    let mut scores = vec![0.0; head.classes()];
+    head.score(features, &mut scores);
+    argmax(&scores).0
 }
 
 fn gather(features: &Tensor, rows: &[usize]) -> Tensor {

@@ -227,7 +227,10 @@ fn repaired_info(record: &RepairedRecord) -> RepairedInfo {
         clean_accuracy: record.clean_accuracy,
         lost_pp: record.lost_pp,
         attack_success_rate: record.attack_success_rate,
-        labels: record.labels.clone(),
+        labels: record
+            .refit
+            .as_ref()
+            .map_or_else(Vec::new, |refit| refit.labels.clone()),
         goodnet: goodnet_info(&record.goodnet),
     }
 }

@@ -1,7 +1,7 @@
 //! Networks with another head: the body alone, another one in its place, a second one beside it.
 
 use super::layer::Gathering;
-use super::{Head, Refit};
+use super::{Head, Refit, withdraw};
 use crate::optimize::lookup::maker;
 use crate::{Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
 use std::collections::BTreeMap;
@@ -116,16 +116,23 @@ fn multiply(graph: &mut Graph, refit: &Refit<'_>, output: &str) -> Vec<Node> {
     let weights = Tensor::f32([head.dim, head.classes], refit.weights.to_vec());
     let weights = constant("weights", weights);
     let bias = constant("bias", Tensor::f32([head.classes], refit.bias.to_vec()));
-    let inputs = [&head.features, weights.as_str(), bias.as_str()];
-    if head.linear_row == [head.classes] {
-        return vec![Node::new("Gemm", &inputs, &[output])];
-    }
     let mut shape = vec![-1];
     shape.extend(head.linear_row.iter().map(|&extent| extent as i64));
-    let shape = constant("shape", Tensor::i64([shape.len()], shape));
-    let rows = graph.fresh_name(&format!("{output}_rows"));
-    vec![
-        Node::new("Gemm", &inputs, &[&rows]),
-        Node::new("Reshape", &[&rows, &shape], &[output]),
-    ]
+    let flat = head.linear_row == [head.classes];
+    let shape = (!flat).then(|| constant("shape", Tensor::i64([shape.len()], shape)));
+    let rows = match flat {
+        true => output.to_owned(),
+        false => graph.fresh_name(&format!("{output}_rows")),
+    };
+    let product = match refit.limit {
+        None => rows.clone(),
+        Some(_) => graph.fresh_name(&format!("{output}_product")),
+    };
+    let inputs = [&head.features, weights.as_str(), bias.as_str()];
+    let mut nodes = vec![Node::new("Gemm", &inputs, &[&product])];
+    if let Some(limit) = refit.limit {
+        nodes.extend(withdraw::nodes(graph, head, limit, [&product, &rows]));
+    }
+    nodes.extend(shape.map(|shape| Node::new("Reshape", &[&rows, &shape], &[output])));
+    nodes
 }

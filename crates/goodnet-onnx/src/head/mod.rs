@@ -5,12 +5,14 @@
 //! ```
 //!
 //! In reading order: `walk` (from the scores back to the layer), `classes` (where a tensor has its classes), `layer`
-//! (what the layer computes), `edit` (the body, another head, a second head beside the first).
+//! (what the layer computes), `edit` (the body, another head, a second head beside the first), `withdraw` (answers to features
+//! that lie too far from clean ones).
 
 mod classes;
 mod edit;
 mod layer;
 mod walk;
+mod withdraw;
 
 pub(super) use edit::with_second;
 pub use edit::{body, with_head};
@@ -86,12 +88,28 @@ impl Head {
     }
 }
 
-/// Other weights and another bias for a head: of the right number, and finite.
+/// Other weights and another bias for a head: of the right number, and finite; and, where one is set, a limit to how far features
+/// may lie from clean ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Refit<'a> {
     head: &'a Head,
     weights: &'a [f32],
     bias: &'a [f32],
+    limit: Option<Limit<'a>>,
+}
+
+/// Withdraws the label t that the head as it was gives to features f where |f A - c_t|^2 is above `limit`: `penalty` is taken from its
+/// score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit<'a> {
+    /// A, (d, d), row-major.
+    pub whitening: &'a [f32],
+    /// c, (N, d), row-major.
+    pub centres: &'a [f32],
+    /// The largest squared distance at which an answer stands.
+    pub limit: f32,
+    /// What is taken from the score of a label that is withdrawn.
+    pub penalty: f32,
 }
 
 impl<'a> Refit<'a> {
@@ -106,7 +124,29 @@ impl<'a> Refit<'a> {
             head,
             weights,
             bias,
+            limit: None,
         })
+    }
+
+    /// The same with a limit to the distance of its features.
+    ///
+    /// # Errors
+    /// As [`Refit::new`], for the tensors of `limit`.
+    pub fn with_limit(self, limit: Limit<'a>) -> Result<Self, OnnxError> {
+        let Head { dim, classes, .. } = *self.head;
+        check("whitening", limit.whitening, dim * dim)?;
+        check("centres", limit.centres, classes * dim)?;
+        finite("limit", &[limit.limit, limit.penalty])?;
+        Ok(Self {
+            limit: Some(limit),
+            ..self
+        })
+    }
+
+    /// The limit, where one is set.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit<'a>> {
+        self.limit
     }
 
     /// The head that is refitted.
