@@ -29,3 +29,10 @@ export function element(name, attributes = {}, ...children) {
 export function byId(id) {
   return document.getElementById(id);
 }
+
+/** Hands `blob` to the reader as a file. */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
