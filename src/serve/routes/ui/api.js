@@ -42,7 +42,7 @@ export async function classify(image, { drop, policy, signal }) {
   const response = await request(classifyPath({ drop, policy, topK: 5 }), {
     method: "POST",
     body: image,
-    headers: image.type ? {} : { "content-type": "application/octet-stream" },
+    headers: image.type.startsWith("image/") ? {} : { "content-type": "application/octet-stream" },
     signal,
   });
   return response.json();

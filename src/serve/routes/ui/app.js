@@ -124,10 +124,10 @@ function show(answer) {
   byId("save").disabled = !answer;
   noteVerdicts(answer?.verdicts ?? []);
   markRegion(answer, size);
-  showHints(answer, size, info.input);
+  const doubt = showHints(answer, size, info.input);
   if (!answer) return;
   const { policy, drop } = answer;
-  showAnswer(answer, { removed: removedAt(drop), channels: sweep.steps.length, rates: ratesOf(sweep, policy, drop) });
+  showAnswer(answer, { removed: removedAt(drop), channels: sweep.steps.length, rates: ratesOf(sweep, policy, drop), doubt });
   tellPainter(answer);
 }
 

@@ -5,11 +5,12 @@ import { byId, className, element } from "./text.js";
 
 /** Offers the service's policies, its default first, and the drops; `onPick({ policy, drop })` gets what was picked. */
 export function mountChoices({ policies, default_policy: preferred }, drops, onPick) {
-  const order = [preferred, ...policies.filter((policy) => policy !== preferred)];
+  const rank = (policy) => (policy === preferred ? 0 : policy === LAB_RULE ? 2 : 1);
+  const order = policies.toSorted((one, other) => rank(one) - rank(other));
   const rules = order.map((policy) => ruleChoice(policy, policy === preferred, () => onPick({ policy })));
-  byId("rules").replaceChildren(...rules);
-  byId("rules").hidden = policies.length < 2;
   byId("drops").replaceChildren(...drops.map((entry) => dropChoice(entry, () => onPick({ policy: LAB_RULE, drop: entry.drop }))));
+  rules[order.indexOf(LAB_RULE)].append(byId("drop-field"));
+  byId("rules").replaceChildren(...rules);
 }
 
 /** Ticks what is in force. */
@@ -32,8 +33,9 @@ function ruleChoice(policy, preferred, onPick) {
   const { name, note } = wordsOf(policy);
   const input = element("input", { type: "radio", name: "policy", value: policy });
   input.addEventListener("change", onPick);
-  const title = element("span", { class: "rule-name" }, name, preferred ? element("span", { class: "tag" }, "in force here") : "");
-  return element("label", { class: "rule" }, input, title, element("span", { class: "rule-note" }, note));
+  const title = element("span", { class: "rule-name" }, name, preferred ? element("span", { class: "tag" }, "default") : "");
+  const label = element("label", {}, input, title, element("span", { class: "rule-note" }, note));
+  return element("div", { class: "rule" }, label);
 }
 
 function dropChoice({ drop, reached }, onPick) {

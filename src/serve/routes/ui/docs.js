@@ -95,7 +95,7 @@ function table(heads, rows) {
   const cells = (row) => row.map((cell) => element("td", {}, ...[cell].flat()));
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
   const body = rows.map((row) => element("tr", {}, ...cells(row)));
-  return element("div", { class: "table-frame" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+  return element("div", { class: "table-frame", tabindex: 0, role: "region", "aria-label": heads.join(", ") }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
 /** A form with a field for every parameter, and the answer below it. */

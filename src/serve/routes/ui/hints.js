@@ -9,11 +9,12 @@ const OTHER_SHAPE = 1.25;
 /** Below this probability the best class is a guess. */
 const UNSURE = 0.5;
 
-/** Shows what is doubtful about `answer` to an image of `size` pixels (none where it is not known). */
+/** Shows what is doubtful, and says whether anything is, about `answer` to an image of `size` pixels (none where it is not known). */
 export function showHints(answer, size, input) {
   const hints = answer ? [...sizeHints(size, input), ...answerHints(answer)] : [];
   byId("hints").replaceChildren(...hints.map((hint) => element("li", {}, hint)));
   byId("hints").hidden = hints.length === 0;
+  return hints.length > 0;
 }
 
 function sizeHints(size, input) {

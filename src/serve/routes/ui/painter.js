@@ -1,6 +1,7 @@
 // A trigger by hand: draw on the image, in the network's own pixels, and see the answer change.
 
 import { read } from "./picture.js";
+import { besideOf } from "./rules.js";
 import { byId, certainty, className } from "./text.js";
 
 /** Milliseconds between two questions while the pointer draws. */
@@ -42,9 +43,9 @@ export async function paintOn(image) {
 
 /** Says beside the drawing what both networks make of it. */
 export function tellPainter(answer) {
-  const beside = answer.repaired ?? answer.pruned;
+  const { word, score: beside } = besideOf(answer);
   const says = (score) => `${className(score)} (${certainty(score.probability)})`;
-  byId("paint-answer").textContent = `As delivered ${says(answer.badnet)}, ${answer.repaired ? "repaired" : "pruned"} ${says(beside)}: ${answer.flagged ? "flagged" : "let in"}.`;
+  byId("paint-answer").textContent = `As delivered ${says(answer.badnet)}, ${word} ${says(beside)}: ${answer.flagged ? "flagged" : "let in"}.`;
 }
 
 function drawBase() {

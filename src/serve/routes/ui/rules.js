@@ -15,8 +15,8 @@ const WORDS = {
   [GATED]: {
     name: "Repaired network and check",
     note: "Also flags where part of the image carries a suspect class to other images.",
-    headline: "Every answer is checked, suspect classes twice.",
-    story: "Each image goes to the network as it was delivered and to its repaired self. Where they disagree it is flagged; where they agree on a suspect class, parts of it are put onto other images, and it is flagged if one of them carries the class along.",
+    headline: "Every answer is checked, some twice.",
+    story: "Each image goes to the network as it was delivered and to its repaired self. It is flagged where they disagree, or where part of it carries a suspect class to other images.",
     curve: "The lab’s pruning, for comparison",
   },
   [LAB_RULE]: {
@@ -37,6 +37,14 @@ export function wordsOf(policy) {
 /** Does the policy look at a drop? */
 export function usesDrop(policy) {
   return policy === LAB_RULE;
+}
+
+/** The network that stands beside the delivered one: the repaired one but under the lab's rule, where the bundle has one. */
+export function besideOf({ policy, repaired, pruned, top_k: top }) {
+  const refitted = policy !== LAB_RULE && repaired !== undefined;
+  return refitted
+    ? { refitted, word: "repaired", score: repaired, top: top?.repaired }
+    : { refitted, word: "pruned", score: pruned, top: top?.pruned };
 }
 
 /** What a policy did on the validation sets; only the rates of the lab's rule depend on the drop. */

@@ -38,7 +38,8 @@ function showFigures(baseline, rates) {
 }
 
 function figure(name, before, after, kind) {
-  const note = Number.isFinite(after) && Number.isFinite(before) ? `${percent(before)} as delivered` : "not measured";
+  const measured = Number.isFinite(after) && Number.isFinite(before);
+  const note = measured ? `${before === 0 ? "none" : percent(before)} as delivered` : "not measured";
   return element(
     "div",
     { class: `figure ${kind}` },

@@ -1,21 +1,21 @@
 // The answer: one verdict and what each network said.
 
 import { furthest } from "./picture.js";
-import { LAB_RULE } from "./rules.js";
+import { besideOf } from "./rules.js";
 import { byId, certainty, className, element, percent } from "./text.js";
 
 const ROWS = 5;
 
-/** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets. */
-export function showAnswer(answer, { removed, channels, rates }) {
-  const refitted = isRepaired(answer);
-  const beside = refitted ? answer.repaired : answer.pruned;
-  const agree = answer.badnet.class === beside.class;
-  showVerdict(answer.flagged ? "flagged" : "passed", titleWords(answer, agree), reasonWords(answer, beside, agree));
+/** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets, `doubt`: are there hints? */
+export function showAnswer(answer, { removed, channels, rates, doubt }) {
+  const beside = besideOf(answer);
+  const agree = answer.badnet.class === beside.score.class;
+  showVerdict(answer.flagged ? "flagged" : "passed", titleWords(answer, agree, doubt), reasonWords(answer, beside, agree));
+  byId("verdict").toggleAttribute("data-doubt", doubt);
   byId("networks").dataset.agree = agree ? "yes" : "no";
   showNetwork("badnet", answer.badnet, answer.top_k?.badnet);
-  showNetwork("beside", beside, refitted ? answer.top_k?.repaired : answer.top_k?.pruned);
-  showBeside(refitted, removed, channels);
+  showNetwork("beside", beside.score, beside.top);
+  showBeside(beside.refitted, removed, channels);
   byId("caution").textContent = caution(answer, rates);
 }
 
@@ -46,21 +46,16 @@ export function showBeside(refitted, removed, channels) {
   byId("beside-note").textContent = refitted ? "the same network, its last layer refitted" : `${removed} of ${channels} channels pruned`;
 }
 
-function titleWords({ flagged, badnet }, agree) {
-  if (!flagged) return `Let in: ${className(badnet)}`;
+function titleWords({ flagged, badnet }, agree, doubt) {
+  if (!flagged) return `${doubt ? "Let in, with doubt" : "Let in"}: ${className(badnet)}`;
   return agree ? "Flagged: a part of it acts like a trigger" : "Flagged: the networks disagree";
 }
 
-function reasonWords({ badnet, checks }, beside, agree) {
+function reasonWords({ badnet, checks }, { word, score }, agree) {
   const delivered = className(badnet);
-  const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, the other says ${className(beside)}`;
+  const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, ${word} it says ${className(score)}`;
   const check = checks?.at(-1);
   return check ? `${both}; ${checkWords(check, delivered)}` : `${both}.`;
-}
-
-/** Does the repaired network stand beside the delivered one? Everywhere but under the lab's rule, where the bundle has one. */
-function isRepaired({ policy, repaired }) {
-  return policy !== LAB_RULE && repaired !== undefined;
 }
 
 /** What the check of a suspect label found in the band that carried it furthest. */
