@@ -110,7 +110,7 @@ export async function theCameraIsSwitchedOff(page, { input }, where) {
 /** The address carries sample, policy and drop; loaded again it gives the same view; what is not there is told. */
 export async function theAddressGivesTheView(page, { samples, serving }, where) {
   await open(page);
-  await page.click(".sample >> nth=-1");
+  await answerTo(page, () => page.click(".sample >> nth=-1"));
   const drop = serving.drops[0];
   const { body } = await answerTo(page, () => page.locator(`input[name=drop][value="${drop}"]`).check({ force: true }));
   const query = new URL(page.url()).searchParams;

@@ -194,6 +194,7 @@ try {
     // A browser asks for the API page without a key.
     await page.setExtraHTTPHeaders(key ? { authorization: `Bearer ${key}` } : {});
     await apiPageAnswers(page, name);
+    await page.$$eval("details", (all) => all.forEach((one) => { one.open = true; }));
     await nothingIsViolated(page, `${name}: API page`);
     await fits(page, `${name}: API page`);
     if (folder) await page.screenshot({ path: `${folder}/${name}-api.png`, fullPage: true });

@@ -4,6 +4,8 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 340;
 const MARGIN = { top: 46, right: 16, bottom: 46, left: 52 };
 const PILL = 46;
+/** From this width on there is room for sentences. */
+const WIDE = 400;
 
 /** Every point of the sweep, step 0 (the network as delivered) included. */
 export function points({ baseline, steps }) {
@@ -102,7 +104,9 @@ function levels(rule, { plot, y }) {
     const at = y(rule[field]);
     const group = svg("g", { class: `level ${kind}` });
     group.append(line(plot.left, at, plot.right, at, "level-line"));
-    group.append(text(plot.left + 10, rule[field] > 0.5 ? at + 20 : at - 9, `rule in force: ${(100 * rule[field]).toFixed(1)} % ${words}`, {}));
+    const label = `${(100 * rule[field]).toFixed(1)} % ${words}`;
+    const isWide = plot.right - plot.left > WIDE;
+    group.append(text(plot.left + 10, rule[field] > 0.5 ? at + 20 : at - 9, isWide ? `rule in force: ${label}` : label, {}));
     return group;
   });
 }
