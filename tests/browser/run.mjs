@@ -3,7 +3,7 @@
 //
 //   node run.mjs http://127.0.0.1:8080/ [SCREENSHOT-FOLDER]
 //
-// GOODNET_KEY is the service's key where it asks for one. Needs Debian's chromium (CHROMIUM names another). Exits other
+// VIEWS names those that are tried (all). GOODNET_KEY is the service's key where it asks for one. Needs Debian's chromium (CHROMIUM names another). Exits other
 // than 0 where something is wrong.
 import { chromium } from "playwright-core";
 import assert from "node:assert/strict";
@@ -11,6 +11,7 @@ import { fits, nothingIsViolated, nothingMoves, theKeyboardReachesAll } from "./
 import * as features from "./features.mjs";
 import { answerTo, base, bytesOf, fetchFromService, folder, key, open } from "./service.mjs";
 
+const chosen = process.env.VIEWS?.split(",");
 const views = [
   ["desktop-light", { viewport: { width: 1280, height: 900 }, colorScheme: "light" }],
   ["desktop-dark", { viewport: { width: 1280, height: 900 }, colorScheme: "dark" }],
@@ -134,10 +135,10 @@ async function apiPageAnswers(page, name) {
   const schemas = Object.keys(components.schemas);
   assert.equal(await page.locator("#schemas .operation").count(), schemas.length, `${name}: schemas`);
   const sample = operations.filter({ has: page.locator("summary code", { hasText: /^\/v2\/models\/\{name\}$/ }) });
-  await sample.locator("summary").click();
+  await sample.locator("> summary").click();
   await sample.locator("input[name=name]").fill("goodnet");
   await sample.locator("button").click();
-  const answer = JSON.parse(await sample.locator("pre").textContent());
+  const answer = JSON.parse(await sample.locator("[role=status] pre").textContent());
   assert.equal(answer.name, "goodnet", `${name}: the answer is shown`);
 }
 
@@ -175,7 +176,7 @@ try {
   const info = await (await fetchFromService("info")).json();
   const { samples, serving } = info;
   assert.ok(samples.length > 0, "the bundle has samples");
-  for (const [name, options] of views) {
+  for (const [name, options] of views.filter(([view]) => !chosen || chosen.includes(view))) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
     const wrong = watch(page);
