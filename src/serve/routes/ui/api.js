@@ -81,10 +81,12 @@ export function listenForKey(start) {
   });
 }
 
-/** Shows the form, or hides it; says so where the last key was wrong. */
+/** Shows the form and nothing else, or hides it; says so where the last key was wrong. */
 export function askForKey(wanted) {
   byId("key-form").hidden = !wanted;
+  document.body.toggleAttribute("data-locked", wanted);
   if (!wanted) return;
+  byId("key-form").toggleAttribute("data-wrong", hasKey());
   byId("key-note").textContent = hasKey()
     ? "This key is not valid here. Is it complete, and is it for this service?"
     : "This service answers only with an access key. Whoever runs it can give you one.";

@@ -137,9 +137,8 @@ function report(error) {
     showFailure(error.message);
     return;
   }
+  byId("facts").textContent = "";
   askForKey(true);
-  if (!state.info) byId("facts").textContent = "";
-  showWaiting("Access key needed", "Enter it above, and the page begins.");
 }
 
 function takeFiles(files) {

@@ -8,8 +8,9 @@ async function start() {
   try {
     api = await getJson("openapi.json");
   } catch (error) {
-    if (error.status === 401) askForKey(true);
-    byId("facts").textContent = error.message;
+    const locked = error.status === 401;
+    if (locked) askForKey(true);
+    byId("facts").textContent = locked ? "" : error.message;
     return;
   }
   askForKey(false);
