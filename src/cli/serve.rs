@@ -7,9 +7,11 @@ use crate::engine::{Engine, SessionConfig};
 use crate::quarantine;
 use crate::serve::ServeError;
 use crate::serve::config::{
-    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
+    Access, Config, DEFAULT_MODEL_NAME, Inference, Limits, Quarantine, Source, Timeouts,
+    default_workers,
 };
 use crate::serve::control::{self, Events};
+use crate::serve::http::cors;
 use crate::serve::http::hosts::LOOPBACK;
 use crate::serve::http::keys::Keys;
 use crate::serve::inference::pool::PoolConfig;
@@ -39,6 +41,9 @@ pub struct ServeArgs {
         value_name = "ADDR"
     )]
     pub listen: SocketAddr,
+    /// What the v2 protocol calls the model whose verdict the policy decides.
+    #[arg(long, env = "GOODNET_MODEL_NAME", default_value = DEFAULT_MODEL_NAME, value_name = "NAME", value_parser = model_name)]
+    pub model_name: String,
     /// How the networks run.
     #[command(flatten)]
     pub inference: InferenceArgs,
@@ -183,6 +188,16 @@ pub struct TrustArgs {
         value_name = "HOST"
     )]
     pub allowed_hosts: Vec<String>,
+    /// Origin whose pages may ask from a browser, like `https://example.org`; may be given several times (default: none but this
+    /// service's own page).
+    #[arg(
+        long = "cors-origin",
+        env = "GOODNET_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGIN",
+        value_parser = cors::Origin::parse
+    )]
+    pub cors_origins: Vec<cors::Origin>,
     /// Let /metrics be read without a key.
     #[arg(long, env = "GOODNET_OPEN_METRICS")]
     pub open_metrics: bool,
@@ -246,6 +261,23 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| expected())
 }
 
+/// A name that stands in a path as it is, and that no network of the bundle has.
+fn model_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || !text.chars().all(plain) {
+        return Err(format!(
+            "expected a name of letters, digits, dots, dashes and underscores, found {text:?}"
+        ));
+    }
+    if text == "badnet" || text.starts_with("pruned_") {
+        return Err(format!(
+            "expected another name than those of the bundle's networks, found {text:?}"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn days(text: &str) -> Result<Duration, String> {
     const DAY: f64 = 24.0 * 60.0 * 60.0;
     let days: Option<f64> = text.parse().ok().filter(|&days| days > 0.0);
@@ -282,7 +314,9 @@ impl ServeArgs {
                 keys_file: self.trust.keys.clone(),
                 allowed_hosts: self.trust.allowed_hosts(self.listen),
                 open_metrics: self.trust.open_metrics,
+                cors_origins: self.trust.cors_origins.clone(),
             },
+            model_name: self.model_name.clone(),
             quarantine: self.quarantine.validated(),
         })
     }

@@ -4,10 +4,14 @@ use crate::bundle::signature::Verifier;
 use crate::defence::Policy;
 use crate::engine::SessionConfig;
 use crate::quarantine;
+use crate::serve::http::cors::Origin;
 use crate::serve::http::keys::Keys;
 use crate::serve::inference::pool::PoolConfig;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What the v2 protocol calls the model whose verdict the policy decides, where no other name is given.
+pub const DEFAULT_MODEL_NAME: &str = "goodnet";
 
 /// Everything that [`crate::serve::run`] needs to know.
 #[derive(Debug, Clone)]
@@ -22,6 +26,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Who may ask.
     pub access: Access,
+    /// What the v2 protocol calls the model whose verdict the policy decides.
+    pub model_name: String,
     /// Where flagged inputs are kept; `None`: nowhere.
     pub quarantine: Option<Quarantine>,
 }
@@ -105,6 +111,8 @@ pub struct Access {
     pub allowed_hosts: Option<Vec<String>>,
     /// Is /metrics exempt from the keys?
     pub open_metrics: bool,
+    /// Origins whose pages may read answers (CORS), as browsers send them; none: no page from elsewhere.
+    pub cors_origins: Vec<Origin>,
 }
 
 /// Where flagged inputs are kept.
@@ -139,6 +147,7 @@ impl Config {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             access: Access::default(),
+            model_name: DEFAULT_MODEL_NAME.to_owned(),
             quarantine: None,
         }
     }

@@ -31,10 +31,15 @@ def check(what, holds):
 client = triton.InferenceServerClient(address)
 check("live", client.is_server_live())
 check("ready", client.is_server_ready())
+index = client.get_model_repository_index()
+check("the index names every model", [entry["name"] for entry in index] == ["goodnet", "badnet", *pruned])
+check("every model is ready", all(entry["state"] == "READY" for entry in index))
 check("server metadata", client.get_server_metadata()["name"] == "goodnet")
 answers = {}
 for model in ["goodnet", "badnet", *pruned]:
     check(f"{model} is ready", client.is_model_ready(model))
+    config = client.get_model_config(model)
+    check(f"{model}: its configuration", config["input"][0]["dims"] == list(images.shape[1:]) and config["max_batch_size"] >= 3)
     names = [output["name"] for output in client.get_model_metadata(model)["outputs"]]
     for binary in (True, False):
         tensor = triton.InferInput("input", images.shape, "FP32")

@@ -1049,3 +1049,104 @@ fn a_probe_may_name_any_host() {
         assert_eq!(status(path, "10.0.0.7:8080"), 200, "{path}");
     }
 }
+
+#[test]
+fn pages_of_named_origins_may_ask_and_no_others() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
+    let app = spawn_app(|config| {
+        let keys = goodnet::serve::http::keys::Keys::from_file(file.path());
+        config.access.keys = Some(keys.unwrap());
+        config.access.allowed_hosts = Some(vec!["127.0.0.1".to_owned()]);
+        let origin = goodnet::serve::http::cors::Origin::parse("https://app.example");
+        config.access.cors_origins = vec![origin.unwrap()];
+    });
+    let asked = |origin: &str| {
+        let method = reqwest::Method::OPTIONS;
+        let request = app.client.request(method, app.at("/classify"));
+        let request = request
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization, content-type",
+            );
+        request.send().unwrap()
+    };
+    let allowed = |answer: &reqwest::blocking::Response| {
+        let origin = answer.headers().get("access-control-allow-origin");
+        origin.map(|origin| origin.to_str().unwrap().to_owned())
+    };
+    let answer = asked("https://app.example");
+    assert_eq!(answer.status(), 200, "without a key: browsers send none");
+    assert_eq!(allowed(&answer).as_deref(), Some("https://app.example"));
+    let headers = &answer.headers()["access-control-allow-headers"];
+    assert!(headers.to_str().unwrap().contains("authorization"));
+    for origin in ["https://app.example.org", "http://app.example", "null"] {
+        let answer = asked(origin);
+        assert_eq!(answer.status(), 421, "{origin}");
+        assert_eq!(allowed(&answer), None, "{origin}");
+    }
+    let info = |key: &str| {
+        let request = app.client.get(app.at("/info")).bearer_auth(key);
+        request
+            .header("origin", "https://app.example")
+            .send()
+            .unwrap()
+    };
+    let (answer, refused) = (info("a-key-of-some-length"), info("another-key"));
+    assert_eq!([answer.status(), refused.status()], [200, 401]);
+    for answer in [answer, refused] {
+        assert_eq!(allowed(&answer).as_deref(), Some("https://app.example"));
+        assert!(
+            answer
+                .headers()
+                .get_all("vary")
+                .iter()
+                .any(|vary| vary == "origin" || vary.to_str().unwrap().contains("origin"))
+        );
+    }
+}
+
+#[test]
+fn no_page_from_elsewhere_may_ask_unless_it_is_named() {
+    let app = spawn_app(|_| {});
+    let request = app.client.get(app.at("/info"));
+    let answer = request
+        .header("origin", "https://app.example")
+        .send()
+        .unwrap();
+    assert!(
+        answer
+            .headers()
+            .get("access-control-allow-origin")
+            .is_none()
+    );
+}
+
+#[test]
+fn the_best_classes_of_every_network_are_listed() {
+    let app = spawn_app(|_| {});
+    let answer: Value = app.post("/classify?top_k=2", png(RED)).json().unwrap();
+    assert_eq!(answer["top_k"]["badnet"].as_array().unwrap().len(), 2);
+    let repaired = answer.get("repaired").map(|score| score["class"].clone());
+    let listed = answer["top_k"]
+        .get("repaired")
+        .map(|list| list[0]["class"].clone());
+    assert_eq!(repaired, listed);
+}
+
+#[test]
+fn the_examples_of_the_contract_are_as_it_says() {
+    let contract = Contract::read();
+    for (method, path) in [
+        ("POST", "/classify"),
+        ("POST", "/classify/batch"),
+        ("GET", "/v2/models/{name}"),
+        ("POST", "/v2/repository/index"),
+    ] {
+        let example = contract.example(method, path);
+        assert!(!example.is_null(), "{method} {path} has an example");
+        contract.check(method, path, 200, "application/json", example);
+    }
+}

@@ -293,3 +293,23 @@ fn on_loopback_only_names_of_loopback_are_answered() {
     );
     stop(child);
 }
+
+#[test]
+fn names_and_origins_that_are_no_use_are_refused_before_anything_runs() {
+    for (option, value, expected) in [
+        ("--model-name", "badnet", "expected another name"),
+        ("--model-name", "a/b", "expected a name of letters"),
+        ("--cors-origin", "*", "expected an origin like"),
+        (
+            "--cors-origin",
+            "https://a.example/",
+            "expected an origin like",
+        ),
+    ] {
+        goodnet()
+            .args(["serve", option, value])
+            .assert()
+            .code(2)
+            .stderr(contains(expected));
+    }
+}

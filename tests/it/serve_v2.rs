@@ -461,3 +461,64 @@ fn another_shape_is_refused_with_the_shape_of_a_batch() {
         "{answer}"
     );
 }
+
+#[test]
+fn the_index_and_the_configurations_are_those_of_the_models() {
+    let app = spawn_app(|_| {});
+    let index: Value = app.post("/v2/repository/index", "{}").json().unwrap();
+    let index = index.as_array().unwrap();
+    let names: Vec<&str> = index
+        .iter()
+        .map(|model| model["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names[..2], ["goodnet", "badnet"]);
+    assert!(names.contains(&"pruned_10"));
+    assert!(index.iter().all(|model| model["state"] == "READY"));
+    for name in names {
+        let metadata: Value = app.get(&format!("/v2/models/{name}")).json().unwrap();
+        let path = format!("/v2/models/{name}/versions/1/config");
+        let config: Value = app.get(&path).json().unwrap();
+        assert_eq!(config["name"], name);
+        assert_eq!(config["max_batch_size"], 64);
+        assert_eq!(config["input"][0]["dims"], json!([3, SIDE, SIDE]));
+        let described = metadata["outputs"].as_array().unwrap();
+        let configured = config["output"].as_array().unwrap();
+        assert_eq!(described.len(), configured.len());
+        for (one, other) in described.iter().zip(configured) {
+            assert_eq!(one["name"], other["name"]);
+            let datatype = format!("TYPE_{}", one["datatype"].as_str().unwrap());
+            assert_eq!(other["data_type"], datatype.as_str());
+            let extents: Vec<Value> = one["shape"].as_array().unwrap()[1..].to_vec();
+            let dims = if extents.is_empty() {
+                json!([1])
+            } else {
+                json!(extents)
+            };
+            assert_eq!(other["dims"], dims, "{name}: {}", one["name"]);
+        }
+    }
+    for path in [
+        "/v2/models/nobody/config",
+        "/v2/models/goodnet/versions/2/config",
+    ] {
+        assert_eq!(app.get(path).status(), 404, "{path}");
+    }
+}
+
+#[test]
+fn the_model_has_the_name_that_it_is_given() {
+    let app = spawn_app(|config| config.model_name = "door-7".to_owned());
+    let body = json!({ "inputs": [input(&json!(red_and_blue()))] });
+    let (status, answer) = infer(&app, "door-7", &body);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["model_name"], "door-7");
+    let metadata: Value = app.get("/v2/models/door-7").json().unwrap();
+    assert_eq!(metadata["name"], "door-7");
+    assert_eq!(app.get("/v2/models/door-7/ready").status(), 200);
+    let index: Value = app.post("/v2/repository/index", "").json().unwrap();
+    assert_eq!(index[0]["name"], "door-7");
+    let (status, problem) = infer(&app, "goodnet", &body);
+    assert_eq!(status, 404);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("door-7, badnet"), "{detail}");
+}

@@ -24,6 +24,12 @@ impl Contract {
         self.0["paths"].get(path)?.get(method.to_ascii_lowercase())
     }
 
+    /// The example of the operation's good answer; null where it has none.
+    pub fn example(&self, method: &str, path: &str) -> &Value {
+        let operation = self.operation(method, path).unwrap();
+        &operation["responses"]["200"]["content"]["application/json"]["example"]
+    }
+
     /// Fails unless the operation answers with this status, type and form.
     pub fn check(&self, method: &str, path: &str, status: u16, kind: &str, body: &Value) {
         let operation = self.operation(method, path).unwrap();

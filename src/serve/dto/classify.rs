@@ -32,13 +32,17 @@ pub struct DropVerdict {
     pub pruned: ClassScore,
 }
 
-/// The k best classes of both networks.
+/// The k best classes of each network.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct TopK {
     /// Of B, best first.
     pub badnet: Vec<ClassScore>,
     /// Of the drop's B', best first.
     pub pruned: Vec<ClassScore>,
+    /// Of the repaired network, best first; absent where the bundle has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub repaired: Option<Vec<ClassScore>>,
 }
 
 /// What the policy that decided did on the validation sets (`disagreement`: at the drop of the answer); fractions 0 to 1.
@@ -143,7 +147,7 @@ pub struct Classification {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub checks: Option<Vec<CheckScore>>,
-    /// The best classes of both networks, where `top_k` asked for them.
+    /// The best classes of each network, where `top_k` asked for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub top_k: Option<TopK>,

@@ -1,6 +1,7 @@
 //! Whose names the service answers to: `Host` and `Origin` are checked, so that a page from elsewhere, or a name that is made to
 //! lead here (DNS rebinding), gets nothing.
 
+use crate::serve::http::cors::Origin;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::routes::health;
 use crate::serve::state::AppState;
@@ -21,11 +22,17 @@ pub(crate) async fn check(
     next: Next,
 ) -> Result<Response, Problem> {
     let host = host(&request)?;
-    let allowed = &state.config().access.allowed_hosts;
+    let access = &state.config().access;
+    let allowed = &access.allowed_hosts;
     // A probe names the address that it found, and learns nothing.
     let is_probe = health::is_probe(request.uri().path());
     if let Some(allowed) = allowed.as_ref().filter(|_| !is_probe) {
-        admit(host.as_ref(), request.headers(), allowed)?;
+        admit(
+            host.as_ref(),
+            request.headers(),
+            allowed,
+            &access.cors_origins,
+        )?;
     }
     Ok(next.run(request).await)
 }
@@ -60,7 +67,12 @@ fn authority(value: &HeaderValue) -> Option<Authority> {
     (!authority.as_str().contains('@')).then_some(authority)
 }
 
-fn admit(host: Option<&Authority>, headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+fn admit(
+    host: Option<&Authority>,
+    headers: &HeaderMap,
+    allowed: &[String],
+    origins: &[Origin],
+) -> Result<(), Problem> {
     let known = |host: &str| allowed.iter().any(|name| name.eq_ignore_ascii_case(host));
     let refused = |what: &str| {
         Problem::new(
@@ -77,6 +89,9 @@ fn admit(host: Option<&Authority>, headers: &HeaderMap, allowed: &[String]) -> R
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };
+    if origins.iter().any(|known| known.is(origin)) {
+        return Ok(());
+    }
     let origin = origin.to_str().unwrap_or_default();
     let (_, rest) = origin.split_once("://").unwrap_or_default();
     let authority: Option<Authority> = rest.parse().ok();
@@ -122,7 +137,7 @@ mod tests {
         let admitted = |headers: &[(&str, &str)]| {
             let request = request(Version::HTTP_11, headers);
             let host = host(&request).unwrap();
-            admit(host.as_ref(), request.headers(), &allowed).is_ok()
+            admit(host.as_ref(), request.headers(), &allowed, &[]).is_ok()
         };
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"] {
             assert!(admitted(&[("host", host)]), "{host}");

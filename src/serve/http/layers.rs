@@ -1,6 +1,6 @@
 //! What wraps every request, in one place and in order.
 
-use super::{auth, drain_body, hosts, observe};
+use super::{auth, cors, drain_body, hosts, observe};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::routes::health;
 use crate::serve::state::{AppState, Phase};
@@ -14,17 +14,24 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Wraps `router`; a request goes through the layers from top to bottom.
 pub(crate) fn wrap(router: Router, state: &AppState) -> Router {
-    let layers = ServiceBuilder::new()
-        .layer(from_fn_with_state(state.clone(), observe::observe))
-        .layer(from_fn(drain_body::drain_body))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), hosts::check))
+    let inner = ServiceBuilder::new()
         .layer(from_fn_with_state(state.clone(), refuse_while_draining))
         .layer(from_fn_with_state(state.clone(), deadline))
         .layer(from_fn_with_state(state.clone(), auth::require_key))
         // Bodies are read under the service's own limits.
         .layer(DefaultBodyLimit::disable());
-    router.layer(layers)
+    let outer = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+        .layer(from_fn(drain_body::drain_body))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), hosts::check));
+    let router = router.layer(inner);
+    // Before the keys: a browser asks what it may send without one.
+    let router = match cors::layer(&state.config().access.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(outer)
 }
 
 async fn deadline(

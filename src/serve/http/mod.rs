@@ -6,6 +6,7 @@ pub(crate) mod auth;
 pub(crate) mod body_budget;
 pub(crate) mod connection;
 pub mod context;
+pub mod cors;
 pub(crate) mod drain_body;
 pub mod hosts;
 pub mod keys;

@@ -35,6 +35,9 @@ pub(crate) fn report(
         top_k: (options.top_k > 0).then(|| TopK {
             badnet: best_k(loaded, evaluated.badnet(), options.top_k),
             pruned: best_k(loaded, evaluated.pruned(chosen.drop), options.top_k),
+            repaired: evaluated
+                .repaired()
+                .map(|scores| best_k(loaded, scores, options.top_k)),
         }),
         verdicts,
         checks: decision.checks.map(scores),

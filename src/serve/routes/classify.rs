@@ -86,9 +86,8 @@ impl ClassifyQuery {
     tag = "classify",
     params(ClassifyQuery),
     request_body(
-        description = "One image: raw bytes, a form with one part, or base64 in JSON.",
+        description = "One image: raw bytes (also as `image/png` and the like), a form with one part, or base64 in JSON.",
         content(
-            (ImageBytes = "image/*"),
             (ImageBytes = "application/octet-stream"),
             (ImageForm = "multipart/form-data"),
             (ImageJson = "application/json"),

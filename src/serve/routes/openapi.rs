@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, RefOr, Required};
 use utoipa::{Modify, OpenApi};
 
 /// What the document says beside the routes.
@@ -43,13 +44,57 @@ impl Modify for BearerKeys {
     }
 }
 
+/// Answers of the shipped bundle's service, as clients got them.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("/classify", include_str!("examples/classify.json")),
+    ("/classify/batch", include_str!("examples/batch.json")),
+    ("/v2/models/{name}", include_str!("examples/model.json")),
+    ("/v2/repository/index", include_str!("examples/index.json")),
+];
+
+/// The finished document: the routes' descriptions, and examples of their answers.
+fn finished() -> utoipa::openapi::OpenApi {
+    let mut document = super::api().into_openapi();
+    for (path, example) in EXAMPLES {
+        if let Some(content) = answer_of(&mut document, path) {
+            content.example = serde_json::from_str(example).ok();
+        }
+    }
+    for item in document.paths.paths.values_mut() {
+        let body = item
+            .post
+            .as_mut()
+            .and_then(|post| post.request_body.as_mut());
+        if let Some(RefOr::T(body)) = body {
+            body.required = Some(Required::True);
+        }
+    }
+    document
+}
+
+/// The JSON of `path`'s good answer.
+fn answer_of<'a>(
+    document: &'a mut utoipa::openapi::OpenApi,
+    path: &str,
+) -> Option<&'a mut Content> {
+    let item = document.paths.paths.get_mut(path)?;
+    let operation = item.post.as_mut().or(item.get.as_mut())?;
+    let RefOr::T(answer) = operation.responses.responses.get_mut("200")? else {
+        return None;
+    };
+    match answer.content.get_mut("application/json")? {
+        RefOr::T(content) => Some(content),
+        RefOr::Ref(_) => None,
+    }
+}
+
 static YAML: LazyLock<Result<String, String>> = LazyLock::new(|| {
-    let document = super::api().into_openapi();
+    let document = finished();
     document.to_yaml().map_err(|error| error.to_string())
 });
 
 static JSON: LazyLock<Result<String, String>> = LazyLock::new(|| {
-    let document = super::api().into_openapi();
+    let document = finished();
     document.to_pretty_json().map_err(|error| error.to_string())
 });
 
@@ -66,7 +111,7 @@ pub fn yaml() -> Result<&'static str, String> {
 /// # Errors
 /// If it cannot be written as JSON.
 pub fn json() -> Result<serde_json::Value, serde_json::Error> {
-    serde_json::to_value(super::api().into_openapi())
+    serde_json::to_value(finished())
 }
 
 /// The documents' own routes; they describe the interface and are not part of it.

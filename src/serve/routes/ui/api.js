@@ -1,5 +1,7 @@
 // The service's endpoints, relative to the page, with problem documents turned into errors.
 
+import { byId, download } from "./text.js";
+
 let key = "";
 
 /** An answer other than success: `message` is what a person should read. */
@@ -40,7 +42,7 @@ export async function classify(image, { drop, policy, signal }) {
   const response = await request(classifyPath({ drop, policy, topK: 5 }), {
     method: "POST",
     body: image,
-    headers: image.type ? {} : { "content-type": "application/octet-stream" },
+    headers: image.type.startsWith("image/") ? {} : { "content-type": "application/octet-stream" },
     signal,
   });
   return response.json();
@@ -63,31 +65,32 @@ export async function get(path) {
 /** Links to this service's own documents are fetched with the key where there is one: a plain link carries none. */
 export function carryKey() {
   document.addEventListener("click", async (event) => {
-    const link = event.target.closest("a[data-fetched]");
+    const link = event.target.closest("a[data-file]");
     if (!link || !hasKey()) return;
     event.preventDefault();
-    const name = link.getAttribute("href");
-    const url = URL.createObjectURL(await getBlob(name));
-    const file = Object.assign(document.createElement("a"), { href: url, download: name.includes(".") ? name : `${name}.txt` });
-    file.click();
-    setTimeout(() => URL.revokeObjectURL(url), 60000);
+    download(await getBlob(link.getAttribute("href")), link.dataset.file);
   });
 }
 
-/** Asks for a key in the form of the page, and calls `start` with it; says so where the last one was wrong. */
+/** Calls `start` with each access key that is given in the form of the page. */
 export function listenForKey(start) {
-  const form = document.getElementById("key-form");
-  form.addEventListener("submit", (event) => {
+  byId("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    useKey(document.getElementById("key").value.trim());
+    useKey(byId("key").value.trim());
     start();
   });
 }
 
-/** Shows the form, or hides it. */
+/** Shows the form and nothing else, or hides it; says so where the last key was wrong. */
 export function askForKey(wanted) {
-  document.getElementById("key-form").hidden = !wanted;
-  document.getElementById("key-label").textContent = hasKey() ? "This service does not know that key. Another one:" : "This service asks for a key.";
+  byId("key-form").hidden = !wanted;
+  document.body.toggleAttribute("data-locked", wanted);
+  if (!wanted) return;
+  byId("key-form").toggleAttribute("data-wrong", hasKey());
+  byId("key-note").textContent = hasKey()
+    ? "This key is not valid here. Is it complete, and is it for this service?"
+    : "This service answers only with an access key. Whoever runs it can give you one.";
+  byId("key").focus();
 }
 
 function authorization() {

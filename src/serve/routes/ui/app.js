@@ -1,204 +1,180 @@
-// The page: an image and a drop go in, an answer comes out.
+// The page: an image and a rule go in, an answer comes out. Every change goes through `choose` or `pickImage`, and `ask` shows what follows.
 
-import { Problem, address, askForKey, carryKey, classify, classifyPath, getBlob, getJson, hasKey, listenForKey } from "./api.js";
-import { mountSweep, ratesOf } from "./sweep.js";
-import { byId, element, className } from "./text.js";
-import { clearNetworks, repairNote, showAnswer, showFailure } from "./verdict.js";
+import { Problem, askForKey, carryKey, classify, getJson, listenForKey } from "./api.js";
+import { mountCamera } from "./camera.js";
+import { mountChoices, noteVerdicts, showChoice } from "./choices.js";
+import { askAboutAll } from "./files.js";
+import { showHints } from "./hints.js";
+import { missingOf, readLink, writeLink } from "./link.js";
+import { mountPainter, paintOn, tellPainter } from "./painter.js";
+import { markRegion, paint, shape } from "./picture.js";
+import { LAB_RULE, ratesOf, usesDrop } from "./rules.js";
+import { mountSamples, pressSample } from "./samples.js";
+import { copyCurl, showCurl } from "./shell.js";
+import { showAudit, showFacts, tellStory } from "./story.js";
+import { mountSweep } from "./sweep.js";
+import { byId, download } from "./text.js";
+import { clearNetworks, showAnswer, showBeside, showFailure, showWaiting } from "./verdict.js";
 
-const state = { image: undefined, sample: undefined, drop: undefined, policy: undefined, sweep: undefined, pending: undefined };
+/** Pixels of the longer side of the image that is looked at. */
+const PREVIEW = 240;
+
+const state = { info: undefined, sweep: undefined, image: undefined, size: undefined, sample: undefined, policy: undefined, drop: undefined, answer: undefined, pending: undefined };
 let chooseInSweep = () => {};
 
 async function start() {
   clearNetworks();
   try {
     const [info, sweep] = await Promise.all([getJson("info"), getJson("sweep")]);
+    Object.assign(state, { info, sweep });
     askForKey(false);
-    state.sweep = sweep;
-    showFacts(info);
-    mountPolicies(info.serving.policies, info.serving.default_policy);
-    chooseInSweep = mountSweep(sweep, pickDrop);
-    mountDrops(sweep.drops, info.serving.default_drop);
-    await mountSamples(info.samples);
+    mount();
+    const samples = await mountSamples(info, pickSample);
     await showAudit();
+    await begin(samples);
   } catch (error) {
     report(error);
   }
 }
 
-function showFacts(info) {
-  const { backend, build, bundle } = info;
-  const facts = [
-    bundle.source_file,
-    `${bundle.classes} classes`,
-    `pruned at ${bundle.site.tensor}`,
-    `on ${backend.name} ${backend.version}`,
-  ];
-  byId("facts").textContent = facts.join(" · ");
-  byId("build").textContent = `goodnet ${build.version} · network sha256 ${bundle.model_sha256.slice(0, 12)}…`;
+/** Puts what is served onto the page. */
+function mount() {
+  const { info, sweep } = state;
+  showFacts(info);
+  shape(byId("preview"), info.input, PREVIEW);
+  mountChoices(info.serving, sweep.drops, choose);
+  chooseInSweep = mountSweep(sweep, (drop) => choose({ policy: LAB_RULE, drop }));
+  mountPainter(info.input, (blob) => pickImage(blob, "Your drawing", { drawn: true }));
+  mountCamera(info.input, (blob) => pickImage(blob, "Snapshot"));
+  showWaiting("No image yet", "Drop one or pick a sample: it is let in or flagged.");
 }
 
-/** The sentence of the audit's report, where the bundle has one. */
-async function showAudit() {
-  const report = await getJson("audit").catch((error) => (error.status === 404 ? undefined : Promise.reject(error)));
-  if (!report) return;
-  byId("audit-verdict").textContent = report.verdict.sentence;
-  byId("audit").hidden = false;
+/** The view that the address asks for, else the service's own policy and no image. */
+async function begin(samples) {
+  const { info } = state;
+  const link = readLink();
+  const missing = missingOf(link, info);
+  const wanted = missing ? {} : link;
+  choose({ policy: wanted.policy ?? (wanted.drop ? LAB_RULE : info.serving.default_policy), drop: Number(wanted.drop ?? info.serving.default_drop) });
+  if (missing) showFailure(missing);
+  const sample = samples.find(({ name }) => name === wanted.sample);
+  if (sample) await pickSample(sample);
+  else if (samples[0]) await paintOn(samples[0].image);
 }
 
-function mountPolicies(policies, preferred) {
-  state.policy = preferred;
-  byId("policy-field").hidden = policies.length < 2;
-  byId("policy").replaceChildren(...policies.map((name) => element("option", { selected: name === preferred }, name)));
-}
-
-function mountDrops(drops, preferred) {
-  const reached = drops.filter((entry) => entry.reached);
-  byId("drops").replaceChildren(...drops.map(dropChoice));
-  const chosen = reached.find((entry) => entry.drop === preferred) ?? reached.at(-1);
-  if (chosen) pickDrop(chosen.drop);
-}
-
-function dropChoice({ drop, reached }) {
-  const input = element("input", { type: "radio", name: "drop", value: drop, disabled: !reached });
-  input.addEventListener("change", () => pickDrop(drop));
-  const note = element("span", { class: "choice-note" }, reached ? "–" : "not reached");
-  return element("label", { class: "choice" }, input, element("span", { class: "choice-name" }, `${drop} pp`), note);
-}
-
-function pickDrop(drop) {
-  state.drop = drop;
-  byId("drops").querySelector(`input[value="${drop}"]`).checked = true;
-  byId("pruned-note").textContent = repairNote(removedAt(drop), state.sweep.steps.length);
-  chooseInSweep(drop, state.policy);
-  showCurl();
+/** Takes a policy, a drop or both, and tells their story everywhere. */
+function choose({ policy = state.policy, drop = state.drop }) {
+  Object.assign(state, { policy, drop });
+  showChoice(state);
+  tellStory(state);
+  chooseInSweep(state);
+  showBeside(policy !== LAB_RULE && Boolean(state.sweep.repaired), removedAt(drop), state.sweep.steps.length);
   ask();
 }
 
 function removedAt(drop) {
-  return state.sweep.drops.find((entry) => entry.drop === drop).step;
+  return state.sweep.drops.find((entry) => entry.drop === drop)?.step;
 }
 
-async function mountSamples(samples) {
-  byId("samples").hidden = samples.length === 0;
-  const buttons = await Promise.all(samples.map(sampleButton));
-  byId("sample-row").replaceChildren(...buttons);
+function pickSample(sample) {
+  return pickImage(sample.image, sample.title, { sample });
 }
 
-async function sampleButton({ url, kind }, index) {
-  const path = url.replace(/^\//, "");
-  const image = await getBlob(path);
-  const thumbnail = element("canvas", { width: 94, height: 110, "aria-hidden": "true" });
-  await paint(thumbnail, image);
-  const words = kind === "triggered" ? "trigger" : "clean";
-  const button = element("button", { type: "button", class: `sample ${kind}`, "aria-pressed": "false", "aria-label": `Sample ${index + 1}, ${words}` }, thumbnail, element("span", {}, words));
-  button.addEventListener("click", () => pickImage(image, `Sample ${index + 1}, ${words}`, { path, button }));
-  return button;
-}
-
-async function pickImage(image, name, sample) {
-  state.image = image;
-  state.sample = sample;
-  for (const other of document.querySelectorAll(".sample")) other.setAttribute("aria-pressed", `${other === sample?.button}`);
+async function pickImage(image, name, { sample, drawn } = {}) {
+  Object.assign(state, { image, sample, size: undefined });
+  pressSample(sample);
   byId("file-name").textContent = name;
-  showCurl();
-  await Promise.all([paint(byId("preview"), image), ask()]);
-  byId("verdict").scrollIntoView({ block: "nearest" });
+  markRegion(undefined);
+  const size = await paint(byId("preview"), image);
+  if (state.image !== image) return;
+  state.size = size;
+  if (!drawn) await paintOn(image);
+  await ask();
+  if (!drawn) byId("verdict").scrollIntoView({ block: "nearest" });
 }
 
-/** Draws an image as large as fits; one that the browser cannot read leaves the canvas empty (the service may). */
-async function paint(canvas, image) {
-  const context = canvas.getContext("2d");
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(image);
-  } catch {
-    return;
-  }
-  const scale = Math.min(canvas.width / bitmap.width, canvas.height / bitmap.height);
-  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
-  bitmap.close();
+/** What a request asks for: the drop only where the policy looks at it. */
+function choice() {
+  return { policy: state.policy, drop: usesDrop(state.policy) ? state.drop : undefined };
 }
 
 async function ask() {
   state.pending?.abort();
-  if (!state.image || state.drop === undefined) return;
+  writeLink({ sample: state.sample?.name, ...choice() });
+  showCurl({ sample: state.sample, ...choice() });
+  if (!state.image) return;
   const pending = new AbortController();
   state.pending = pending;
   byId("answer").setAttribute("aria-busy", "true");
   try {
-    const answer = await classify(state.image, { drop: state.drop, policy: state.policy, signal: pending.signal });
-    if (pending.signal.aborted) return;
-    const rates = ratesOf(state.sweep, answer.drop, answer.policy);
-    showAnswer(answer, { removed: removedAt(answer.drop), channels: state.sweep.steps.length, rates });
-    noteVerdicts(answer.verdicts ?? []);
+    const answer = await classify(state.image, { ...choice(), signal: pending.signal });
+    if (!pending.signal.aborted) show(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
-    noteVerdicts([]);
+    show(undefined);
     report(error);
   }
-  byId("answer").removeAttribute("aria-busy");
+  if (!pending.signal.aborted) byId("answer").removeAttribute("aria-busy");
 }
 
-/** Writes beside every drop what it says of the image. */
-function noteVerdicts(verdicts) {
-  for (const input of byId("drops").querySelectorAll("input:enabled")) {
-    const verdict = verdicts.find(({ drop }) => drop === Number(input.value));
-    const note = input.parentElement.querySelector(".choice-note");
-    note.textContent = verdict ? (verdict.flagged ? "flagged" : className(verdict)) : "–";
-    note.classList.toggle("flagged", Boolean(verdict?.flagged));
-  }
+/** Puts an answer everywhere it belongs; none: takes the last one away. */
+function show(answer) {
+  const { sweep, size, info } = state;
+  state.answer = answer;
+  byId("save").disabled = !answer;
+  noteVerdicts(answer?.verdicts ?? []);
+  markRegion(answer, size);
+  const doubt = showHints(answer, size, info.input);
+  if (!answer) return;
+  const { policy, drop } = answer;
+  showAnswer(answer, { removed: removedAt(drop), channels: sweep.steps.length, rates: ratesOf(sweep, policy, drop), doubt });
+  tellPainter(answer);
 }
 
 function report(error) {
   if (!(error instanceof Problem)) throw error;
-  if (error.status === 401) askForKey(true);
-  showFailure(error.message);
-}
-
-function showCurl() {
-  const target = address(classifyPath({ drop: state.drop, policy: byId("policy-field").hidden ? undefined : state.policy }));
-  const curl = hasKey() ? 'curl --oauth2-bearer "$KEY"' : "curl";
-  const source = state.sample ? `${curl} -s '${address(state.sample.path)}' |\n  ` : "";
-  byId("curl").textContent = `${source}${curl} -F image=@${state.sample ? "-" : "image.png"} '${target}'`;
-}
-
-async function copyCurl() {
-  const button = byId("copy");
-  const code = byId("curl");
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(code);
-    button.textContent = "Selected";
+  if (error.status !== 401) {
+    showFailure(error.message);
+    return;
   }
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  byId("facts").textContent = "";
+  askForKey(true);
 }
 
-function takeFile(file) {
-  if (file) pickImage(file, file.name || "Pasted image");
+function takeFiles(files) {
+  if (!state.info) return;
+  if (files.length === 1) pickImage(files[0], files[0].name || "Pasted image");
+  if (files.length > 1) askAboutAll(files, choice(), state.info.input, (file) => pickImage(file, file.name));
+}
+
+function saveAnswer() {
+  const text = JSON.stringify(state.answer, null, 2);
+  download(new Blob([text], { type: "application/json" }), "goodnet-answer.json");
+}
+
+/** An image may be dropped anywhere on the page. */
+function listenForDrops() {
+  const over = (inside) => byId("drop-zone").classList.toggle("over", inside);
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    over(true);
+  });
+  addEventListener("dragleave", ({ relatedTarget }) => { if (!relatedTarget) over(false); });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(false);
+    takeFiles([...event.dataTransfer.files]);
+  });
 }
 
 function listen() {
-  const zone = byId("drop-zone");
-  byId("file").addEventListener("change", ({ target }) => takeFile(target.files[0]));
-  addEventListener("paste", (event) => takeFile([...event.clipboardData.files][0]));
-  addEventListener("dragover", (event) => { event.preventDefault(); zone.classList.add("over"); });
-  addEventListener("dragleave", (event) => { if (!event.relatedTarget) zone.classList.remove("over"); });
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    zone.classList.remove("over");
-    takeFile(event.dataTransfer.files[0]);
+  byId("file").addEventListener("change", ({ target }) => {
+    takeFiles([...target.files]);
+    target.value = "";
   });
-  byId("policy").addEventListener("change", ({ target }) => {
-    state.policy = target.value;
-    chooseInSweep(state.drop, state.policy);
-    showCurl();
-    ask();
-  });
+  addEventListener("paste", ({ clipboardData }) => takeFiles([...clipboardData.files]));
+  listenForDrops();
+  byId("save").addEventListener("click", saveAnswer);
   byId("copy").addEventListener("click", copyCurl);
   listenForKey(start);
   carryKey();

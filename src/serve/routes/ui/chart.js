@@ -4,6 +4,8 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 340;
 const MARGIN = { top: 46, right: 16, bottom: 46, left: 52 };
 const PILL = 46;
+/** From this width on there is room for sentences. */
+const WIDE = 400;
 
 /** Every point of the sweep, step 0 (the network as delivered) included. */
 export function points({ baseline, steps }) {
@@ -11,8 +13,11 @@ export function points({ baseline, steps }) {
   return [delivered, ...steps.filter(({ step }) => step > 0)];
 }
 
-/** Draws into `frame` for its present width; `onDrop(drop)` is called when a marker is clicked. */
-export function drawChart(frame, sweep, { drop, step, onDrop }) {
+/**
+ * Draws into `frame` for its present width; `rule`: what a policy does that no drop changes, as level lines.
+ * `onDrop(drop)` is called when a marker is clicked.
+ */
+export function drawChart(frame, sweep, { drop, rule, step, onDrop }) {
   const width = Math.max(280, frame.clientWidth);
   const all = points(sweep);
   const last = all.at(-1).step;
@@ -23,9 +28,10 @@ export function drawChart(frame, sweep, { drop, step, onDrop }) {
   const root = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-labelledby": "chart-title chart-desc" });
   root.append(
     named("title", "chart-title", "Clean accuracy and attack success rate against channels removed"),
-    named("desc", "chart-desc", description(sweep, drop)),
+    named("desc", "chart-desc", description(sweep, drop, rule)),
     axes(scale, width, removal(sweep)),
     ...curves(all, scale),
+    ...levels(rule, scale),
     markers(sweep, scale, { drop, onDrop }),
     cursor(all[step], scale),
   );
@@ -39,13 +45,14 @@ export function stepAt(frame, event, last) {
   return Math.round(Math.min(1, Math.max(0, share)) * last);
 }
 
-function description({ baseline, drops }, chosen) {
+function description({ baseline, drops }, chosen, rule) {
   const share = (value) => (Number.isFinite(value) ? `${(100 * value).toFixed(1)} percent` : "not measured");
   const parts = [`As delivered: clean accuracy ${share(baseline.clean_accuracy)}, attack success rate ${share(baseline.attack_success_rate)}.`];
   for (const entry of drops.filter(({ reached }) => reached)) {
     const mark = entry.drop === chosen ? " (chosen)" : "";
     parts.push(`Drop ${entry.drop}${mark}, at ${entry.step} channels ${entry.method ?? "removed"}: clean accuracy ${share(entry.clean_accuracy)}, attack success rate ${share(entry.attack_success_rate)}.`);
   }
+  if (rule) parts.push(`The rule in force: clean accuracy ${share(rule.clean_accuracy)}, attack success rate ${share(rule.attack_success_rate)}.`);
   return parts.join(" ");
 }
 
@@ -87,6 +94,21 @@ function curve(all, { x, y }, field, kind) {
   if (measured.length === 0) return undefined;
   const path = measured.map((point, i) => `${i ? "L" : "M"}${x(point.step).toFixed(1)} ${y(point[field]).toFixed(1)}`).join("");
   return svg("path", { d: path, class: `curve ${kind}` });
+}
+
+/** Level lines with their names at the left end: above the lower one, below the upper one. */
+function levels(rule, { plot, y }) {
+  if (!rule) return [];
+  const lines = [["clean_accuracy", "clean", "right"], ["attack_success_rate", "attack", "attacks"]];
+  return lines.filter(([field]) => Number.isFinite(rule[field])).map(([field, kind, words]) => {
+    const at = y(rule[field]);
+    const group = svg("g", { class: `level ${kind}` });
+    group.append(line(plot.left, at, plot.right, at, "level-line"));
+    const label = `${(100 * rule[field]).toFixed(1)} % ${words}`;
+    const isWide = plot.right - plot.left > WIDE;
+    group.append(text(plot.left + 10, rule[field] > 0.5 ? at + 20 : at - 9, isWide ? `rule in force: ${label}` : label, {}));
+    return group;
+  });
 }
 
 function markers({ drops }, { plot, x, y }, { drop, onDrop }) {

@@ -8,8 +8,9 @@ async function start() {
   try {
     api = await getJson("openapi.json");
   } catch (error) {
-    if (error.status === 401) askForKey(true);
-    byId("facts").textContent = error.message;
+    const locked = error.status === 401;
+    if (locked) askForKey(true);
+    byId("facts").textContent = locked ? "" : error.message;
     return;
   }
   askForKey(false);
@@ -43,8 +44,20 @@ function operationEntry(method, path, { summary, description = "", parameters = 
   if (requestBody) entry.append(table(["Body", "Type", "Meaning"], contents(requestBody).map((content) => [...content, prose(requestBody.description)])));
   entry.append(table(["Status", "Body", "Type", "Meaning"], Object.entries(responses).flatMap(([status, response]) =>
     contents(response).map((content) => [status, ...content, prose(response.description)]))));
+  entry.append(...examples(responses));
   if (method === "get") entry.append(...trial(path, parameters));
   return entry;
+}
+
+/** What good answers look like, where the document says so. */
+function examples(responses) {
+  const all = Object.values(responses).flatMap(({ content = {} }) => Object.values(content));
+  return all.filter(({ example }) => example !== undefined).map(({ example }) =>
+    element("details", {}, element("summary", {}, "An answer"), pre(JSON.stringify(example, null, 2))));
+}
+
+function pre(text) {
+  return element("pre", { tabindex: 0, role: "group", "aria-label": "An answer" }, text);
 }
 
 /** The media types of a body with their schemas. */
@@ -95,7 +108,7 @@ function table(heads, rows) {
   const cells = (row) => row.map((cell) => element("td", {}, ...[cell].flat()));
   const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
   const body = rows.map((row) => element("tr", {}, ...cells(row)));
-  return element("div", { class: "table-frame" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+  return element("div", { class: "table-frame", tabindex: 0, role: "group", "aria-label": heads.join(", ") }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
 /** A form with a field for every parameter, and the answer below it. */
@@ -138,7 +151,7 @@ async function ask(path) {
 async function shown(response, type) {
   if (type.startsWith("image/")) return element("img", { src: URL.createObjectURL(await response.blob()), alt: "The answer" });
   const text = await response.text();
-  return element("pre", { tabindex: 0 }, /json/.test(type) ? JSON.stringify(JSON.parse(text), null, 2) : text);
+  return pre(/json/.test(type) ? JSON.stringify(JSON.parse(text), null, 2) : text);
 }
 
 listenForKey(start);

@@ -1,24 +1,15 @@
-// What the sweep says: figures of the chosen drop, chart, step by step, table.
+// The pruning sweep: chart, step by step, table, and beside it what the policy in force does.
 
 import { drawChart, points, removal, stepAt } from "./chart.js";
+import { ratesOf, usesDrop, wordsOf } from "./rules.js";
 import { byId, element, percent } from "./text.js";
 
 const COMPACT = new Intl.NumberFormat("en");
 
-const REPAIRED = "repaired";
-const LAB_RULE = "disagreement";
-
-/** What a rule did on the validation sets; the rates of rules other than the lab's do not depend on the drop. */
-export function ratesOf(sweep, drop, policy = LAB_RULE) {
-  if (policy === REPAIRED) return sweep.repaired?.goodnet ?? {};
-  if (policy !== LAB_RULE) return sweep.policies.find((rates) => rates.policy === policy) ?? {};
-  return sweep.drops.find((entry) => entry.drop === drop)?.goodnet ?? {};
-}
-
-/** Shows `sweep` and calls `onDrop(drop)` when a drop is chosen in the chart. Returns `choose(drop, policy)`. */
+/** Shows `sweep` and calls `onDrop(drop)` when a drop is chosen in the chart. Returns `choose({ policy, drop })`. */
 export function mountSweep(sweep, onDrop) {
   const all = points(sweep);
-  const state = { drop: undefined, step: 0 };
+  const state = { step: 0 };
   const frame = byId("chart");
   const slider = byId("step");
   slider.max = all.length - 1;
@@ -33,18 +24,21 @@ export function mountSweep(sweep, onDrop) {
     draw();
   };
 
-  slider.addEventListener("input", () => moveTo(Number(slider.value)));
-  frame.addEventListener("pointermove", (event) => moveTo(stepAt(frame, event, all.length - 1)));
+  slider.oninput = () => moveTo(Number(slider.value));
+  frame.onpointermove = (event) => moveTo(stepAt(frame, event, all.length - 1));
   new ResizeObserver(draw).observe(frame);
   fillTable(all, sweep.drops);
   byId("sweep-lead").textContent = lead(sweep);
 
-  return (drop, policy) => {
-    state.drop = drop;
-    const entry = sweep.drops.find((candidate) => candidate.drop === drop);
-    showFigures(sweep.baseline, ratesOf(sweep, drop, policy));
-    markRow(entry?.step);
-    moveTo(entry?.step ?? 0);
+  return ({ policy, drop }) => {
+    const pruned = usesDrop(policy);
+    state.drop = pruned ? drop : undefined;
+    state.rule = pruned ? undefined : ratesOf(sweep, policy, drop);
+    byId("sweep-title").textContent = wordsOf(policy).curve;
+    byId("rule-legend").hidden = pruned;
+    const step = sweep.drops.find((entry) => entry.drop === drop)?.step ?? 0;
+    markRow(step);
+    moveTo(step);
   };
 }
 
@@ -65,26 +59,6 @@ function masked({ drops }) {
 function stepWords(point) {
   const attack = Number.isFinite(point.attack_success_rate) ? `, attacks succeed ${percent(point.attack_success_rate)}` : "";
   return `${point.step}: clean accuracy ${percent(point.clean_accuracy)} (down ${point.accuracy_drop_pp.toFixed(1)} pp)${attack}`;
-}
-
-function showFigures(baseline, rates) {
-  const tiles = [
-    ["Clean images answered right", rates.clean_accuracy, `${percent(baseline.clean_accuracy)} as delivered`, "clean"],
-    ["Clean images flagged", rates.clean_flagged, "each needs a second look", "plain"],
-    ["Attacks that succeed", rates.attack_success_rate, `${percent(baseline.attack_success_rate)} as delivered`, "attack"],
-    ["Attacks flagged", rates.backdoored_flagged, "none as delivered", "plain"],
-  ];
-  byId("figures").replaceChildren(...tiles.map(([name, value, note, kind]) => figure(name, value, note, kind)));
-}
-
-function figure(name, value, note, kind) {
-  return element(
-    "div",
-    { class: `figure ${kind}` },
-    element("dt", {}, name),
-    element("dd", { class: "figure-value" }, percent(value, "–")),
-    element("dd", { class: "figure-note" }, Number.isFinite(value) ? note : "not measured"),
-  );
 }
 
 function fillTable(all, drops) {

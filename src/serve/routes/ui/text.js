@@ -7,8 +7,8 @@ export function percent(fraction, none = "not measured") {
 
 /** How sure a network is: never rounded up to certainty or down to nothing. */
 export function certainty(probability) {
-  if (probability > 0.9995 && probability < 1) return "> 99.9 %";
-  if (probability > 0 && probability < 0.0005) return "< 0.1 %";
+  if (probability > 0.9995 && probability < 1) return ">\u00a099.9\u00a0%";
+  if (probability > 0 && probability < 0.0005) return "<\u00a00.1\u00a0%";
   return percent(probability);
 }
 
@@ -28,4 +28,11 @@ export function element(name, attributes = {}, ...children) {
 
 export function byId(id) {
   return document.getElementById(id);
+}
+
+/** Hands `blob` to the reader as a file. */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
 }

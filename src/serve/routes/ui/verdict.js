@@ -1,22 +1,21 @@
 // The answer: one verdict and what each network said.
 
+import { furthest } from "./picture.js";
+import { besideOf } from "./rules.js";
 import { byId, certainty, className, element, percent } from "./text.js";
 
 const ROWS = 5;
 
-const LAB_RULE = "disagreement";
-
-/** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets. */
-export function showAnswer(answer, { removed, channels, rates }) {
-  const { title, text } = verdictWords(answer);
-  showVerdict(answer.flagged ? "flagged" : "passed", title, text);
-  const refitted = isRepaired(answer);
-  const beside = refitted ? answer.repaired : answer.pruned;
-  const agree = answer.badnet.class === beside.class;
+/** Shows an answer of POST /classify; `rates` is what the deciding rule did on the validation sets, `doubt`: are there hints? */
+export function showAnswer(answer, { removed, channels, rates, doubt }) {
+  const beside = besideOf(answer);
+  const agree = answer.badnet.class === beside.score.class;
+  showVerdict(answer.flagged ? "flagged" : "passed", titleWords(answer, agree, doubt), reasonWords(answer, beside, agree));
+  byId("verdict").toggleAttribute("data-doubt", doubt);
   byId("networks").dataset.agree = agree ? "yes" : "no";
   showNetwork("badnet", answer.badnet, answer.top_k?.badnet);
-  showNetwork("pruned", beside, refitted ? undefined : answer.top_k?.pruned);
-  byId("pruned-note").textContent = refitted ? "last layer refitted" : repairNote(removed, channels);
+  showNetwork("beside", beside.score, beside.top);
+  showBeside(beside.refitted, removed, channels);
   byId("caution").textContent = caution(answer, rates);
 }
 
@@ -27,40 +26,41 @@ export function showFailure(message) {
   clearNetworks();
 }
 
+/** Shows that something has to come first. */
+export function showWaiting(title, message) {
+  showVerdict("idle", title, message);
+}
+
 /** Empty frames of the size that answers will take. */
 export function clearNetworks() {
   byId("networks").dataset.agree = "idle";
-  for (const side of ["badnet", "pruned"]) {
+  for (const side of ["badnet", "beside"]) {
     byId(`${side}-answer`).textContent = "–";
     fillBars(byId(`${side}-bars`), []);
   }
 }
 
-/** "removed of channels" under the name of the repaired network. */
-export function repairNote(removed, channels) {
-  return `${removed} of ${channels} channels pruned`;
+/** Says which network stands beside the delivered one. */
+export function showBeside(refitted, removed, channels) {
+  byId("beside-title").textContent = refitted ? "Repaired" : "Pruned";
+  byId("beside-note").textContent = refitted ? "the same network, its last layer refitted" : `${removed} of ${channels} channels pruned`;
 }
 
-function verdictWords(answer) {
-  const delivered = className(answer.badnet);
-  const beside = isRepaired(answer) ? answer.repaired : answer.pruned;
-  const repaired = className(beside);
-  const agree = answer.badnet.class === beside.class;
-  const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, repaired it says ${repaired}`;
-  const title = answer.flagged ? "Flagged" : `Let in: ${delivered}`;
-  if (answer.policy === LAB_RULE) return { title: answer.flagged ? "Flagged: the networks disagree" : title, text: `${both}.` };
-  const check = answer.checks?.at(-1);
-  return { title, text: check ? `${both}; ${checkWords(check, delivered)}` : `${both}.` };
+function titleWords({ flagged, badnet }, agree, doubt) {
+  if (!flagged) return `${doubt ? "Let in, with doubt" : "Let in"}: ${className(badnet)}`;
+  return agree ? "Flagged: a part of it acts like a trigger" : "Flagged: the networks disagree";
 }
 
-/** Does the repaired network stand beside the delivered one? Everywhere but under the lab's rule, where the bundle has one. */
-function isRepaired({ policy, repaired }) {
-  return policy !== LAB_RULE && repaired !== undefined;
+function reasonWords({ badnet, checks }, { word, score }, agree) {
+  const delivered = className(badnet);
+  const both = agree ? `Both networks say ${delivered}` : `As delivered it says ${delivered}, ${word} it says ${className(score)}`;
+  const check = checks?.at(-1);
+  return check ? `${both}; ${checkWords(check, delivered)}` : `${both}.`;
 }
 
 /** What the check of a suspect label found in the band that carried it furthest. */
 function checkWords({ flagged, needed, donors, bands }, delivered) {
-  const band = bands.reduce((best, next) => (next.hits > best.hits ? next : best));
+  const band = furthest(bands);
   const place = `the band at ${Math.round(100 * band.top)}–${Math.round(100 * (band.top + band.height))} % of its height`;
   const limit = flagged ? "enough to flag it" : `${needed} of ${donors} would flag it`;
   return `${place} turned ${band.hits} of ${band.tried} others into ${delivered}, ${limit}.`;
@@ -69,7 +69,7 @@ function checkWords({ flagged, needed, donors, bands }, delivered) {
 /** What neither verdict promises, with the figures that say so. */
 function caution({ flagged }, { clean_flagged: cleanFlagged, attack_success_rate: attacks }) {
   const proof = flagged ? "A flag is a reason to look, not proof" : "Being let in is no proof either";
-  const clean = `with this rule and repair, ${percent(cleanFlagged)} of the clean validation images were flagged`;
+  const clean = `with this rule, ${percent(cleanFlagged)} of the clean validation images were flagged`;
   const through = Number.isFinite(attacks)
     ? `${percent(attacks)} of the backdoored ones got the attacker’s label through`
     : "how many attacks get through was not measured";

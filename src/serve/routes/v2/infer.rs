@@ -36,7 +36,7 @@ pub(super) async fn infer(
     request: Request,
 ) -> Result<(Extension<Observed>, Response), Problem> {
     let loaded = state.loaded()?;
-    let model = V2Model::find(&loaded, &name)?;
+    let model = V2Model::find(&loaded, &state.config().model_name, &name)?;
     let length = request.headers().get(HEADER_LENGTH).cloned();
     let (body, _held) = payload::tensors(&state, request).await?;
     let max_images = state.config().limits.batch_images;
@@ -46,7 +46,7 @@ pub(super) async fn infer(
         let input = &shared.manifest().input;
         let request = parse(length.as_ref(), &body, model, input, max_images)?;
         drop(body);
-        answer(&shared, networks, model, request, (queue, started))
+        answer(&shared, networks, (model, &name), request, (queue, started))
     };
     // Reading the body takes as long as its client likes: it holds a place, too.
     let outcome = loaded.pool.admit(1)?.run(job).await;
@@ -67,7 +67,7 @@ type Inferred = (Observed, Response, Vec<Counted>);
 fn answer(
     loaded: &LoadedBundle,
     networks: &mut GoodNet,
-    model: V2Model,
+    (model, name): (V2Model, &str),
     request: InferRequest,
     (queue, started): (Duration, Instant),
 ) -> Result<Inferred, Problem> {
@@ -93,7 +93,7 @@ fn answer(
         .collect();
     let decides = matches!(model, V2Model::Goodnet { .. });
     let parameters = decides.then(|| parameters(loaded, &policy));
-    let response = respond(&model.name(loaded), request.id, parameters, outputs);
+    let response = respond(name, request.id, parameters, outputs);
     let timings = Timings {
         queue,
         decode,

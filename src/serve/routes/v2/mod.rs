@@ -1,7 +1,7 @@
 //! The Open Inference Protocol v2 (KServe's REST form), so that existing clients work as they are.
 //!
-//! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (what the policy
-//! decides, and every network's probabilities), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
+//! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (or what
+//! `--model-name` calls it: what the policy decides, and every network's probabilities), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
 //!
 //! In reading order: `model` (which models there are), `values` and `wire` (requests and responses as bytes), `infer` (the
 //! work), and here the routes that only tell.
@@ -38,6 +38,9 @@ pub(crate) fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(metadata_of_version))
         .routes(routes!(model_ready))
         .routes(routes!(model_ready_of_version))
+        .routes(routes!(configuration))
+        .routes(routes!(configuration_of_version))
+        .routes(routes!(index))
         .routes(routes!(infer::infer))
         .routes(routes!(infer::infer_version))
 }
@@ -50,7 +53,7 @@ async fn server() -> Json<Value> {
     Json(json!({
         "name": "goodnet",
         "version": env!("CARGO_PKG_VERSION"),
-        "extensions": ["binary_tensor_data"],
+        "extensions": ["binary_tensor_data", "model_configuration"],
     }))
 }
 
@@ -80,8 +83,9 @@ async fn metadata(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let loaded = state.loaded()?;
-    let model = V2Model::find(&loaded, &name)?;
-    Ok(Json(model.metadata(&loaded)))
+    let main = &state.config().model_name;
+    let model = V2Model::find(&loaded, main, &name)?;
+    Ok(Json(model.metadata(&loaded, main)))
 }
 
 /// A version of a model
@@ -106,7 +110,7 @@ async fn model_ready(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     check_ready(&state)?;
-    V2Model::find(&*state.loaded()?, &name)?;
+    V2Model::find(&*state.loaded()?, &state.config().model_name, &name)?;
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
@@ -121,6 +125,48 @@ async fn model_ready_of_version(
 ) -> Result<Json<Value>, Problem> {
     check_version(&version)?;
     model_ready(state, Path(name)).await
+}
+
+/// The configuration of a model
+///
+/// As Triton's clients ask for it; the batch is not among the extents.
+#[utoipa::path(get, path = "/v2/models/{name}/config", tag = "v2", params(("name" = String, Path)),
+    responses((status = 200, description = "The configuration", body = Value),
+        crate::serve::http::responses::NamedProblems, crate::serve::http::responses::ServiceProblems))]
+async fn configuration(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let loaded = state.loaded()?;
+    let config = state.config();
+    let model = V2Model::find(&loaded, &config.model_name, &name)?;
+    let most = config.limits.batch_images;
+    Ok(Json(model.configuration(&loaded, &config.model_name, most)))
+}
+
+/// The configuration of a version of a model
+#[utoipa::path(get, path = "/v2/models/{name}/versions/{version}/config", tag = "v2",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 200, description = "The configuration", body = Value),
+        crate::serve::http::responses::NamedProblems, crate::serve::http::responses::ServiceProblems))]
+async fn configuration_of_version(
+    state: State<AppState>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    check_version(&version)?;
+    configuration(state, Path(name)).await
+}
+
+/// The models
+///
+/// As Triton's clients ask for them: a bundle is in service whole, so that every model is `READY`. The body is not read.
+#[utoipa::path(post, path = "/v2/repository/index", tag = "v2",
+    responses((status = 200, description = "The models", body = Vec<Value>), crate::serve::http::responses::ServiceProblems))]
+async fn index(State(state): State<AppState>) -> Result<Json<Vec<Value>>, Problem> {
+    let loaded = state.loaded()?;
+    let main = &state.config().model_name;
+    let ready = |model: V2Model| json!({ "name": model.name(&loaded, main), "version": VERSION, "state": "READY", "reason": "" });
+    Ok(Json(V2Model::all(&loaded).into_iter().map(ready).collect()))
 }
 
 /// What [`wire`] reads out of a body for the model `goodnet`: the images and the number of outputs.

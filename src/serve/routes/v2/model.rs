@@ -13,6 +13,17 @@ use serde_json::{Value, json};
 /// Name of the one input of every model.
 pub(super) const INPUT: &str = "input";
 
+fn input_tensor(loaded: &LoadedBundle) -> (&'static str, &'static str, Vec<usize>) {
+    let mut shape = loaded.manifest().input.batch_shape(1);
+    shape.remove(0);
+    (INPUT, "FP32", shape)
+}
+
+/// Triton has no tensor without extents beside the batch: a scalar an image is one of length 1.
+fn dims(shape: Vec<usize>) -> Vec<usize> {
+    if shape.is_empty() { vec![1] } else { shape }
+}
+
 /// A model of the bundle in service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum V2Model {
@@ -47,32 +58,45 @@ pub(super) struct Output {
 }
 
 impl V2Model {
-    /// The model called `name`.
-    pub(super) fn find(loaded: &LoadedBundle, name: &str) -> Result<Self, Problem> {
+    /// The model called `name`; `main` is what the one is called whose verdict the policy decides.
+    pub(super) fn find(loaded: &LoadedBundle, main: &str, name: &str) -> Result<Self, Problem> {
         let pruned = || {
             let stem = |file: &str| file.strip_suffix(".onnx") == Some(name);
             let drop = loaded.drops.iter().position(|drop| stem(&drop.record.file));
             drop.map(Self::Pruned)
         };
         match name {
-            "goodnet" => Ok(Self::Goodnet {
-                repaired: loaded.manifest().repaired.is_some(),
-            }),
+            _ if name == main => Ok(Self::main(loaded)),
             "badnet" => Ok(Self::Badnet),
             _ => pruned().ok_or_else(|| {
                 Problem::new(
                     Code::NotFound,
                     format!(
-                        "expected the model goodnet, badnet or pruned_X of a drop, found {name:?}"
+                        "expected the model {main}, badnet or pruned_X of a drop, found {name:?}"
                     ),
                 )
             }),
         }
     }
 
-    pub(super) fn name(self, loaded: &LoadedBundle) -> String {
+    fn main(loaded: &LoadedBundle) -> Self {
+        let repaired = loaded.manifest().repaired.is_some();
+        Self::Goodnet { repaired }
+    }
+
+    /// Every model of the bundle.
+    pub(super) fn all(loaded: &LoadedBundle) -> Vec<Self> {
+        let pruned = (0..loaded.drops.len()).map(Self::Pruned);
+        [Self::main(loaded), Self::Badnet]
+            .into_iter()
+            .chain(pruned)
+            .collect()
+    }
+
+    /// What requests call it; `main` as for [`V2Model::find`].
+    pub(super) fn name(self, loaded: &LoadedBundle, main: &str) -> String {
         match self {
-            Self::Goodnet { .. } => "goodnet".to_owned(),
+            Self::Goodnet { .. } => main.to_owned(),
             Self::Badnet => "badnet".to_owned(),
             Self::Pruned(drop) => {
                 let file = &loaded.drops[drop].record.file;
@@ -106,32 +130,52 @@ impl V2Model {
         }
     }
 
-    pub(super) fn metadata(self, loaded: &LoadedBundle) -> Value {
-        let manifest = loaded.manifest();
-        let (classes, drops) = (manifest.classes, loaded.drops.len());
-        let mut shape: Vec<i64> = manifest
-            .input
-            .batch_shape(1)
-            .iter()
-            .map(|&e| e as i64)
-            .collect();
-        shape[0] = -1;
-        let output = |name: &str| {
-            let (datatype, shape) = match name {
-                "verdict" => ("INT64", json!([-1])),
-                "flagged" => ("BOOL", json!([-1])),
-                "disagreement_verdicts" => ("INT64", json!([-1, drops])),
-                "pruned_probabilities" => ("FP32", json!([-1, drops, classes])),
-                _ => ("FP32", json!([-1, classes])),
-            };
-            json!({ "name": name, "datatype": datatype, "shape": shape })
+    /// Its inputs and outputs, with -1 for the batch.
+    pub(super) fn metadata(self, loaded: &LoadedBundle, main: &str) -> Value {
+        let batched = |shape: Vec<usize>| -> Vec<i64> {
+            let rest = shape.into_iter().map(|extent| extent as i64);
+            std::iter::once(-1).chain(rest).collect()
         };
+        let tensor = |(name, datatype, shape): (&str, &str, Vec<usize>)| json!({ "name": name, "datatype": datatype, "shape": batched(shape) });
         json!({
-            "name": self.name(loaded),
+            "name": self.name(loaded, main),
             "versions": [VERSION],
             "platform": "onnx",
-            "inputs": [{ "name": INPUT, "datatype": "FP32", "shape": shape }],
-            "outputs": self.outputs().iter().map(|name| output(name)).collect::<Vec<_>>(),
+            "inputs": [tensor(input_tensor(loaded))],
+            "outputs": self.output_tensors(loaded).map(tensor).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The same as Triton's model configuration: what its clients ask for. `max_batch` images at a time.
+    pub(super) fn configuration(
+        self,
+        loaded: &LoadedBundle,
+        main: &str,
+        max_batch: usize,
+    ) -> Value {
+        let tensor = |(name, datatype, shape): (&str, &str, Vec<usize>)| json!({ "name": name, "data_type": format!("TYPE_{datatype}"), "dims": dims(shape) });
+        json!({
+            "name": self.name(loaded, main),
+            "platform": "onnxruntime_onnx",
+            "backend": "onnxruntime",
+            "max_batch_size": max_batch,
+            "input": [tensor(input_tensor(loaded))],
+            "output": self.output_tensors(loaded).map(tensor).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Name, type and shape without the batch of each output.
+    fn output_tensors(
+        self,
+        loaded: &LoadedBundle,
+    ) -> impl Iterator<Item = (&'static str, &'static str, Vec<usize>)> {
+        let (classes, drops) = (loaded.manifest().classes as usize, loaded.drops.len());
+        self.outputs().iter().map(move |&name| match name {
+            "verdict" => (name, "INT64", vec![]),
+            "flagged" => (name, "BOOL", vec![]),
+            "disagreement_verdicts" => (name, "INT64", vec![drops]),
+            "pruned_probabilities" => (name, "FP32", vec![drops, classes]),
+            _ => (name, "FP32", vec![classes]),
         })
     }
 
