@@ -10,6 +10,7 @@ mod bench;
 mod bundle;
 #[path = "../common/mod.rs"]
 mod common;
+mod compatibility;
 mod dataset;
 mod decode_work;
 mod defence;

@@ -126,11 +126,14 @@ impl Range {
         }
     }
 
-    /// Do the ends of `extent` become pixels 0..255?
+    /// Do the ends of `extent` become pixels 0..255, and are these more than black?
     fn is_whole_range(&self, extent: &Extent) -> bool {
         let ends = extent.channels.iter().enumerate();
-        ends.flat_map(|(channel, &(low, high))| [(channel, low), (channel, high)])
-            .all(|(channel, value)| (0.0..=255.0).contains(&self.pixel(value, channel)))
+        let pixels: Vec<[f32; 2]> = ends
+            .map(|(channel, &(low, high))| [low, high].map(|end| self.pixel(end, channel)))
+            .collect();
+        let inside = |pixel: &f32| (0.0..=255.0).contains(pixel);
+        pixels.iter().flatten().all(inside) && pixels.iter().any(|[_, high]| *high > FRACTIONS)
     }
 
     /// The pixel of a value of the stored channel `channel`.
