@@ -66,6 +66,10 @@ impl Bundle {
     }
 }
 
+/// Volumes of a Kubernetes ConfigMap or Secret show their files so.
+const LINK: &str =
+    "a link: copy the bundle with what its links lead to (cp -rL), and serve the copy";
+
 /// Loads the bundle in `dir`.
 ///
 /// # Errors
@@ -225,7 +229,7 @@ fn inside(dir: &Path, name: &str) -> Result<PathBuf, BundleError> {
         if is_link {
             return Err(refuse(
                 &path,
-                "expected a plain file or folder, found a link".to_owned(),
+                format!("expected a plain file or folder, found {LINK}"),
             ));
         }
     }
@@ -237,8 +241,7 @@ fn read_plain(path: &Path, limit: u64) -> Result<Vec<u8>, BundleError> {
     let io = |error: std::io::Error| refuse(path, error.to_string());
     let meta = fs::symlink_metadata(path).map_err(io)?;
     if meta.is_symlink() {
-        let reason = "expected a plain file, found a link";
-        return Err(refuse(path, reason.to_owned()));
+        return Err(refuse(path, format!("expected a plain file, found {LINK}")));
     }
     files::read_plain(path, limit).map_err(io)
 }

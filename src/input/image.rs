@@ -1,5 +1,6 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
+use super::gif::FirstPicture;
 use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
@@ -83,7 +84,8 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// Decodes a PNG, JPEG, WebP, BMP or GIF (first frame), told apart by content.
 ///
 /// EXIF orientation is applied, alpha is dropped without blending, 16-bit channels are rounded to 8 bits, grey
-/// and palette become RGB.
+/// and palette become RGB. What the first picture of a GIF leaves open has the colour of its transparent index, else of
+/// index 0.
 ///
 /// # Errors
 /// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
@@ -144,11 +146,17 @@ pub fn decode_within(
         DynamicImage::from_decoder(decoder).map_err(|error| refused(&error, limits))?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
-    Ok(RgbImage8 {
+    let mut rgb = RgbImage8 {
         width: rgb.width(),
         height: rgb.height(),
         pixels: rgb.into_raw(),
-    })
+    };
+    if format == ImageFormat::Gif
+        && let Some(first) = FirstPicture::read(bytes)
+    {
+        first.fill_around(bytes, &mut rgb);
+    }
+    Ok(rgb)
 }
 
 /// What a file of this size costs to decode.

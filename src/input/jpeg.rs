@@ -46,7 +46,7 @@ pub(super) fn decode(
     let rgb = match info.pixel_format {
         PixelFormat::RGB24 => pixels,
         PixelFormat::L8 => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-        PixelFormat::CMYK32 => from_cmyk(&pixels, segments.adobe),
+        PixelFormat::CMYK32 => from_cmyk(&pixels),
         PixelFormat::L16 => return Err(ImageError::OtherFormat("a lossless JPEG of 16 bits")),
     };
     let picture = RgbImage::from_raw(width, height, rgb)
@@ -136,16 +136,13 @@ fn level(value: f32) -> u8 {
     value.round().clamp(0.0, 255.0) as u8
 }
 
-/// The decoder takes every file of four colours for one that Adobe wrote, who stores ink upside down.
-fn from_cmyk(pixels: &[u8], adobe: bool) -> Vec<u8> {
+/// Ink is taken to be stored upside down, as Adobe stores it and Pillow reads it, whoever wrote the file.
+fn from_cmyk(pixels: &[u8]) -> Vec<u8> {
     let (colours, _) = pixels.as_chunks::<4>();
     let rgb = colours.iter().flat_map(|&[c, m, y, k]| {
         [c, m, y].map(|ink| {
-            let (ink, key) = match adobe {
-                true => (255 - u32::from(ink), 255 - u32::from(k)),
-                false => (u32::from(ink), u32::from(k)),
-            };
-            u8::try_from((ink * key + 127) / 255).unwrap_or(u8::MAX)
+            let light = (255 - u32::from(ink)) * (255 - u32::from(k));
+            u8::try_from((light + 127) / 255).unwrap_or(u8::MAX)
         })
     });
     rgb.collect()
@@ -181,8 +178,6 @@ struct Component {
 struct Segments {
     /// Is there a table of Huffman codes, or none needed?
     tables: bool,
-    /// Is there a segment of Adobe's?
-    adobe: bool,
     /// Are the three colours R, G and B as they are?
     plain: bool,
     /// Does it come in scans that refine each other?
@@ -199,7 +194,6 @@ impl Segments {
     fn read(bytes: &[u8]) -> Self {
         let mut found = Self {
             tables: false,
-            adobe: false,
             plain: false,
             progressive: false,
             width: 0,
@@ -225,7 +219,6 @@ impl Segments {
                     found.frame(bytes.get(at + 4..).unwrap_or_default());
                 }
                 0xEE if bytes.get(at + 4..at + 9) == Some(b"Adobe") => {
-                    found.adobe = true;
                     found.plain = bytes.get(at + 15) == Some(&0);
                 }
                 0xDA => {

@@ -4,6 +4,7 @@
 //! [`preprocess`] (pixels to values), [`dataset`] (labelled images, batch by batch).
 
 pub mod dataset;
+mod gif;
 pub mod image;
 mod jpeg;
 pub mod pixels;

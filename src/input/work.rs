@@ -4,6 +4,7 @@
 //! pixels, passes and bytes are counted as so many of them (`examples/decode_cost.rs`, figures in docs/SECURITY.md). A file of
 //! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
 
+use super::gif::FirstPicture;
 use super::image::ImageError;
 use std::fmt::Write;
 
@@ -107,7 +108,8 @@ impl Work {
 
     /// A GIF: a sample a pixel of its canvas, four a pixel of its first picture, which may be larger, and two a byte.
     pub(super) fn of_gif(gif: &[u8], width: u32, height: u32) -> Self {
-        let first = gif_picture(gif).map_or(0, |(width, height)| area(width.into(), height.into()));
+        let first = FirstPicture::read(gif);
+        let first = first.map_or(0, |first| area(first.width.into(), first.height.into()));
         Self {
             width,
             height,
@@ -166,31 +168,4 @@ fn riff_chunks(webp: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
             .saturating_add((length as usize).saturating_add(1) & !1);
         Some(([k0, k1, k2, k3], length))
     })
-}
-
-/// Width and height of the first picture of a GIF (GIF89a, 20), whatever extensions stand before it.
-fn gif_picture(gif: &[u8]) -> Option<(u16, u16)> {
-    let table = |flags: u8| match flags & 0x80 {
-        0 => 0,
-        _ => 3 << (1 + (flags & 7)),
-    };
-    let mut at = 13 + table(*gif.get(10)?);
-    loop {
-        match *gif.get(at)? {
-            // An image descriptor: four numbers, of which the last two are its size.
-            0x2C => {
-                let &[a, b, c, d] = gif.get(at + 5..)?.first_chunk()?;
-                return Some((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])));
-            }
-            // An extension: a label, and blocks up to an empty one.
-            0x21 => {
-                at += 2;
-                while let length @ 1.. = *gif.get(at)? {
-                    at += 1 + usize::from(length);
-                }
-                at += 1;
-            }
-            _ => return None,
-        }
-    }
 }

@@ -19,6 +19,8 @@ const WORTH_TELLING: f64 = 0.05;
 const CLEARLY_BETTER: f64 = 0.10;
 /// What rounding may take off a sum of probabilities, or add to it.
 const TOLERANCE: f32 = 1e-3;
+/// A probability that differs by more than this between an image alone and among others is no rounding.
+const MIXED: f32 = 0.05;
 
 /// Checks the answers on a sample of the clean images before the long work begins.
 ///
@@ -26,6 +28,7 @@ const TOLERANCE: f32 = 1e-3;
 ///
 /// # Errors
 /// [`RepairError::NotFinite`] if a score is not finite. [`RepairError::Poor`], unless `insist`, if all labels are the same,
+/// the answer for an image depends on the images beside it, scores are percentages,
 /// accuracy is near chance, or another usual way of feeding is clearly better; only a warning then with `insist`.
 pub(super) fn check(
     network: &mut Network,
@@ -35,9 +38,14 @@ pub(super) fn check(
     insist: bool,
 ) -> Result<(), RepairError> {
     let sample = clean.sample(IMAGES)?;
-    settle_scores(network, &sample, engine, progress)?;
+    let reason = settle_scores(network, &sample, engine, progress)?;
     let session = Replicas::load(engine, &network.model.to_bytes())?;
-    let scores = scores(&session, &sample.feed(&network.input))?;
+    let images = sample.feed(&network.input);
+    let scores = scores(&session, &images)?;
+    let mixed = mixes_images(&session, &images, &scores, &network.input)?;
+    if let Some(reason) = reason.or(mixed) {
+        return poor(reason, progress, insist);
+    }
     let answers = Answers::from_scores(&scores);
     if let Some(reason) = one_label(clean) {
         return poor(reason, progress, insist);
@@ -115,13 +123,36 @@ fn one_label(clean: &DataSet) -> Option<String> {
     })
 }
 
-/// Looks at the scores as the network gives them: not finite, or probabilities already?
+/// Why the answer for an image is no answer where it depends on the images beside it.
+fn mixes_images(
+    session: &Replicas,
+    images: &Tensor,
+    together: &Tensor,
+    spec: &InputSpec,
+) -> Result<Option<String>, RepairError> {
+    if images.rows() < 2 {
+        return Ok(None);
+    }
+    let alone = Tensor::new(spec.batch_shape(1), images.row(0).to_vec());
+    let alone = scores(session, &alone)?;
+    let pairs = alone.data.iter().zip(together.row(0));
+    let gap = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    Ok((gap > MIXED).then(|| {
+        format!(
+            "expected the same answer for an image alone and among others, found probabilities that differ by {gap:.2}: the \
+             network mixes the images of a batch (a Softmax or a normalisation over axis 0, say)"
+        )
+    }))
+}
+
+/// Looks at the scores as the network gives them: not finite, or probabilities already? Gives why they can be neither these
+/// nor logits.
 fn settle_scores(
     network: &mut Network,
     sample: &Sample,
     engine: &Engine,
     progress: &dyn Progress,
-) -> Result<(), RepairError> {
+) -> Result<Option<String>, RepairError> {
     let as_delivered = network.as_delivered.take();
     let model = as_delivered.as_ref().unwrap_or(&network.model);
     let session = Replicas::load(engine, &model.to_bytes())?;
@@ -138,15 +169,24 @@ fn settle_scores(
         row.iter().all(inside) && (row.iter().sum::<f32>() - 1.0).abs() <= TOLERANCE
     };
     let Some(as_delivered) = as_delivered else {
-        return Ok(());
+        return Ok(None);
     };
+    let is_percentage = |row: &[f32]| {
+        let sum: f32 = row.iter().sum();
+        row.iter().all(|&score| score >= -TOLERANCE) && (sum - 100.0).abs() <= 100.0 * TOLERANCE
+    };
+    if (0..scores.rows()).all(|row| is_percentage(scores.row(row))) {
+        let reason = "expected probabilities or logits, found scores from 0 to 100 that sum to 100 on every image looked at: \
+                      percentages; divide them by 100 at the end of the network";
+        return Ok(Some(reason.to_owned()));
+    }
     if (0..scores.rows()).all(|row| is_distribution(scores.row(row))) {
         progress.warn(
             "the network's scores are within 0 to 1 and sum to 1 on every image looked at: they are taken for probabilities",
         );
         network.model = as_delivered;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn scores(session: &Replicas, images: &Tensor) -> Result<Tensor, RepairError> {
@@ -218,6 +258,11 @@ fn better_way(
         ways.push((name, Answers::from_scores(&scores).share(&sample.labels)));
     }
     let labels = &sample.labels;
+    if let Some(swapped) = sample.transposed(&network.input) {
+        let scores = scores(session, &swapped.feed(&network.input))?;
+        let name = "rows and columns of every image swapped in the file (MATLAB stores them the other way round)";
+        ways.push((name.to_owned(), Answers::from_scores(&scores).share(labels)));
+    }
     if let Some(other) = clean.other_order() {
         let to = |label: u32| other.labels.get(label as usize).copied();
         let name = format!(

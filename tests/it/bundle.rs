@@ -304,3 +304,38 @@ fn a_signed_bundle_is_taken_from_its_signer_only() {
         "but not with one"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn files_that_are_links_through_data_are_refused_with_what_to_do_and_a_link_to_the_bundle_is_not() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write(&at("real"), false).unwrap();
+    symlink("real", at("link")).unwrap();
+    assert_eq!(
+        load(&at("link")).unwrap().manifest_sha256(),
+        load(&at("real")).unwrap().manifest_sha256()
+    );
+    // As Kubernetes projects a ConfigMap: volume/F -> ..data/F, ..data -> ..2026_01_01, which holds the files.
+    let volume = at("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::rename(at("real"), volume.join("..2026_01_01")).unwrap();
+    symlink("..2026_01_01", volume.join("..data")).unwrap();
+    for entry in fs::read_dir(volume.join("..2026_01_01")).unwrap() {
+        let name = entry.unwrap().file_name();
+        symlink(Path::new("..data").join(&name), volume.join(&name)).unwrap();
+    }
+    let error = load(&volume).unwrap_err().to_string();
+    assert!(
+        error.contains("found a link: copy the bundle") && error.contains("cp -rL"),
+        "{error}"
+    );
+    // What that line says to do.
+    let status = std::process::Command::new("cp")
+        .arg("-rL")
+        .args([&volume, &at("copy")])
+        .status();
+    assert!(status.unwrap().success());
+    assert!(load(&at("copy")).is_ok());
+}

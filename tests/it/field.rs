@@ -202,7 +202,7 @@ fn classify(field: &Field, image: &str) -> serde_json::Value {
 #[test]
 fn probabilities_are_told_from_scores_whatever_follows_the_softmax() {
     // exp(60 · 205/255) against exp(60 · 0.35): the best class is certain, a second softmax would make it 1/(1 + 47/e).
-    let ends: [(&str, &'static [&'static str]); 13] = [
+    let ends: [(&str, &'static [&'static str]); 17] = [
         ("softmax", &["Softmax l y"]),
         ("logits", &["Identity l y"]),
         ("identity", &["Softmax l s", "Identity s y"]),
@@ -217,6 +217,19 @@ fn probabilities_are_told_from_scores_whatever_follows_the_softmax() {
             "squeeze",
             &["Softmax l s", "Unsqueeze s,axis u", "Squeeze u,axis y"],
         ),
+        (
+            "squeeze twice",
+            &[
+                "Softmax l s",
+                "Unsqueeze s,axis u",
+                "Unsqueeze u,axis v",
+                "Squeeze v,axis w",
+                "Squeeze w,axis y",
+            ],
+        ),
+        ("times 1", &["Softmax l s", "Mul s,one y"]),
+        ("plus 0", &["Softmax l s", "Add s,zero t", "Relu t y"]),
+        ("turned", &["Softmax l s", "Transpose s t", "Transpose t y"]),
         ("clip", &["Softmax l s", "Clip s,zero,one y"]),
         ("exp", &["Exp l e", "ReduceSum e,axis t", "Div e,t y"]),
         ("log", &["LogSoftmax l s", "Exp s y"]),
@@ -265,6 +278,28 @@ fn scores_that_prove_to_be_probabilities_are_taken_as_they_are() {
 }
 
 #[test]
+fn scores_that_are_no_answer_for_one_image_are_refused() {
+    let field = Field::new();
+    write_h5(&field.at("clean.h5"), &all_pixels());
+    let hundred = Tensor::f32([1], vec![100.0]);
+    let mut percentages = network(60.0, chain(&["Softmax l s", "Mul s,hundred y"]));
+    let initializers = &mut percentages.graph.initializers;
+    initializers.insert("hundred".to_owned(), hundred);
+    let mut over_the_batch = network(60.0, chain(&["Softmax l y"]));
+    let last = over_the_batch.graph.nodes.last_mut().unwrap();
+    *last = last.clone().with("axis", Attribute::Int(0));
+    for (model, sign) in [
+        (percentages, "percentages"),
+        (over_the_batch, "mixes the images of a batch"),
+    ] {
+        model.save(&field.at("net.onnx")).unwrap();
+        let told = field.told(3, "clean.h5", &["--scale", "1/255"]);
+        assert!(told.contains(sign), "{told}");
+        assert!(!field.at("bundle").exists());
+    }
+}
+
+#[test]
 fn scores_that_are_not_finite_are_named() {
     let field = Field::new();
     let mut model = network(1.0, chain(&["Div l,none y"]));
@@ -287,10 +322,13 @@ fn the_same_images_are_answered_alike_however_their_values_are_stored() {
     );
     picture(7).save(field.at("seven.png")).unwrap();
     type Store = fn(f32) -> f32;
-    let ways: [(&str, Store); 3] = [
+    let ways: [(&str, Store); 5] = [
         ("levels", |pixel| pixel),
         ("unit", |pixel| pixel / 255.0),
         ("signed", |pixel| pixel / 127.5 - 1.0),
+        ("centred", |pixel| pixel / 255.0 - 0.5),
+        // A rounding past the end.
+        ("almost", |pixel| pixel / 255.0 - 1e-4),
     ];
     let mut answers = Vec::new();
     for (name, store) in ways {
@@ -304,8 +342,9 @@ fn the_same_images_are_answered_alike_however_their_values_are_stored() {
         answer["request_id"] = serde_json::Value::Null;
         answers.push(answer);
     }
-    assert_eq!(answers[0], answers[1]);
-    assert_eq!(answers[0], answers[2]);
+    for answer in &answers[1..] {
+        assert_eq!(&answers[0], answer);
+    }
     field.told(0, "png", &["--scale", "1/255"]);
     assert_eq!(field.accuracy(), 1.0);
 }
@@ -314,8 +353,11 @@ fn the_same_images_are_answered_alike_however_their_values_are_stored() {
 fn values_that_no_rule_makes_pixels_are_refused_with_what_to_do() {
     let field = Field::with_network();
     type Store = fn(f32) -> f32;
-    let ways: [(&str, Store, &str); 3] = [
+    let ways: [(&str, Store, &str); 6] = [
         ("centred", |pixel| pixel - 120.0, "--mean"),
+        ("less", |pixel| pixel / 255.0 - 0.3, "--std"),
+        ("digits", |pixel| (pixel / 255.0 - 0.1307) / 0.3081, "--std"),
+        ("divided", |pixel| pixel / 255.0 / 0.22, "--std"),
         ("normalised", |pixel| (pixel / 255.0 - 0.45) / 0.22, "--std"),
         ("deep", |pixel| pixel * 257.0, "16 bits"),
     ];
@@ -374,6 +416,28 @@ fn a_colour_order_that_fits_better_is_told_though_the_other_is_not_at_chance() {
 }
 
 #[test]
+fn rows_and_columns_that_are_swapped_are_told() {
+    let field = Field::with_network();
+    let images: Vec<Vec<f32>> = all_pixels().chunks(CLASSES).map(<[f32]>::to_vec).collect();
+    let swapped = |image: &Vec<f32>| -> Vec<f32> {
+        let place = |at: usize| {
+            let (channel, row, column) = (at / 16, at / 4 % 4, at % 4);
+            image[channel * 16 + column * 4 + row]
+        };
+        (0..CLASSES).map(place).collect()
+    };
+    let values: Vec<f32> = images.iter().flat_map(swapped).collect();
+    write_h5(&field.at("clean.h5"), &values);
+    let told = field.told(3, "clean.h5", &["--scale", "1/255"]);
+    assert!(
+        told.contains("25.0 %")
+            && told.contains("rows and columns")
+            && told.contains("it is 100.0 %"),
+        "{told}"
+    );
+}
+
+#[test]
 fn folders_are_classes_by_number_whatever_lies_beside_them() {
     let field = Field::with_network();
     let scale = ["--scale", "1/255"];
@@ -395,6 +459,17 @@ fn folders_are_classes_by_number_whatever_lies_beside_them() {
     let told = field.told(3, "set", &scale);
     assert!(
         told.contains("found both: notes beside 48 numbers"),
+        "{told}"
+    );
+    // What a set is split into is no class.
+    for part in ["train", "val"] {
+        fs::create_dir_all(field.at("split").join(part).join("0")).unwrap();
+    }
+    picture(0).save(field.at("split/train/0/0.png")).unwrap();
+    picture(0).save(field.at("split/val/0/0.png")).unwrap();
+    let told = field.told(3, "split", &scale);
+    assert!(
+        told.contains("name the part that is meant: split/train"),
         "{told}"
     );
 }
@@ -499,13 +574,33 @@ fn a_list_is_read_as_spreadsheets_and_people_write_it() {
             ),
         ),
         (
+            "trailing",
+            lines(|i| format!("{i:03}.png,{},\r\n", i % CLASSES)),
+        ),
+        (
+            "tabs",
+            format!(
+                "image\ttarget\n{}",
+                lines(|i| format!("{i:03}.png\t{}\n", i % CLASSES))
+            ),
+        ),
+        (
+            "spaced quotes",
+            lines(|i| format!("\"{i:03}.png\", \"{}\"\n", i % CLASSES)),
+        ),
+        (
+            "single quotes",
+            lines(|i| format!("'./{i:03}.png','{}'\n", i % CLASSES)),
+        ),
+        (
             "floats",
             lines(|i| format!("{i:03}.png, {}.0\n", i % CLASSES)),
         ),
     ];
     for (name, list) in lists {
         fs::write(field.at("set/labels.csv"), list).unwrap();
-        field.told(0, "set", &["--scale", "1/255"]);
+        let told = field.told(0, "set", &["--scale", "1/255"]);
+        assert!(!told.contains("left out"), "{name}: {told}");
         let bundle = load(&field.at("bundle")).unwrap();
         assert_eq!(bundle.manifest().data[0].images, IMAGES as u64, "{name}");
         assert_eq!(field.accuracy(), 1.0, "{name}");
@@ -556,6 +651,12 @@ fn data_that_cannot_repair_anything_writes_no_bundle() {
         );
         assert!(!field.at("bundle").exists());
     }
+    write_h5(&field.at("dark.h5"), &vec![0.0; IMAGES * CLASSES]);
+    let told = field.told(3, "dark.h5", &["--scale", "1/255"]);
+    assert!(
+        told.contains("answers class 0 on 100 % of the images"),
+        "{told}"
+    );
     field.told(0, "target.h5", &["--scale", "1/255", "--allow-poor"]);
     assert!(field.at("bundle").exists());
 }
@@ -567,6 +668,7 @@ fn jpegs_of_every_common_kind_have_the_pixels_of_libjpeg_turbo() {
     // tests/fixtures/jpeg/make.py writes each file beside the pixels that a second decoder gives.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jpeg");
     let (mut seen, mut off) = (0, Vec::new());
+    let (mut values, mut far) = (0, 0);
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "jpg") {
@@ -581,19 +683,39 @@ fn jpegs_of_every_common_kind_have_the_pixels_of_libjpeg_turbo() {
             "{path:?}"
         );
         let pairs = found.pixels.iter().zip(expected.as_raw());
-        let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        let gaps: Vec<u8> = pairs.map(|(a, b)| a.abs_diff(*b)).collect();
+        values += gaps.len();
+        far += gaps.iter().filter(|gap| **gap > 2).count();
+        let worst = gaps.into_iter().max().unwrap();
         if worst > TOLERANCE {
             off.push(format!("{} by {worst}", path.display()));
         }
         seen += 1;
     }
     assert!(off.is_empty(), "off: {off:?}");
-    assert_eq!(seen, 35, "files of the corpus");
+    assert!(
+        500 * far <= values,
+        "{far} of {values} values are off by more than 2"
+    );
+    assert_eq!(seen, 71, "files of the corpus");
 }
 
 #[test]
 fn formats_that_are_not_read_are_named() {
-    let table: [(&[u8], &str); 4] = [
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jpeg/grey.jpg");
+    let grey = fs::read(path).unwrap();
+    let frame = grey.windows(2).position(|pair| pair == [0xFF, 0xC0]);
+    let jpeg = |marker: u8, bits: u8| {
+        let mut jpeg = grey.clone();
+        jpeg[frame.unwrap() + 1] = marker;
+        jpeg[frame.unwrap() + 4] = bits;
+        jpeg
+    };
+    let (arithmetic, deep, levels) = (jpeg(0xC9, 8), jpeg(0xC1, 12), jpeg(0xC5, 8));
+    let table: [(&[u8], &str); 7] = [
+        (&arithmetic, "arithmetic coding"),
+        (&deep, "more than 8 bits"),
+        (&levels, "hierarchical"),
         (b"II*\0\x08\0\0\0", "TIFF"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
         (b"\0\0\0\x1Cftypavif\0\0\0\0mif1miaf", "AVIF"),
@@ -652,6 +774,55 @@ fn what_an_hdf5_file_holds_is_listed_where_it_is_not_what_is_wanted() {
     let told = field.told(3, "other.h5", &[]);
     assert!(
         told.contains("the file holds x_train [2, 3, 4, 4] of"),
+        "{told}"
+    );
+}
+
+#[test]
+fn hdf5_files_in_other_forms_are_refused_with_what_they_hold() {
+    let field = Field::with_network();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset_refused");
+    let table = [
+        ("external_link", "the file holds label [6] of i64"),
+        ("dangling_link", "path not found: nowhere"),
+        ("virtual", "virtual"),
+        ("complex", "of integers or floats"),
+        ("words", "numbers in `label`"),
+        ("groups", "train/data [6, 3, 4, 4] of u8"),
+        ("one_hot", "found [6, 6]"),
+        ("flat", "found [6, 48]"),
+    ];
+    for (name, sign) in table {
+        let path = folder.join(format!("{name}.h5"));
+        let told = field.told(3, path.to_str().unwrap(), &[]);
+        assert!(told.contains(name) && told.contains(sign), "{told}");
+        assert!(!told.contains("holds no data sets"), "{told}");
+    }
+    let files = fs::read_dir(&folder).unwrap();
+    let files = files.filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.extension().is_some_and(|extension| extension == "h5")
+    });
+    assert_eq!(files.count(), table.len());
+}
+
+#[test]
+fn operators_that_no_exporter_writes_and_folders_of_saved_models_are_refused() {
+    let field = Field::with_network();
+    write_h5(&field.at("clean.h5"), &all_pixels());
+    let mut fused = network(60.0, chain(&["Softmax l y"]));
+    fused.opsets.insert("com.microsoft".to_owned(), 1);
+    fused.graph.nodes[0].op_type = "FusedConv".to_owned();
+    fused.graph.nodes[0].domain = "com.microsoft".to_owned();
+    fused.save(&field.at("net.onnx")).unwrap();
+    let told = field.told(3, "clean.h5", &[]);
+    assert!(told.contains("net.onnx: no default site"), "{told}");
+    fs::remove_file(field.at("net.onnx")).unwrap();
+    fs::create_dir(field.at("net.onnx")).unwrap();
+    fs::write(field.at("net.onnx/saved_model.pb"), b"\x08\x01").unwrap();
+    let told = field.told(3, "clean.h5", &[]);
+    assert!(
+        told.contains("expected a plain file, found a directory"),
         "{told}"
     );
 }

@@ -577,6 +577,52 @@ fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
 }
 
 #[test]
+fn the_api_page_loads_without_a_key_and_asks_for_one() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
+    let keys = goodnet::serve::http::keys::Keys::from_file(file.path()).unwrap();
+    let app = spawn_app(|config| config.access.keys = Some(keys));
+    let page = app.get("/docs").text().unwrap();
+    assert!(page.contains("id=\"key-form\"") && page.contains("ui/docs.js"));
+    // Every file that the pages load comes without a key, and every document that they link to comes with one alone.
+    for page in ["/", "/docs"] {
+        let text = app.get(page).text().unwrap();
+        let links = text
+            .split(['"', '\''])
+            .filter(|part| part.starts_with("ui/"));
+        for asset in links {
+            assert_eq!(app.get(&format!("/{asset}")).status(), 200, "{asset}");
+        }
+        let fetched = text
+            .split("<a ")
+            .filter(|link| link.contains("data-fetched"));
+        for link in fetched {
+            let path = format!("/{}", link.split('"').nth(1).unwrap());
+            assert_eq!(app.get(&path).status(), 401, "{path}");
+            let request = app.client.get(app.at(&path));
+            let status = request
+                .bearer_auth("a-key-of-some-length")
+                .send()
+                .unwrap()
+                .status();
+            // The audit is there only where the bundle has one.
+            assert!(status == 200 || path == "/audit", "{path}: {status}");
+        }
+    }
+    let refused = app.client.get(app.at("/openapi.json"));
+    let refused = refused.bearer_auth("another-key-of-it").send().unwrap();
+    assert_eq!(
+        refused.headers()["www-authenticate"]
+            .to_str()
+            .unwrap()
+            .split(' ')
+            .next(),
+        Some("Bearer")
+    );
+    assert_eq!(problem(refused), (401, "unauthorized".to_owned()));
+}
+
+#[test]
 fn a_full_queue_refuses_at_once_and_probes_still_answer() {
     let app = spawn_app(|config| {
         config.limits.pixels = 16_000_000;
@@ -900,6 +946,10 @@ fn images_in_base64_are_read_as_clients_have_them() {
         lines.join("\r\n"),
         url_safe,
         standard.trim_end_matches('=').to_owned(),
+        standard
+            .replace('+', "%2B")
+            .replace('/', "%2f")
+            .replace('=', "%3D"),
     ] {
         let request = app.client.post(app.at("/classify"));
         let answer: Value = request

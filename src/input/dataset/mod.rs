@@ -44,6 +44,24 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// With rows and columns of every image swapped; none for images that are not as high as wide.
+    #[must_use]
+    pub fn transposed(&self, spec: &InputSpec) -> Option<Self> {
+        let side = spec.height;
+        if spec.width != side {
+            return None;
+        }
+        let planes = self.pixels.chunks_exact(side * side);
+        let swapped = planes
+            .flat_map(|plane| (0..side * side).map(move |at| plane[at % side * side + at / side]));
+        Some(Self {
+            pixels: swapped.collect(),
+            labels: self.labels.clone(),
+        })
+    }
+}
+
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 

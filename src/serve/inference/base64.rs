@@ -1,4 +1,5 @@
-//! Base64 as clients have it: with or without padding, of the URL alphabet, in lines, behind a `data:` URL's head.
+//! Base64 as clients have it: with or without padding, of the URL alphabet, in lines, behind a `data:` URL's head, escaped by
+//! percent signs.
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
@@ -23,8 +24,8 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
         true => after_head(text)?,
         false => text,
     };
-    let bytes: Vec<u8> = encoded
-        .bytes()
+    let bytes: Vec<u8> = unescaped(encoded)
+        .into_iter()
         .filter(|byte| !byte.is_ascii_whitespace())
         .map(|byte| match byte {
             b'-' => b'+',
@@ -33,6 +34,21 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
         })
         .collect();
     ENGINE.decode(bytes).map_err(|error| error.to_string())
+}
+
+/// With `%2B` and the like (RFC 3986, 2.1) as the bytes that they stand for: base64 has no percent sign of its own.
+fn unescaped(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let digits = text.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let digits = digits.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let escaped = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        found.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    found
 }
 
 fn after_head(url: &str) -> Result<&str, String> {
@@ -60,6 +76,7 @@ mod tests {
             "+/+/\r\nAQ==\r\n",
             " data:image/png;base64,+/+/AQ==",
             "DATA:;Base64,+/+/AQ",
+            "data:image/png;base64,%2B/%2b%2FAQ%3D%3D",
         ] {
             assert_eq!(decode(text), Ok(vec![0xFB, 0xFF, 0xBF, 1]), "{text:?}");
         }
@@ -68,6 +85,8 @@ mod tests {
             "data:image/png;base64",
             "a",
             "AQ=A",
+            "AQ%3",
+            "AQ%zz",
             "Ä",
         ] {
             assert!(decode(text).is_err(), "{text:?}");

@@ -7,6 +7,27 @@ use crate::files::read_plain;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+/// What to do where the sub-folders are no classes but the parts that a data set is split into.
+fn parts_of_a_set(root: &Path, folders: &[String]) -> String {
+    const PARTS: [&str; 7] = [
+        "train",
+        "training",
+        "val",
+        "valid",
+        "validation",
+        "test",
+        "testing",
+    ];
+    let is_part = |name: &String| PARTS.contains(&name.to_ascii_lowercase().as_str());
+    match folders.iter().find(|name| is_part(name)) {
+        Some(part) => format!(
+            "; name the part that is meant: {}",
+            root.join(part).display()
+        ),
+        None => String::new(),
+    }
+}
+
 /// Files that name the classes, one a line in the order of their numbers, if they lie in the folder.
 const NAME_FILES: [&str; 3] = ["classes.txt", "labels.txt", "class_names.txt"];
 const MAX_NAMES_BYTES: u64 = 64 << 20;
@@ -229,9 +250,10 @@ fn order(root: &Path, folders: &[String], classes: u32) -> Result<Order, DataErr
         return Err(DataError::new(
             root,
             format!(
-                "expected {classes} sub-folders, one a class, found {}: {}",
+                "expected {classes} sub-folders, one a class, found {}: {}{}",
                 folders.len(),
-                some(&folders.iter().map(String::as_str).collect::<Vec<_>>())
+                some(&folders.iter().map(String::as_str).collect::<Vec<_>>()),
+                parts_of_a_set(root, folders)
             ),
         ));
     }

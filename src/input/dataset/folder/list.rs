@@ -33,8 +33,12 @@ pub(super) fn read(
     names: Option<&ClassNames>,
 ) -> Result<Vec<(String, u32)>, DataError> {
     let bytes = read_plain(list, MAX_LIST_BYTES).map_err(|error| DataError::new(list, error))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|error| DataError::new(list, format!("expected UTF-8, found {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        DataError::new(
+            list,
+            format!("expected UTF-8, found {error}: save it as CSV UTF-8"),
+        )
+    })?;
     // Spreadsheets write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut reader = ReaderBuilder::new()
@@ -49,6 +53,7 @@ pub(super) fn read(
     let mut entries = BTreeMap::new();
     for (index, record) in reader.records().enumerate() {
         let record = record.map_err(|error| DataError::new(list, error))?;
+        let record = unquoted(&record);
         let line = record.position().map_or(0, csv::Position::line);
         if index == 0
             && let Some(header) = lines.header(&record)
@@ -138,7 +143,7 @@ impl Lines<'_> {
                 "expected a file in this folder in line {line}, found {file:?}"
             ));
         }
-        Ok((file, label))
+        Ok((plain_name(file), label))
     }
 }
 
@@ -154,6 +159,28 @@ fn split<'r>(record: &'r StringRecord, columns: &Columns) -> Option<(String, &'r
             // A name may hold a comma that nobody quoted.
             (!fields.is_empty()).then(|| (fields.join(","), label))
         }
+    }
+}
+
+/// Without the quotes that the reader keeps: behind a space, or single ones.
+fn unquoted(record: &StringRecord) -> StringRecord {
+    let bare = |field: &'_ str| -> String {
+        let inside = ['"', '\''].iter().find_map(|&quote| {
+            let rest = field.strip_prefix(quote)?;
+            rest.strip_suffix(quote)
+        });
+        inside.unwrap_or(field).to_owned()
+    };
+    let mut found: StringRecord = record.iter().map(bare).collect();
+    found.set_position(record.position().cloned());
+    found
+}
+
+/// The name as the walk over the folder has it: `./a.png` is `a.png`.
+fn plain_name(file: String) -> String {
+    match file.strip_prefix("./") {
+        Some(rest) => rest.to_owned(),
+        None => file,
     }
 }
 

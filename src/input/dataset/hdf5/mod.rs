@@ -316,7 +316,15 @@ fn contents(file: &File) -> String {
 }
 
 fn list(group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
-    for name in group.datasets().unwrap_or_default() {
+    let names = match group.datasets() {
+        Ok(names) => names,
+        // A soft link among them, in files of the oldest format.
+        Err(error) => {
+            listed.push(format!("{within}* that cannot be listed ({error})"));
+            return;
+        }
+    };
+    for name in names {
         if listed.len() > MAX_LISTED {
             return;
         }
