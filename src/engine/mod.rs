@@ -9,6 +9,7 @@ mod locate;
 mod onnxruntime;
 mod outputs;
 mod pool;
+mod queue;
 mod session;
 #[cfg(feature = "tract")]
 mod tract;

@@ -1,5 +1,6 @@
 //! Inference: a fixed number of sets of networks, a thread for each, and a bounded queue in front.
 
+use super::queue::Weight;
 use super::worker::{Job, Shared, work};
 use super::{EngineError, GoodNet};
 use std::sync::Arc;
@@ -165,7 +166,7 @@ impl Pool {
     pub fn call(&self, job: impl FnOnce(&mut GoodNet) + Send + 'static) -> Result<(), PoolError> {
         let shared = Arc::clone(&self.open.0);
         let job = move |networks: &mut GoodNet| shared.timed(|| job(networks));
-        self.open.0.push(Box::new(job))
+        self.open.0.push(Weight::Light, Box::new(job))
     }
 
     /// Jobs that wait for networks.
@@ -201,7 +202,21 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        self.queue(job)?.await.map_err(|_| PoolError::Panicked)
+        let answer = self.queue(Weight::Light, job)?;
+        answer.await.map_err(|_| PoolError::Panicked)
+    }
+
+    /// As [`Admission::run`], for a job that takes long: while others come, such jobs leave a thread to them.
+    ///
+    /// # Errors
+    /// As [`Admission::run`].
+    pub async fn run_heavy<T, F>(self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
+    {
+        let answer = self.queue(Weight::Heavy, job)?;
+        answer.await.map_err(|_| PoolError::Panicked)
     }
 
     /// Networks for a lone job that is likely to be short, to run on the thread that asks for it: two changes of threads
@@ -226,11 +241,11 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.queue(job)?;
+        let answer = self.queue(Weight::Light, job)?;
         answer.blocking_recv().map_err(|_| PoolError::Panicked)
     }
 
-    fn queue<T, F>(self, job: F) -> Result<oneshot::Receiver<T>, PoolError>
+    fn queue<T, F>(self, weight: Weight, job: F) -> Result<oneshot::Receiver<T>, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
@@ -248,7 +263,7 @@ impl Admission {
             // The caller may have gone away meanwhile; then nobody wants the result.
             let _ = reply.send(result);
         });
-        open.0.push(job)?;
+        open.0.push(weight, job)?;
         Ok(answer)
     }
 }

@@ -3,10 +3,10 @@
 use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
-use super::work::{Budget, Work};
+use super::work::{Budget, Work, gif_picture};
+use crate::progress::Cancel;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use std::io::Cursor;
 
 /// What a stranger's image may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,15 @@ const SAMPLES_PER_PIXEL: u64 = 20;
 impl Limits {
     /// The budget of work for one image, or for all images of a request.
     #[must_use]
-    pub const fn budget(&self) -> Budget {
-        Budget::new(self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL))
+    pub fn budget(&self) -> Budget {
+        self.budget_until(Cancel::default())
+    }
+
+    /// As [`Limits::budget`], for work that is wanted until `cancel`.
+    #[must_use]
+    pub fn budget_until(&self, cancel: Cancel) -> Budget {
+        let samples = self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL);
+        Budget::until(samples, cancel)
     }
 }
 
@@ -72,6 +79,9 @@ pub enum ImageError {
         /// What was found.
         found: String,
     },
+    /// Nobody wants the picture any more.
+    #[error("nobody waits for the image any more")]
+    Cancelled,
     /// The file is damaged.
     #[error("the image cannot be decoded: {0}")]
     Damaged(String),
@@ -88,18 +98,30 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// # Errors
 /// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
-    decode_within(bytes, limits, &mut limits.budget())
+    decode_within(bytes, limits, &limits.budget())
 }
 
 /// As [`decode`], with the work taken from a budget that several images share.
 ///
 /// # Errors
-/// As [`decode`]; an image that `budget` has no room for takes nothing of it.
+/// As [`decode`]; an image that `budget` has no room for takes nothing of it. [`ImageError::Cancelled`] where nobody wants the
+/// work of `budget` any more.
 pub fn decode_within(
     bytes: &[u8],
     limits: &Limits,
-    budget: &mut Budget,
+    budget: &Budget,
 ) -> Result<RgbImage8, ImageError> {
+    match budget.is_cancelled() {
+        true => Err(ImageError::Cancelled),
+        // A decoder tells the end of its bytes as damage.
+        false => decode_whole(bytes, limits, budget).map_err(|error| match budget.is_cancelled() {
+            true => ImageError::Cancelled,
+            false => error,
+        }),
+    }
+}
+
+fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbImage8, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -126,7 +148,7 @@ pub fn decode_within(
     if format == ImageFormat::Png {
         budget.take(&Work::of_profile(bytes, most))?;
     }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(budget.reader(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_image_width = Some(limits.max_side);
     allowed.max_image_height = Some(limits.max_side);
@@ -137,6 +159,11 @@ pub fn decode_within(
         .map_err(|error| refused(&error, limits))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
+    if format == ImageFormat::Gif
+        && let Some((width, height)) = gif_picture(bytes)
+    {
+        check_size(width.into(), height.into(), limits)?;
+    }
     budget.take(&work(format, &decoder, bytes))?;
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

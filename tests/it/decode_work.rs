@@ -41,9 +41,9 @@ fn empty_scans(side: u16, scans: usize) -> Vec<u8> {
 
 /// The refusal of `bytes`, which took nothing of the budget: nothing was decoded.
 fn refused(bytes: &[u8], limits: &Limits) -> String {
-    let mut budget = limits.budget();
+    let budget = limits.budget();
     let whole = budget.left();
-    let error = decode_within(bytes, limits, &mut budget).unwrap_err();
+    let error = decode_within(bytes, limits, &budget).unwrap_err();
     assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
     assert_eq!(budget.left(), whole, "{error}");
     error.to_string()
@@ -103,11 +103,11 @@ fn a_png_pays_for_the_profile_that_it_inflates() {
     profile.extend(b"iCCP");
     profile.resize(profile.len() + 60_000 + 4, 0);
     let file = [&png[..33], &profile, &png[33..]].concat();
-    let mut budget = LIMITS.budget();
+    let budget = LIMITS.budget();
     let whole = budget.left();
     // It is no profile, which is of no matter to the picture or to the count: 60,000 bytes stand for 2.56 MB, the most that
     // may be inflated here, at six bytes a sample.
-    let _ = decode_within(&file, &LIMITS, &mut budget);
+    let _ = decode_within(&file, &LIMITS, &budget);
     assert!(budget.left() <= whole - 2_560_000 / 6, "{budget:?}");
 }
 
@@ -127,9 +127,9 @@ fn every_format_is_decoded_at_the_pixel_limit_with_noise_in_it() {
         let mut bytes = Cursor::new(Vec::new());
         let picture = DynamicImage::ImageRgb8(noise.clone());
         picture.write_to(&mut bytes, format).unwrap();
-        let mut budget = LIMITS.budget();
+        let budget = LIMITS.budget();
         let whole = budget.left();
-        decode_within(&bytes.into_inner(), &LIMITS, &mut budget)
+        decode_within(&bytes.into_inner(), &LIMITS, &budget)
             .unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert!(
             budget.left() < whole - 3 * 160_000,
