@@ -66,7 +66,7 @@ impl Service {
             .map_err(|error| format!("{}: {error}", goodnet.display()))?;
         let stderr = child.stderr.take().ok_or("the service has no log")?;
         let mut lines = BufReader::new(stderr).lines();
-        let mut address = None;
+        let (mut address, mut last) = (None, String::new());
         for line in lines.by_ref().map_while(std::io::Result::ok) {
             if let Some(url) = field(&line, "url") {
                 address = url
@@ -78,9 +78,10 @@ impl Service {
             if line.contains(IN_SERVICE) {
                 break;
             }
+            last = line;
         }
         let Some(address) = address else {
-            return Err("the service did not start".into());
+            return Err(format!("the service did not start: {last}").into());
         };
         let (reloads, errors) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let unread = match log {

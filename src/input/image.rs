@@ -1,9 +1,9 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
-use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
 use super::work::{Budget, Work, gif_picture};
+use super::{jpeg, webp};
 use crate::progress::Cancel;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
@@ -165,6 +165,9 @@ fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbIma
         check_size(width.into(), height.into(), limits)?;
     }
     budget.take(&work(format, &decoder, bytes))?;
+    if format == ImageFormat::WebP {
+        check_tables(bytes, limits)?;
+    }
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture =
@@ -176,6 +179,24 @@ fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbIma
         height: rgb.height(),
         pixels: rgb.into_raw(),
     })
+}
+
+/// Bytes that the tables of a lossless WebP may take, a pixel of the largest image; photos of usual encoders take less than 1.
+const TABLE_BYTES_PER_PIXEL: u64 = 8;
+
+/// Refuses a WebP whose decoder would fill the memory with tables.
+fn check_tables(bytes: &[u8], limits: &Limits) -> Result<(), ImageError> {
+    let most = limits.max_pixels.saturating_mul(TABLE_BYTES_PER_PIXEL);
+    match webp::table_bytes(bytes, limits.max_pixels, most) {
+        Some(found) if found <= most => Ok(()),
+        Some(_) => Err(too_large(
+            format!("{most} bytes of tables of prefix codes"),
+            "more".to_owned(),
+        )),
+        None => Err(ImageError::Damaged(
+            "its prefix codes cannot be read".to_owned(),
+        )),
+    }
 }
 
 /// What a file of this size costs to decode.

@@ -10,6 +10,7 @@ pub mod pixels;
 pub mod preprocess;
 pub mod sniff;
 pub mod spec;
+mod webp;
 mod whole;
 pub mod work;
 

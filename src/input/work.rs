@@ -199,8 +199,9 @@ impl Work {
 
     /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture.
     pub(super) fn of_webp(webp: &[u8], width: u32, height: u32) -> Self {
-        let lossy = riff_chunks(webp).filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
-        let lossy: u64 = lossy.map(|(_, length)| u64::from(length)).sum();
+        let chunks = riff_chunks(webp.get(12..).unwrap_or_default());
+        let lossy = chunks.filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
+        let lossy: u64 = lossy.map(|(_, content)| content.len() as u64).sum();
         Self {
             width,
             height,
@@ -236,16 +237,15 @@ fn png_chunks(png: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
     })
 }
 
-/// Kind and length of every chunk of a WebP (RFC 9649, 2.3), padded to even lengths.
-fn riff_chunks(webp: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
-    let mut at = 12_usize;
+/// Kind and content of every chunk of a RIFF file (RFC 9649, 2.3), padded to even lengths; `chunks` are what follows its header.
+pub(super) fn riff_chunks(chunks: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = chunks;
     std::iter::from_fn(move || {
-        let &[k0, k1, k2, k3, ref length @ ..] = webp.get(at..)?.first_chunk::<8>()?;
-        let length = u32::from_le_bytes(*length);
-        at = at
-            .saturating_add(8)
-            .saturating_add((length as usize).saturating_add(1) & !1);
-        Some(([k0, k1, k2, k3], length))
+        let (&[k0, k1, k2, k3, ref length @ ..], content) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let padded = length.saturating_add(1) & !1;
+        rest = content.get(padded..).unwrap_or_default();
+        Some(([k0, k1, k2, k3], content.get(..length).unwrap_or(content)))
     })
 }
 

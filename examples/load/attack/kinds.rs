@@ -148,7 +148,7 @@ fn log(target: &Target, tasks: &mut JoinSet<()>) {
 fn http1_untaken(target: &Target, tasks: &mut JoinSet<()>) {
     hold(target, tasks, 400, async |target| {
         let mut stream = Stream::open_narrow(target.address).await?;
-        let requests = requests::get("/openapi.json").repeat(16);
+        let requests = requests::get("/openapi.json").repeat(4);
         stream.send(&requests).await?;
         target.count();
         stream.untaken().await
