@@ -69,7 +69,7 @@ fn only_line(output: &Output) -> String {
 fn a_crash_is_one_line_and_an_exit_code() {
     let folder = data();
     for (signal, name) in [
-        ("-SEGV", "SIGSEGV"),
+        ("-FPE", "SIGFPE"),
         ("-ABRT", "SIGABRT"),
         ("-KILL", "SIGKILL"),
     ] {
