@@ -28,9 +28,9 @@ fn main() -> std::io::Result<()> {
     let preprocess = Preprocess::new(&InputSpec::new(55, 47, 3, Layout::Nchw, 1.0));
     for file in std::env::args_os().skip(1) {
         let bytes = std::fs::read(&file)?;
-        let mut budget = LIMITS.budget();
+        let budget = LIMITS.budget();
         let before = cpu();
-        let picture = decode_within(&bytes, &LIMITS, &mut budget);
+        let picture = decode_within(&bytes, &LIMITS, &budget);
         let outcome = match &picture {
             Ok(picture) => {
                 let scaled = preprocess.rgb8(picture).is_ok();

@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release --example load -- --help`; `scripts/check-load` runs all of it.
 
+mod attack;
 mod drive;
 mod expect;
 mod http;
@@ -34,7 +35,7 @@ pub(crate) struct Args {
     scenario: Scenario,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Scenario {
     /// Ten times as many requests as can be answered.
     Overload {
@@ -60,6 +61,21 @@ enum Scenario {
         #[arg(long, default_value_t = 1.05, value_name = "RATIO")]
         memory: f64,
     },
+    /// Every kind of attack, one after the other, beside a good client.
+    Attack {
+        /// How long each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// How long the good client is alone before each.
+        #[arg(long, default_value_t = 10)]
+        calm: u64,
+        /// One kind alone.
+        #[arg(long, value_name = "NAME")]
+        only: Option<String>,
+        /// What the good client may lose.
+        #[command(flatten)]
+        bounds: attack::Bounds,
+    },
     /// Swap two bundles under full load.
     Reload {
         /// How often.
@@ -72,7 +88,7 @@ enum Scenario {
 async fn main() -> Result<()> {
     let args = Args::parse();
     let bundle = goodnet::bundle::load(&args.bundle)?;
-    match args.scenario {
+    match args.scenario.clone() {
         Scenario::Overload {
             seconds,
             goodput,
@@ -94,6 +110,18 @@ async fn main() -> Result<()> {
             let time = Duration::from_secs(seconds);
             let end = requests.map_or(drive::End::After(time), drive::End::Requests);
             soak::run(&args, &bundle, end, memory).await
+        }
+        Scenario::Attack {
+            seconds,
+            calm,
+            only,
+            bounds,
+        } => {
+            let times = attack::Times {
+                calm: Duration::from_secs(calm),
+                attack: Duration::from_secs(seconds),
+            };
+            attack::run(&args, &bundle, times, only.as_deref(), bounds).await
         }
         Scenario::Reload { swaps } => reload::run(&args, &bundle, swaps).await,
     }

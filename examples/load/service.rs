@@ -3,10 +3,10 @@
 use crate::Result;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -16,6 +16,17 @@ pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     reloads: Arc<AtomicUsize>,
     errors: Arc<AtomicUsize>,
+    /// Its log, where nobody reads it: open, and full sooner or later.
+    _unread: Option<Lines<BufReader<ChildStderr>>>,
+}
+
+/// What becomes of a service's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// It is read; requests write nothing.
+    Read,
+    /// It is read until the service has started and no further; every request writes a line.
+    Stopped,
 }
 
 /// What a process holds.
@@ -30,24 +41,33 @@ pub(crate) struct Usage {
 impl Service {
     /// Starts the service and waits until it has a bundle in service.
     pub(crate) fn start(goodnet: &Path, bundle: &Path, options: &[&str]) -> Result<Self> {
+        Self::start_logging(goodnet, bundle, options, Log::Read)
+    }
+
+    /// As [`Service::start`], with a say in what becomes of its log.
+    pub(crate) fn start_logging(
+        goodnet: &Path,
+        bundle: &Path,
+        options: &[&str],
+        log: Log,
+    ) -> Result<Self> {
+        let filter = match log {
+            Log::Read => "goodnet::request=error,info",
+            Log::Stopped => "info",
+        };
         let mut child = Command::new(goodnet)
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
-            .args([
-                "--log",
-                "goodnet::request=error,info",
-                "--reload-interval",
-                "0",
-            ])
+            .args(["--log", filter, "--reload-interval", "0"])
             .arg("--bundle")
             .arg(bundle)
             .args(options)
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{}: {error}", goodnet.display()))?;
-        let log = child.stderr.take().ok_or("the service has no log")?;
-        let mut lines = BufReader::new(log).lines().map_while(std::io::Result::ok);
-        let mut address = None;
-        for line in &mut lines {
+        let stderr = child.stderr.take().ok_or("the service has no log")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let (mut address, mut last) = (None, String::new());
+        for line in lines.by_ref().map_while(std::io::Result::ok) {
             if let Some(url) = field(&line, "url") {
                 address = url
                     .trim_start_matches("http://")
@@ -58,27 +78,26 @@ impl Service {
             if line.contains(IN_SERVICE) {
                 break;
             }
+            last = line;
         }
         let Some(address) = address else {
-            return Err("the service did not start".into());
+            return Err(format!("the service did not start: {last}").into());
         };
         let (reloads, errors) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
-        let counters = (Arc::clone(&reloads), Arc::clone(&errors));
-        std::thread::spawn(move || {
-            for line in lines {
-                if line.contains(IN_SERVICE) {
-                    counters.0.fetch_add(1, Relaxed);
-                } else if line.contains("\"ERROR\"") {
-                    eprintln!("service: {line}");
-                    counters.1.fetch_add(1, Relaxed);
-                }
+        let unread = match log {
+            Log::Stopped => Some(lines),
+            Log::Read => {
+                let counters = (Arc::clone(&reloads), Arc::clone(&errors));
+                std::thread::spawn(move || count(lines, &counters.0, &counters.1));
+                None
             }
-        });
+        };
         Ok(Self {
             child,
             address,
             reloads,
             errors,
+            _unread: unread,
         })
     }
 
@@ -165,6 +184,18 @@ impl Service {
             }
         }
         Ok(foreign)
+    }
+}
+
+/// Counts what the log tells, to its end.
+fn count(lines: Lines<BufReader<ChildStderr>>, reloads: &AtomicUsize, errors: &AtomicUsize) {
+    for line in lines.map_while(std::io::Result::ok) {
+        if line.contains(IN_SERVICE) {
+            reloads.fetch_add(1, Relaxed);
+        } else if line.contains("\"ERROR\"") {
+            eprintln!("service: {line}");
+            errors.fetch_add(1, Relaxed);
+        }
     }
 }
 

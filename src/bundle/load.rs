@@ -1,6 +1,8 @@
 //! Loading a bundle: every byte is checked against the manifest before anything is used.
 
-use super::manifest::{BADNET_FILE, MANIFEST_FILE, Manifest, SCHEMA_VERSION, SWEEP_JSON};
+use super::manifest::{
+    BADNET_FILE, MANIFEST_FILE, MAX_DROPS, Manifest, SCHEMA_VERSION, SWEEP_JSON,
+};
 use super::sha256_hex;
 use super::signature::Verifier;
 use crate::domain::sweep::Sweep;
@@ -182,6 +184,12 @@ fn check_records(path: &Path, manifest: &Manifest, sweep: &Sweep) -> Result<(), 
     }
     if let Err(error) = manifest.input.validate() {
         return fail(format!("input: {error}"));
+    }
+    if manifest.drops.len() > MAX_DROPS {
+        return fail(format!(
+            "expected at most {MAX_DROPS} drops, found {}",
+            manifest.drops.len()
+        ));
     }
     let mut needed = vec![BADNET_FILE];
     needed.extend(manifest.reached().map(|(_, pruned)| pruned.file.as_str()));

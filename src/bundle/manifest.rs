@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 /// Version of the manifest's schema that this tool reads and writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Most drops of a bundle: each is a network more to load and to run for every answer.
+pub const MAX_DROPS: usize = 64;
 /// File name of the manifest inside a bundle.
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// File name of B inside a bundle.

@@ -1,5 +1,6 @@
 //! `goodnet audit`: is this network backdoored?
 
+use super::isolate::IsolationArgs;
 use super::network::{MemoryArgs, ReadArgs};
 use super::progress::{Bars, cancel_on_signal};
 use super::repair::PixelArgs;
@@ -28,6 +29,9 @@ pub struct AuditArgs {
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArgs,
+    /// How it is held.
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,

@@ -9,6 +9,7 @@ mod evaluate;
 mod healthcheck;
 mod import;
 mod inspect;
+mod isolate;
 mod network;
 mod openapi;
 mod print;
@@ -150,7 +151,7 @@ pub fn main() -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| print::error(fault(panic))));
     let cli = Cli::parse();
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
-        Ok(Ok(code)) => code.into(),
+        Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             print::error(format!("goodnet: {error}"));
             error.exit_code().into()
@@ -167,17 +168,23 @@ fn fault(panic: &PanicHookInfo<'_>) -> String {
     format!("goodnet: internal error{place}: {what}; please report it with the files that show it")
 }
 
-fn run(cli: &Cli) -> Result<ExitCode, CliError> {
+fn run(cli: &Cli) -> Result<std::process::ExitCode, CliError> {
     match &cli.command {
-        Command::Audit(args) => return audit::run(args, &cli.global),
+        Command::Audit(args) => {
+            let job = || audit::run(args, &cli.global);
+            return args.isolation.run(&args.memory, job);
+        }
         Command::Demo(args) => demo::run(args, &cli.global),
-        Command::Repair(args) => return repair::run(args, &cli.global),
+        Command::Repair(args) => {
+            let job = || repair::run(args, &cli.global);
+            return args.isolation.run(&args.memory, job);
+        }
         Command::Evaluate(args) => evaluate::run(args, &cli.global),
         Command::Import(args) => import::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args),
         Command::Prune(args) => prune::run(args, &cli.global),
         Command::Serve(args) => serve::run(args, &cli.global),
-        Command::Classify(args) => return classify::run(args, &cli.global),
+        Command::Classify(args) => return classify::run(args, &cli.global).map(Into::into),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Quarantine(args) => quarantine::run(args),
         Command::Openapi(args) => openapi::run(args),
@@ -185,5 +192,5 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),
     }
-    .map(|()| ExitCode::Done)
+    .map(|()| ExitCode::Done.into())
 }

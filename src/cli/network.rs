@@ -83,6 +83,11 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
+    /// Megabytes that a job may take; none where nobody says and the machine does not tell.
+    pub(super) fn most(&self) -> Option<u64> {
+        self.memory.or_else(usable_memory)
+    }
+
     /// Refuses a network whose largest layer does not fit, before anything is sized by what it declares.
     ///
     /// # Errors
@@ -92,7 +97,7 @@ impl MemoryArgs {
         let threads = rayon::current_num_threads() as u64;
         let layers = layer.saturating_mul(PIECE * threads);
         let needed = layers.saturating_add(image.saturating_mul(CHUNK)) >> 20;
-        let Some(most) = self.memory.or_else(usable_memory) else {
+        let Some(most) = self.most() else {
             return Ok(());
         };
         if needed <= most {

@@ -1,8 +1,10 @@
 //! `goodnet repair`: from a BadNet file and a validation set to a bundle.
 
+use super::isolate::IsolationArgs;
 use super::network::{MemoryArgs, ReadArgs};
 use super::progress::{Bars, cancel_on_signal};
 use super::{CliError, ExitCode, GlobalArgs, print};
+use crate::bundle::manifest::MAX_DROPS;
 use crate::domain::drops::DropPoints;
 use crate::domain::sweep::Sweep;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
@@ -44,6 +46,9 @@ pub struct RepairArgs {
     /// How much memory it may take.
     #[command(flatten)]
     pub memory: MemoryArgs,
+    /// How it is held.
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
     /// How pixels become values.
     #[command(flatten)]
     pub pixels: PixelArgs,
@@ -244,6 +249,12 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
         .collect::<Result<Vec<_>, _>>()?;
     drops.sort_by(|a, b| a.points().total_cmp(&b.points()));
     drops.dedup();
+    if drops.len() > MAX_DROPS {
+        let found = drops.len();
+        return Err(CliError::bad_input(format!(
+            "--drops: expected at most {MAX_DROPS} drops, found {found}"
+        )));
+    }
     Ok(drops)
 }
 

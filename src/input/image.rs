@@ -1,13 +1,13 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
 use super::gif::FirstPicture;
-use super::jpeg;
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
 use super::work::{Budget, Work};
+use super::{jpeg, webp};
+use crate::progress::Cancel;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use std::io::Cursor;
 
 /// What a stranger's image may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,15 @@ const SAMPLES_PER_PIXEL: u64 = 20;
 impl Limits {
     /// The budget of work for one image, or for all images of a request.
     #[must_use]
-    pub const fn budget(&self) -> Budget {
-        Budget::new(self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL))
+    pub fn budget(&self) -> Budget {
+        self.budget_until(Cancel::default())
+    }
+
+    /// As [`Limits::budget`], for work that is wanted until `cancel`.
+    #[must_use]
+    pub fn budget_until(&self, cancel: Cancel) -> Budget {
+        let samples = self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL);
+        Budget::until(samples, cancel)
     }
 }
 
@@ -73,6 +80,9 @@ pub enum ImageError {
         /// What was found.
         found: String,
     },
+    /// Nobody wants the picture any more.
+    #[error("nobody waits for the image any more")]
+    Cancelled,
     /// The file is damaged.
     #[error("the image cannot be decoded: {0}")]
     Damaged(String),
@@ -90,18 +100,30 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// # Errors
 /// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
-    decode_within(bytes, limits, &mut limits.budget())
+    decode_within(bytes, limits, &limits.budget())
 }
 
 /// As [`decode`], with the work taken from a budget that several images share.
 ///
 /// # Errors
-/// As [`decode`]; an image that `budget` has no room for takes nothing of it.
+/// As [`decode`]; an image that `budget` has no room for takes nothing of it. [`ImageError::Cancelled`] where nobody wants the
+/// work of `budget` any more.
 pub fn decode_within(
     bytes: &[u8],
     limits: &Limits,
-    budget: &mut Budget,
+    budget: &Budget,
 ) -> Result<RgbImage8, ImageError> {
+    match budget.is_cancelled() {
+        true => Err(ImageError::Cancelled),
+        // A decoder tells the end of its bytes as damage.
+        false => decode_whole(bytes, limits, budget).map_err(|error| match budget.is_cancelled() {
+            true => ImageError::Cancelled,
+            false => error,
+        }),
+    }
+}
+
+fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbImage8, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -128,7 +150,7 @@ pub fn decode_within(
     if format == ImageFormat::Png {
         budget.take(&Work::of_profile(bytes, most))?;
     }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(budget.reader(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_image_width = Some(limits.max_side);
     allowed.max_image_height = Some(limits.max_side);
@@ -139,7 +161,15 @@ pub fn decode_within(
         .map_err(|error| refused(&error, limits))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, limits)?;
+    if format == ImageFormat::Gif
+        && let Some(FirstPicture { width, height, .. }) = FirstPicture::read(bytes)
+    {
+        check_size(width.into(), height.into(), limits)?;
+    }
     budget.take(&work(format, &decoder, bytes))?;
+    if format == ImageFormat::WebP {
+        check_tables(bytes, limits)?;
+    }
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture =
@@ -157,6 +187,24 @@ pub fn decode_within(
         first.fill_around(bytes, &mut rgb);
     }
     Ok(rgb)
+}
+
+/// Bytes that the tables of a lossless WebP may take, a pixel of the largest image; photos of usual encoders take less than 1.
+const TABLE_BYTES_PER_PIXEL: u64 = 8;
+
+/// Refuses a WebP whose decoder would fill the memory with tables.
+fn check_tables(bytes: &[u8], limits: &Limits) -> Result<(), ImageError> {
+    let most = limits.max_pixels.saturating_mul(TABLE_BYTES_PER_PIXEL);
+    match webp::table_bytes(bytes, limits.max_pixels, most) {
+        Some(found) if found <= most => Ok(()),
+        Some(_) => Err(too_large(
+            format!("{most} bytes of tables of prefix codes"),
+            "more".to_owned(),
+        )),
+        None => Err(ImageError::Damaged(
+            "its prefix codes cannot be read".to_owned(),
+        )),
+    }
 }
 
 /// What a file of this size costs to decode.

@@ -20,11 +20,11 @@ const BYTES_PER_PIXEL: u64 = 16;
 pub(super) fn decode(
     bytes: &[u8],
     limits: &Limits,
-    budget: &mut Budget,
+    budget: &Budget,
 ) -> Result<RgbImage8, ImageError> {
     let segments = Segments::read(bytes);
     let whole = segments.with_tables(bytes);
-    let mut decoder = Decoder::new(&*whole);
+    let mut decoder = Decoder::new(budget.reader(&whole));
     let most = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
     decoder.set_max_decoding_buffer_size(usize::try_from(most).unwrap_or(usize::MAX));
     decoder.read_info().map_err(refused)?;

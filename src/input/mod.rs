@@ -11,6 +11,7 @@ pub mod pixels;
 pub mod preprocess;
 pub mod sniff;
 pub mod spec;
+mod webp;
 mod whole;
 pub mod work;
 

@@ -6,42 +6,80 @@
 
 use super::gif::FirstPicture;
 use super::image::ImageError;
+use crate::progress::Cancel;
 use std::fmt::Write;
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// Samples that the decoding of one image, or of all images of a request, may still visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Samples that the decoding of one image, or of all images of a request, may still visit. Clones share what is left.
+#[derive(Debug, Clone)]
 pub struct Budget {
     whole: u64,
-    left: u64,
+    left: Arc<AtomicU64>,
+    exceeded: Arc<AtomicBool>,
+    cancel: Cancel,
 }
 
 impl Budget {
     /// A budget of `samples`.
     #[must_use]
-    pub const fn new(samples: u64) -> Self {
+    pub fn new(samples: u64) -> Self {
+        Self::until(samples, Cancel::default())
+    }
+
+    /// A budget of `samples` for work that nobody wants any more once `cancel` says so: decoding ends then, inside an image
+    /// too, when its decoder next asks for bytes of the file.
+    #[must_use]
+    pub fn until(samples: u64, cancel: Cancel) -> Self {
         Self {
             whole: samples,
-            left: samples,
+            left: Arc::new(AtomicU64::new(samples)),
+            exceeded: Arc::default(),
+            cancel,
         }
     }
 
     /// Samples that are left.
     #[must_use]
-    pub const fn left(&self) -> u64 {
-        self.left
+    pub fn left(&self) -> u64 {
+        self.left.load(Relaxed)
+    }
+
+    /// Was there work that did not fit?
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Relaxed)
+    }
+
+    /// Does nobody want the work any more?
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// `bytes` to read for as long as the work is wanted.
+    pub(super) fn reader<'a>(&'a self, bytes: &'a [u8]) -> WantedReader<'a> {
+        WantedReader {
+            bytes: Cursor::new(bytes),
+            budget: self,
+        }
     }
 
     /// Takes what `work` costs; what does not fit takes nothing.
-    pub(super) fn take(&mut self, work: &Work) -> Result<(), ImageError> {
+    pub(super) fn take(&self, work: &Work) -> Result<(), ImageError> {
         let samples = work.samples();
-        match self.left.checked_sub(samples) {
-            Some(left) => self.left = left,
-            None => return Err(self.refusal(work, samples)),
+        let less = |left: u64| left.checked_sub(samples);
+        match self.left.fetch_update(Relaxed, Relaxed, less) {
+            Ok(_) => Ok(()),
+            Err(left) => {
+                self.exceeded.store(true, Relaxed);
+                Err(self.refusal(work, samples, left))
+            }
         }
-        Ok(())
     }
 
-    fn refusal(&self, work: &Work, samples: u64) -> ImageError {
+    fn refusal(&self, work: &Work, samples: u64, left: u64) -> ImageError {
         let mut found = format!("{samples} ({} x {} pixels", work.width, work.height);
         // Writing into a string cannot fail.
         let _ = match work.passes {
@@ -49,13 +87,56 @@ impl Budget {
             passes => write!(found, " in {passes} passes"),
         };
         found.push(')');
-        if self.left < self.whole {
-            let _ = write!(found, " with {} left", self.left);
+        if left < self.whole {
+            let _ = write!(found, " with {left} left");
         }
         ImageError::TooLarge {
             limit: format!("{} samples to decode", self.whole),
             found,
         }
+    }
+}
+
+/// Bytes that a decoder is given at once, so that it has to come back for more.
+const PIECE: usize = 512;
+
+/// The bytes of a file, which end with an error once nobody wants the picture any more.
+pub(super) struct WantedReader<'a> {
+    bytes: Cursor<&'a [u8]>,
+    budget: &'a Budget,
+}
+
+impl WantedReader<'_> {
+    fn check(&self) -> io::Result<()> {
+        match self.budget.is_cancelled() {
+            true => Err(io::Error::other("nobody wants the picture any more")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Read for WantedReader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        self.bytes.read(into)
+    }
+}
+
+impl BufRead for WantedReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.check()?;
+        let rest = self.bytes.fill_buf()?;
+        Ok(rest.get(..PIECE).unwrap_or(rest))
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.bytes.consume(amount);
+    }
+}
+
+impl Seek for WantedReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
     }
 }
 
@@ -120,8 +201,9 @@ impl Work {
 
     /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture.
     pub(super) fn of_webp(webp: &[u8], width: u32, height: u32) -> Self {
-        let lossy = riff_chunks(webp).filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
-        let lossy: u64 = lossy.map(|(_, length)| u64::from(length)).sum();
+        let chunks = riff_chunks(webp.get(12..).unwrap_or_default());
+        let lossy = chunks.filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
+        let lossy: u64 = lossy.map(|(_, content)| content.len() as u64).sum();
         Self {
             width,
             height,
@@ -157,15 +239,14 @@ fn png_chunks(png: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
     })
 }
 
-/// Kind and length of every chunk of a WebP (RFC 9649, 2.3), padded to even lengths.
-fn riff_chunks(webp: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
-    let mut at = 12_usize;
+/// Kind and content of every chunk of a RIFF file (RFC 9649, 2.3), padded to even lengths; `chunks` are what follows its header.
+pub(super) fn riff_chunks(chunks: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
+    let mut rest = chunks;
     std::iter::from_fn(move || {
-        let &[k0, k1, k2, k3, ref length @ ..] = webp.get(at..)?.first_chunk::<8>()?;
-        let length = u32::from_le_bytes(*length);
-        at = at
-            .saturating_add(8)
-            .saturating_add((length as usize).saturating_add(1) & !1);
-        Some(([k0, k1, k2, k3], length))
+        let (&[k0, k1, k2, k3, ref length @ ..], content) = rest.split_first_chunk::<8>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let padded = length.saturating_add(1) & !1;
+        rest = content.get(padded..).unwrap_or_default();
+        Some(([k0, k1, k2, k3], content.get(..length).unwrap_or(content)))
     })
 }

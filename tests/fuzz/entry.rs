@@ -10,7 +10,7 @@ use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{BackendChoice, Engine};
 use goodnet::format::{Architecture, read_model};
 use goodnet::input::dataset::{DataSet, OpenOptions};
-use goodnet::input::image::{Limits, decode};
+use goodnet::input::image::{Limits, decode_within};
 use goodnet::input::preprocess::Preprocess;
 use goodnet::input::spec::{InputSpec, Layout};
 use goodnet::onnx::cut::cut;
@@ -22,8 +22,10 @@ use goodnet::serve::config::Config;
 use goodnet::serve::fuzz;
 use goodnet::serve::inference::decode::Decoder;
 use goodnet::serve::state::AppState;
+use rustix::time::{ClockId, clock_gettime};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Small, so that the fuzzer spends its time on formats and not on pixels.
 const LIMITS: Limits = Limits {
@@ -37,9 +39,34 @@ fn spec(layout: Layout) -> InputSpec {
     InputSpec::new(8, 8, 3, layout, 1.0 / 255.0)
 }
 
-/// Image file to tensor.
+/// CPU time that this thread has used.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// What any file may cost, a byte of it, and a sample that was counted: a sample takes about 6 ns (docs/SECURITY.md), and the rest is
+/// room for sanitizers, unoptimised code and a busy machine.
+const ANY: Duration = Duration::from_millis(100);
+const BYTE: Duration = Duration::from_micros(10);
+const SAMPLE: Duration = Duration::from_nanos(300);
+
+/// Image file to tensor; fails where that costs more than was counted.
 pub fn image(bytes: &[u8]) {
-    let Ok(picture) = decode(bytes, &LIMITS) else {
+    let budget = LIMITS.budget();
+    let started = cpu();
+    let decoded = decode_within(bytes, &LIMITS, &budget);
+    let cost = cpu() - started;
+    let samples = (LIMITS.budget().left() - budget.left()) as u32;
+    let expected = ANY + BYTE * bytes.len() as u32 + SAMPLE * samples;
+    assert!(
+        cost < expected,
+        "{cost:?} for {samples} samples, {decoded:?}"
+    );
+    let Ok(picture) = decoded else {
         return;
     };
     let pixels = u64::from(picture.width) * u64::from(picture.height);

@@ -354,3 +354,92 @@ fn sizes_are_checked_before_pixels_are_decoded() {
     let error = decode(bytes.get_ref(), &limits).unwrap_err();
     assert!(error.to_string().contains("300 x 2"), "{error}");
 }
+
+#[test]
+fn a_file_that_declares_images_which_nobody_wrote_is_refused() {
+    let path = Path::new("tests/fixtures/dataset/refused/sparse.h5");
+    assert!(fs::metadata(path).unwrap().len() < 8192);
+    let error = open(path).unwrap_err();
+    assert!(
+        error.contains("expected images that are stored in the file, found 4026531840 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_image_that_a_list_names_in_many_spellings_is_read_once() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    RgbImage::new(5, 4).save(folder.join("a.png")).unwrap();
+    let names = (0..10_000).map(|dots| format!("{}a.png,1\n", "./".repeat(dots % 50)));
+    fs::write(folder.join("labels.csv"), names.collect::<String>()).unwrap();
+    let set = open(folder).unwrap();
+    assert_eq!(set.labels(), [1]);
+    fs::write(folder.join("labels.csv"), "a.png,1\n./a.png,2\n").unwrap();
+    let error = open(folder).unwrap_err();
+    assert!(
+        error.contains("expected one label for \"a.png\""),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_of_a_folder_or_to_a_folder_are_refused() {
+    use std::os::unix::fs::symlink;
+    let temporary = tempfile::tempdir().unwrap();
+    let outside = temporary.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    RgbImage::new(5, 4)
+        .save(outside.join("secret.png"))
+        .unwrap();
+    let set = |name: &str, spoil: &dyn Fn(&Path)| {
+        let root = temporary.path().join(name);
+        for class in ["0", "1", "2"] {
+            fs::create_dir_all(root.join(class)).unwrap();
+            RgbImage::new(5, 4)
+                .save(root.join(class).join("a.png"))
+                .unwrap();
+        }
+        spoil(&root);
+        open(&root).map(|set| set.labels().len())
+    };
+    let out = "found a link that leads out of it";
+    let folder = "found a link to a folder";
+    type Spoil<'a> = &'a dyn Fn(&Path);
+    let table: [(&str, &str, Spoil<'_>); 5] = [
+        ("file", out, &|root| {
+            symlink(outside.join("secret.png"), root.join("1/b.png")).unwrap()
+        }),
+        ("folder", out, &|root| {
+            symlink(&outside, root.join("1/more")).unwrap()
+        }),
+        ("class", out, &|root| {
+            fs::remove_dir_all(root.join("1")).unwrap();
+            symlink(&outside, root.join("1")).unwrap();
+        }),
+        ("circle", folder, &|root| {
+            symlink("..", root.join("1/again")).unwrap()
+        }),
+        ("sibling", folder, &|root| {
+            symlink("../2", root.join("1/again")).unwrap()
+        }),
+    ];
+    for (name, fault, spoil) in table {
+        let error = set(name, spoil).unwrap_err();
+        assert!(error.contains(fault), "{name}: {error}");
+    }
+    let inside = set("inside", &|root| {
+        symlink("a.png", root.join("1/b.png")).unwrap()
+    });
+    assert_eq!(inside, Ok(4), "a link to a file of the set");
+    let listed = set("listed", &|root| {
+        symlink(&outside, root.join("more")).unwrap();
+        fs::write(root.join("labels.csv"), "0/a.png,0\nmore/secret.png,1\n").unwrap();
+    });
+    let error = listed.unwrap_err();
+    assert!(
+        error.contains("line 2") && error.contains("leads out"),
+        "{error}"
+    );
+}

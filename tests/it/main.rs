@@ -26,6 +26,7 @@ mod hostile_images;
 mod http2;
 mod imports;
 mod input;
+mod isolate;
 mod keras_import;
 mod layers;
 mod library;

@@ -362,3 +362,27 @@ fn a_bundle_that_was_tampered_with_is_refused_at_the_start() {
         .assert();
     serve.code(3);
 }
+
+#[test]
+fn what_verify_passes_can_be_loaded_so_ten_thousand_drops_are_refused_by_both() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("bundle");
+    write_bundle(&dir, "aa");
+    let with_drops = |count: usize| {
+        edit_manifest(&dir, |manifest| {
+            let mut drop = manifest.drops.last().unwrap().clone();
+            drop.pruned = None;
+            while manifest.drops.len() < count {
+                drop.drop += 0.001;
+                manifest.drops.push(drop.clone());
+            }
+        });
+        load(&dir).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(with_drops(64), Ok(()));
+    let error = with_drops(10_000).unwrap_err();
+    assert!(
+        error.contains("expected at most 64 drops, found 10000"),
+        "{error}"
+    );
+}

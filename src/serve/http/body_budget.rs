@@ -6,15 +6,27 @@ use futures_util::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Bytes that are left for bodies.
+/// Longest body, or answer, that may take what is kept from longer ones.
+const SMALL: usize = 64 << 10;
+/// Part of the whole that is kept for those.
+const KEPT: usize = 8;
+
+/// Bytes that are left for bodies. An eighth is kept for short ones: whoever sends or asks for much keeps nobody out who does
+/// not.
 #[derive(Debug, Clone)]
-pub(crate) struct Budget(Arc<AtomicUsize>);
+pub(crate) struct Budget {
+    left: Arc<AtomicUsize>,
+    kept: usize,
+}
 
 impl Budget {
     /// `bytes` for all requests together.
     #[must_use]
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
+        Self {
+            left: Arc::new(AtomicUsize::new(bytes)),
+            kept: bytes / KEPT,
+        }
     }
 
     /// Nothing yet, for one request.
@@ -27,9 +39,14 @@ impl Budget {
         }))
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.0
+    /// Takes `bytes` for one that has `before` already, if they are left.
+    fn take(&self, before: usize, bytes: usize) -> bool {
+        let kept = match before.saturating_add(bytes) {
+            ..=SMALL => 0,
+            _ => self.kept,
+        };
+        let less = |left: usize| left.checked_sub(bytes).filter(|&left| left >= kept);
+        self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .is_ok()
     }
@@ -49,14 +66,15 @@ struct Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         let bytes = *self.bytes.get_mut();
-        self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl BodyReservation {
     /// Takes `bytes` more, or says that they are not left.
     pub(crate) fn take(&self, bytes: usize) -> bool {
-        let taken = self.0.budget.take(bytes);
+        let before = self.0.bytes.load(Ordering::Relaxed);
+        let taken = self.0.budget.take(before, bytes);
         if taken {
             self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         } else {
@@ -107,5 +125,17 @@ mod tests {
         drop(first);
         assert!(second.take(6));
         assert!(!second.take(1));
+    }
+
+    #[test]
+    fn long_ones_leave_an_eighth_to_short_ones() {
+        let budget = Budget::new(8 * SMALL);
+        let long = budget.share();
+        assert!(long.take(6 * SMALL) && long.take(SMALL));
+        assert!(!long.take(1), "piece by piece is no other thing");
+        assert!(!budget.share().take(SMALL + 1));
+        let short = budget.share();
+        assert!(short.take(SMALL - 1) && short.take(1));
+        assert!(!budget.share().take(1));
     }
 }

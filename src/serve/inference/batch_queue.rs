@@ -23,6 +23,8 @@ pub(crate) enum Progress {
     Answered(Box<Classification>),
     /// The policy has checks to run; with the request's place in the queue.
     NeedsChecks(Box<Evaluated>, Admission),
+    /// Not even decoded: that takes longer than others should wait; with the request's place in the queue.
+    IsHeavy(Admission),
 }
 
 /// What comes back for a request.
@@ -40,6 +42,19 @@ pub(crate) struct Waiting {
     pub(crate) admission: Admission,
     pub(crate) since: Instant,
     pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+impl Waiting {
+    /// Sends it back, to be answered by a job of its own.
+    pub(crate) fn is_heavy(self, taken: Instant) {
+        let timings = Timings {
+            queue: taken.saturating_duration_since(self.since),
+            ..Timings::default()
+        };
+        let progress = Ok(Progress::IsHeavy(self.admission));
+        // The caller may have gone away meanwhile; then nobody wants the answer.
+        let _ = self.reply.send(Reply { progress, timings });
+    }
 }
 
 /// Where requests wait.

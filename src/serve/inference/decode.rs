@@ -5,8 +5,12 @@ use crate::input::InputSpec;
 use crate::input::image::{self, ImageError};
 use crate::input::preprocess::{Preprocess, PreprocessError};
 use crate::input::work::Budget;
+use crate::progress::Cancel;
 use crate::serve::config::Limits;
 use crate::serve::http::problem::{Code, Problem};
+
+/// Samples of an image that may be decoded before others that wait: 10 ms.
+const LIGHT: u64 = 1_500_000;
 
 /// Decodes and preprocesses, as the repair job did.
 #[derive(Debug, Clone)]
@@ -29,9 +33,25 @@ impl Decoder {
         }
     }
 
-    /// What the images of one request may take together.
-    pub(crate) fn budget(&self) -> Budget {
-        self.limits.budget()
+    /// What the images of one request may take together, until `cancel` says that nobody waits for them.
+    pub(crate) fn budget(&self, cancel: Cancel) -> Budget {
+        self.limits.budget_until(cancel)
+    }
+
+    /// As [`Decoder::decode_payload`], for an image that takes a few milliseconds; false, and nothing decoded, for others.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn decode_light(
+        &self,
+        payload: &Payload,
+        out: &mut Vec<f32>,
+    ) -> Result<bool, Problem> {
+        let budget = Budget::new(LIGHT);
+        match self.decode_payload(payload, out, &budget) {
+            Err(_) if budget.is_exceeded() => Ok(false),
+            decoded => decoded.map(|()| true),
+        }
     }
 
     /// As [`Decoder::decode`], for an image as it came, with the work taken from its request's `budget`.
@@ -42,7 +62,7 @@ impl Decoder {
         &self,
         payload: &Payload,
         out: &mut Vec<f32>,
-        budget: &mut Budget,
+        budget: &Budget,
     ) -> Result<(), Problem> {
         self.decode_within(&payload.image()?, out, budget)
     }
@@ -52,14 +72,14 @@ impl Decoder {
     /// # Errors
     /// [`Code::MalformedBody`] for no bytes, [`Code::UndecodableImage`], [`Code::ImageOutsideLimits`].
     pub fn decode(&self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), Problem> {
-        self.decode_within(bytes, out, &mut self.budget())
+        self.decode_within(bytes, out, &self.budget(Cancel::default()))
     }
 
     fn decode_within(
         &self,
         bytes: &[u8],
         out: &mut Vec<f32>,
-        budget: &mut Budget,
+        budget: &Budget,
     ) -> Result<(), Problem> {
         let picture = image::decode_within(bytes, &self.limits, budget);
         let picture = picture.map_err(|error| refused(&error))?;
@@ -78,6 +98,7 @@ impl Decoder {
 fn refused(error: &ImageError) -> Problem {
     let code = match error {
         ImageError::Empty => Code::MalformedBody,
+        ImageError::Cancelled => return Problem::internal(error),
         ImageError::TooLarge { .. } => Code::ImageOutsideLimits,
         ImageError::UnsupportedFormat | ImageError::OtherFormat(_) | ImageError::Damaged(_) => {
             Code::UndecodableImage

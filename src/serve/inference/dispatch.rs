@@ -7,19 +7,21 @@ use super::policy::Decision;
 use super::report::report;
 use super::request::{ClassifyOptions, Payload, Timings};
 use crate::engine::{EngineError, GoodNet};
+use crate::input::work::Budget;
+use crate::progress::Cancel;
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
 use crate::serve::inference::pool::{Admission, PoolError};
 use crate::serve::loaded_bundle::LoadedBundle;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The answers to the images of a request, in their order, and where its time went.
 pub type Answered = (Vec<Result<Classification, Problem>>, Timings);
 
-/// Answers `payloads`.
+/// Answers `payloads`, a part of a request that `wanted` belongs to.
 ///
 /// # Errors
 /// [`PoolError::Panicked`] if a panic took the networks or none are left.
@@ -28,10 +30,13 @@ pub async fn classify(
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
+    wanted: &Wanted,
 ) -> Result<Answered, PoolError> {
     match payloads.as_slice() {
-        [payload] if is_small(payload) => one(loaded, admission, payload.clone(), options).await,
-        _ => job(loaded, admission, payloads, options).await,
+        [payload] if is_small(payload) => {
+            one(loaded, admission, payload.clone(), options, wanted).await
+        }
+        _ => job(loaded, admission, payloads, options, wanted).await,
     }
 }
 
@@ -45,10 +50,9 @@ pub fn classify_blocking(
     options: ClassifyOptions,
 ) -> Result<Result<Classification, Problem>, PoolError> {
     let shared = Arc::clone(loaded);
-    let wanted = Arc::new(Wanted);
-    let asker = Arc::downgrade(&wanted);
+    let budget = loaded.decoder.budget(Cancel::default());
     let job =
-        move |networks: &mut GoodNet, _| answer(&shared, networks, &[payload], &options, &asker).0;
+        move |networks: &mut GoodNet, _| answer(&shared, networks, &[payload], &options, &budget).0;
     let results = loaded.pool.admit(1)?.run_blocking(job)?;
     results.into_iter().next().ok_or(PoolError::Panicked)
 }
@@ -65,6 +69,7 @@ async fn one(
     admission: Admission,
     payload: Payload,
     options: ClassifyOptions,
+    wanted: &Wanted,
 ) -> Result<Answered, PoolError> {
     let Reply { progress, timings } = match admission.try_inline() {
         Some(networks) => {
@@ -73,13 +78,16 @@ async fn one(
             let progress = tried.map(|tried| tried.with(admission));
             Reply { progress, timings }
         }
-        None => batched(loaded, admission, payload, options.clone()).await?,
+        None => batched(loaded, admission, payload.clone(), options.clone()).await?,
     };
     match progress {
         Ok(Progress::Answered(answer)) => Ok((vec![Ok(*answer)], timings)),
         Ok(Progress::NeedsChecks(evaluated, admission)) => {
             let (answer, checking) = check(loaded, admission, *evaluated, options).await?;
             Ok((vec![answer], timings + checking))
+        }
+        Ok(Progress::IsHeavy(admission)) => {
+            job(loaded, admission, vec![payload], options, wanted).await
         }
         Err(problem) => Ok((vec![Err(problem)], timings)),
     }
@@ -107,51 +115,58 @@ async fn check(
     admission.run(job).await
 }
 
-/// All of it as one job of an inference thread.
+/// All of it as one job of an inference thread, behind those that take less.
 async fn job(
     loaded: &Arc<LoadedBundle>,
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
+    wanted: &Wanted,
 ) -> Result<Answered, PoolError> {
     let shared = Arc::clone(loaded);
-    let wanted = Arc::new(Wanted);
-    let asker = Arc::downgrade(&wanted);
+    let budget = wanted.0.clone();
     let job = move |networks: &mut GoodNet, queue| {
-        let (answers, timings) = answer(&shared, networks, &payloads, &options, &asker);
+        let (answers, timings) = answer(&shared, networks, &payloads, &options, &budget);
         (answers, Timings { queue, ..timings })
     };
-    admission.run(job).await
+    admission.run_heavy(job).await
 }
 
-/// Held by whoever waits for an answer: gone with a hang-up, a deadline or a shutdown.
-struct Wanted;
+/// What a request may cost to decode. Held by whoever waits for its answer: when it is dropped, by a hang-up, a deadline or a
+/// shutdown, decoding ends.
+#[derive(Debug)]
+pub struct Wanted(Budget, Cancel);
 
-fn gone() -> Problem {
-    Problem::internal("nobody waits for the answer")
+impl Wanted {
+    /// For one request.
+    #[must_use]
+    pub fn new(loaded: &LoadedBundle) -> Self {
+        let cancel = Cancel::default();
+        Self(loaded.decoder.budget(cancel.clone()), cancel)
+    }
 }
 
-/// Decodes, evaluates and decides on `payloads` as one batch; in order. Between images it stops if `asker` has gone away.
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.1.cancel();
+    }
+}
+
+/// Decodes, evaluates and decides on `payloads` as one batch; in order. It stops where nobody wants the work of `budget` any
+/// more.
 fn answer(
     loaded: &LoadedBundle,
     networks: &mut GoodNet,
     payloads: &[Payload],
     options: &ClassifyOptions,
-    asker: &Weak<Wanted>,
+    budget: &Budget,
 ) -> Answered {
     let started = Instant::now();
-    let is_wanted = || asker.strong_count() > 0;
-    let mut budget = loaded.decoder.budget();
     let mut pixels = Vec::with_capacity(payloads.len() * loaded.manifest().input.image_len());
-    let mut decode = |payload| match is_wanted() {
-        true => loaded
-            .decoder
-            .decode_payload(payload, &mut pixels, &mut budget),
-        false => Err(gone()),
-    };
+    let mut decode = |payload| loaded.decoder.decode_payload(payload, &mut pixels, budget);
     let decoded: Vec<Result<(), Problem>> = payloads.iter().map(&mut decode).collect();
     let decode = started.elapsed();
-    if !is_wanted() {
+    if budget.is_cancelled() {
         return (Vec::new(), timings(Duration::ZERO, decode, started));
     }
     let evaluated = evaluate(networks, &loaded.image_shape(), pixels);
@@ -166,6 +181,7 @@ fn answer(
 enum Tried {
     Answered(Box<Classification>),
     NeedsChecks(Box<Evaluated>),
+    IsHeavy,
 }
 
 impl Tried {
@@ -187,11 +203,12 @@ impl Tried {
         match self {
             Self::Answered(answer) => Progress::Answered(answer),
             Self::NeedsChecks(evaluated) => Progress::NeedsChecks(evaluated, admission),
+            Self::IsHeavy => Progress::IsHeavy(admission),
         }
     }
 }
 
-/// Answers `payload` if that takes no more than one run of the networks.
+/// Answers `payload` if it is soon decoded, and that takes no more than one run of the networks.
 fn try_answer(
     loaded: &LoadedBundle,
     networks: &mut GoodNet,
@@ -200,11 +217,12 @@ fn try_answer(
 ) -> (Result<Tried, Problem>, Timings) {
     let started = Instant::now();
     let mut pixels = Vec::with_capacity(loaded.manifest().input.image_len());
-    let mut budget = loaded.decoder.budget();
-    let decoded = loaded
-        .decoder
-        .decode_payload(payload, &mut pixels, &mut budget);
+    let decoded = loaded.decoder.decode_light(payload, &mut pixels);
     let decode = started.elapsed();
+    if let Ok(false) = decoded {
+        return (Ok(Tried::IsHeavy), timings(Duration::ZERO, decode, started));
+    }
+    let decoded = decoded.map(drop);
     let evaluated = evaluate(networks, &loaded.image_shape(), pixels);
     let mut tried = in_order(vec![decoded], evaluated, |evaluated| {
         let decision = evaluated.decide(&options.policy);
@@ -308,15 +326,12 @@ fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<Wai
     for waiting in taken {
         // A decoder's panic is its request's alone, which learns of it by the end of its channel.
         let before = pixels.len();
-        let decoding = AssertUnwindSafe(|| {
-            let mut budget = loaded.decoder.budget();
-            loaded
-                .decoder
-                .decode_payload(&waiting.payload, &mut pixels, &mut budget)
-        });
+        let decoding =
+            AssertUnwindSafe(|| loaded.decoder.decode_light(&waiting.payload, &mut pixels));
         match catch_unwind(decoding) {
+            Ok(Ok(false)) => waiting.is_heavy(started),
             Ok(result) => {
-                decoded.push(result);
+                decoded.push(result.map(drop));
                 requests.push(waiting);
             }
             Err(_) => pixels.truncate(before),

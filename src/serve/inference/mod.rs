@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod evaluate;
 pub mod policy;
 pub mod pool;
+mod queue;
 mod report;
 pub mod request;
 mod worker;

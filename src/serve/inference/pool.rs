@@ -2,6 +2,7 @@
 
 pub use super::worker::{PoolError, SessionFactory};
 
+use super::queue::Weight;
 use super::worker::{Job, Shared, work};
 use crate::engine::GoodNet;
 use std::sync::Arc;
@@ -139,7 +140,7 @@ impl Pool {
     pub fn call(&self, job: impl FnOnce(&mut GoodNet) + Send + 'static) -> Result<(), PoolError> {
         let shared = Arc::clone(&self.open.0);
         let job = move |networks: &mut GoodNet| shared.timed(|| job(networks));
-        self.open.0.push(Box::new(job))
+        self.open.0.push(Weight::Light, Box::new(job))
     }
 
     /// Jobs that wait for networks.
@@ -175,7 +176,21 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        self.queue(job)?.await.map_err(|_| PoolError::Panicked)
+        let answer = self.queue(Weight::Light, job)?;
+        answer.await.map_err(|_| PoolError::Panicked)
+    }
+
+    /// As [`Admission::run`], for a job that takes long: while others come, such jobs leave a thread to them.
+    ///
+    /// # Errors
+    /// As [`Admission::run`].
+    pub async fn run_heavy<T, F>(self, job: F) -> Result<T, PoolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
+    {
+        let answer = self.queue(Weight::Heavy, job)?;
+        answer.await.map_err(|_| PoolError::Panicked)
     }
 
     /// Networks for a lone job that is likely to be short, to run on the thread that asks for it: two changes of threads
@@ -200,11 +215,11 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.queue(job)?;
+        let answer = self.queue(Weight::Light, job)?;
         answer.blocking_recv().map_err(|_| PoolError::Panicked)
     }
 
-    fn queue<T, F>(self, job: F) -> Result<oneshot::Receiver<T>, PoolError>
+    fn queue<T, F>(self, weight: Weight, job: F) -> Result<oneshot::Receiver<T>, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
@@ -222,7 +237,7 @@ impl Admission {
             // The caller may have gone away meanwhile; then nobody wants the result.
             let _ = reply.send(result);
         });
-        open.0.push(job)?;
+        open.0.push(weight, job)?;
         Ok(answer)
     }
 }

@@ -1,8 +1,8 @@
 //! What the inference threads share, and what each of them does.
 
+use super::queue::{Queue, Weight};
 use crate::engine::{EngineError, GoodNet};
 use crossbeam_channel::Sender;
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,7 @@ pub(super) struct Shared {
 struct State {
     /// The last ones used are the next: their weights are still in the cache.
     idle: Vec<GoodNet>,
-    jobs: VecDeque<Job>,
+    jobs: Queue<Job>,
     closed: bool,
 }
 
@@ -123,12 +123,12 @@ impl Shared {
 
     /// # Errors
     /// [`PoolError::Panicked`] if there are no networks left to run it.
-    pub(super) fn push(&self, job: Job) -> Result<(), PoolError> {
+    pub(super) fn push(&self, weight: Weight, job: Job) -> Result<(), PoolError> {
         let mut state = self.lock();
         if state.closed {
             return Err(PoolError::Panicked);
         }
-        state.jobs.push_back(job);
+        state.jobs.push(weight, job, Instant::now());
         let can_start = !state.idle.is_empty();
         drop(state);
         if can_start {
@@ -140,6 +140,7 @@ impl Shared {
     /// Networks for a job that does not queue, if no other job runs or waits.
     pub(super) fn take_if_all_idle(&self) -> Option<GoodNet> {
         let mut state = self.lock();
+        state.jobs.note_light(Instant::now());
         if !state.jobs.is_empty() || state.idle.len() < self.alive() {
             return None;
         }
@@ -181,6 +182,21 @@ impl Shared {
         }
     }
 
+    /// A job of this weight is over: another heavy one may begin, on an idle thread too.
+    fn end(&self, weight: Weight) {
+        let mut state = self.lock();
+        state.jobs.end(weight);
+        let wanted = !state.jobs.is_empty() && !state.idle.is_empty();
+        let over = state.closed && state.jobs.is_empty();
+        drop(state);
+        match (over, wanted) {
+            // Threads that were kept from the last heavy jobs end, too.
+            (true, _) => self.changed.notify_all(),
+            (false, true) => self.changed.notify_one(),
+            (false, false) => {}
+        }
+    }
+
     /// No networks are left: whoever waits is told so by the end of their channel.
     fn give_up(&self) {
         let mut state = self.lock();
@@ -193,12 +209,12 @@ impl Shared {
     }
 
     /// Waits for a job and networks; none once the pool is closed and its queue empty.
-    fn next(&self, mut held: Option<GoodNet>) -> Option<(Job, GoodNet)> {
+    fn next(&self, mut held: Option<GoodNet>) -> Option<(Weight, Job, GoodNet)> {
         let mut state = self.lock();
         loop {
             if let Some(networks) = held.take().or_else(|| state.idle.pop()) {
-                if let Some(job) = state.jobs.pop_front() {
-                    return Some((job, networks));
+                if let Some((weight, job)) = state.jobs.pop(self.alive(), Instant::now()) {
+                    return Some((weight, job, networks));
                 }
                 state.idle.push(networks);
             }
@@ -227,7 +243,8 @@ pub(super) fn work(shared: &Shared, report: Sender<Result<(), EngineError>>) {
     let _ = report.send(Ok(()));
     drop(report);
     let mut held = Some(networks);
-    while let Some((job, networks)) = shared.next(held.take()) {
+    while let Some((weight, job, networks)) = shared.next(held.take()) {
         held = shared.attempt(networks, job);
+        shared.end(weight);
     }
 }

@@ -7,7 +7,7 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::dispatch::{self, Answered};
+use crate::serve::inference::dispatch::{self, Answered, Wanted};
 use crate::serve::inference::policy::ChosenPolicy;
 use crate::serve::inference::pool::{Admission, PoolError};
 use crate::serve::inference::request::{ClassifyOptions, Payload};
@@ -111,7 +111,9 @@ pub(crate) async fn classify(
     let (payload, _held) = payload::one(&state, request).await?;
     let admission = loaded.pool.admit(1)?;
     let policy = options.policy.clone();
-    let (results, timings) = run(&state, &loaded, admission, vec![payload], options).await?;
+    let wanted = Wanted::new(&loaded);
+    let payloads = vec![payload];
+    let (results, timings) = run(&state, &loaded, admission, payloads, options, &wanted).await?;
     let answered = results.into_iter().next();
     let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
     state
@@ -128,10 +130,11 @@ pub(crate) async fn run(
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
+    wanted: &Wanted,
 ) -> Result<Answered, Problem> {
     let writer = state.quarantine();
     let kept = writer.map(|_| payloads.clone());
-    let outcome = dispatch::classify(loaded, admission, payloads, options).await;
+    let outcome = dispatch::classify(loaded, admission, payloads, options, wanted).await;
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }

@@ -7,6 +7,7 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload::{self, Part};
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
+use crate::serve::inference::dispatch::Wanted;
 use crate::serve::inference::request::{ClassifyOptions, Payload, Timings};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::classify::{self, ClassifyQuery};
@@ -77,6 +78,7 @@ async fn run_chunks(
     options: ClassifyOptions,
 ) -> Result<(Results, Timings), Problem> {
     let mut places = loaded.pool.admit(payloads.len())?;
+    let wanted = Wanted::new(loaded);
     let mut runs = Vec::new();
     let mut rest = payloads;
     while !rest.is_empty() {
@@ -91,6 +93,7 @@ async fn run_chunks(
             admission,
             chunk,
             options.clone(),
+            &wanted,
         ));
     }
     let mut results = Vec::new();

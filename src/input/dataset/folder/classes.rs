@@ -134,6 +134,9 @@ pub(super) fn read(root: &Path, classes: u32) -> Result<Classes, DataError> {
             "expected one sub-folder a class, or labels.csv, found neither",
         ));
     }
+    for name in &folders {
+        tree::check_link(root, &root.join(name))?;
+    }
     let order = order(root, &folders, classes)?;
     let mut notes = vec![order.told(&folders)];
     if !strays.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::super::DataError;
 use super::classes::ClassNames;
+use super::tree;
 use crate::files::read_plain;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use std::collections::BTreeMap;
@@ -138,9 +139,14 @@ impl Lines<'_> {
                 "expected `file,label` with the number of a class (or a name of classes.txt) in line {line}, found {found:?}"
             ));
         };
-        if file.is_empty() || leads_out(&file) {
+        let Some(file) = within(&file) else {
             return fail(format!(
                 "expected a file in this folder in line {line}, found {file:?}"
+            ));
+        };
+        if let Some(link) = tree::link_on_the_way(self.root, &file) {
+            return fail(format!(
+                "expected a file in this folder in line {line}, found {file:?}, where {link}"
             ));
         }
         Ok((plain_name(file), label))
@@ -195,8 +201,30 @@ fn delimiter(text: &str) -> u8 {
     }
 }
 
-/// Does a name of the list, which may be a stranger's, lead out of the folder?
-fn leads_out(file: &str) -> bool {
-    let mut parts = Path::new(file).components();
-    parts.any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
+/// The one spelling of a name of the list, which may be a stranger's; none where it names nothing or leads out of the folder.
+fn within(file: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in Path::new(file).components() {
+        match part {
+            Component::Normal(name) => parts.push(name.to_str()?),
+            Component::CurDir => {}
+            _ => return None,
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn a_file_has_one_spelling() {
+        for spelling in ["a/b.png", "./a/b.png", "a//b.png", "a/./././b.png"] {
+            assert_eq!(within(spelling).as_deref(), Some("a/b.png"), "{spelling}");
+        }
+        for outside in ["", ".", "../b.png", "a/../b.png", "/a/b.png"] {
+            assert_eq!(within(outside), None, "{outside}");
+        }
+    }
 }

@@ -64,6 +64,7 @@ fn enter(root: &Path, within: &str, depth: usize, found: &mut Found) -> Result<(
             _ => format!("{within}/{name}"),
         };
         let path = root.join(&file);
+        check_link(root, &path)?;
         if path.is_dir() {
             if depth == 0 {
                 return Err(DataError::new(
@@ -79,6 +80,41 @@ fn enter(root: &Path, within: &str, depth: usize, found: &mut Found) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Refuses `path`, which lies below `root`, where it is a link that leads out of `root`, or to a folder: that would be read again
+/// under another name, and links to links without end.
+pub(super) fn check_link(root: &Path, path: &Path) -> Result<(), DataError> {
+    match fault_of_link(root, path) {
+        Some(fault) => {
+            let reason = format!(
+                "expected a plain file or folder, or a link to a file of this folder, found {fault}"
+            );
+            Err(DataError::new(path, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+fn fault_of_link(root: &Path, path: &Path) -> Option<&'static str> {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    // A link that leads nowhere is refused by whoever opens it.
+    let target = is_link.then(|| path.canonicalize().ok()).flatten()?;
+    match root.canonicalize() {
+        Ok(root) if target.is_dir() && target.starts_with(&root) => Some("a link to a folder"),
+        Ok(root) if target.starts_with(&root) => None,
+        _ => Some("a link that leads out of it"),
+    }
+}
+
+/// The first part of `root/file` that is such a link, and why it is refused.
+pub(super) fn link_on_the_way(root: &Path, file: &str) -> Option<String> {
+    let mut path = root.to_owned();
+    file.split('/').find_map(|part| {
+        path.push(part);
+        let fault = fault_of_link(root, &path)?;
+        Some(format!("{part:?} is {fault}"))
+    })
 }
 
 fn classify(path: &Path, file: String, found: &mut Found) -> Result<(), DataError> {

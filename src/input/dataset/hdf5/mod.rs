@@ -29,6 +29,12 @@ use std::path::{Path, PathBuf};
 /// More images than this are refused: the label list alone would pass a stated bound of memory (256 MiB).
 const MAX_IMAGES: u64 = 1 << 26;
 
+/// Bytes of images that a byte of the file may stand for: deflate, the tightest filter, gives 1032 for one (RFC 1951). A file that
+/// declares more than it stores would be read without end.
+const MAX_EXPANSION: u64 = 1100;
+/// Bytes of images that a file of any size may hold.
+const SMALL_SET_BYTES: u64 = 64 << 20;
+
 /// An HDF5 file that was checked against a network's input.
 #[derive(Debug, Clone)]
 pub(super) struct Hdf5 {
@@ -69,6 +75,7 @@ impl Hdf5 {
         let numbers = Numbers::of(&data)
             .map_err(|error| fail(error.to_string()))?
             .ok_or_else(|| fail(not_numbers(&data)))?;
+        check_stored(path, &shape, &data)?;
         rows::check_chunk(path, "data", &data)?;
         let list = dataset(path, &file, "label")?;
         rows::check_chunk(path, "label", &list)?;
@@ -253,6 +260,29 @@ impl Hdf5 {
     fn error(&self, reason: impl std::fmt::Display) -> DataError {
         DataError::new(&self.path, reason)
     }
+}
+
+/// Refuses images that cannot lie in the file.
+fn check_stored(path: &Path, shape: &[u64], data: &Dataset) -> Result<(), DataError> {
+    let fail = |error: String| DataError::new(path, error);
+    let element = data
+        .element_size()
+        .map_err(|error| fail(error.to_string()))?;
+    let declared = shape
+        .iter()
+        .fold(element, |bytes, &extent| bytes.saturating_mul(extent));
+    let file = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?;
+    let most = file
+        .len()
+        .saturating_mul(MAX_EXPANSION)
+        .max(SMALL_SET_BYTES);
+    if declared <= most {
+        return Ok(());
+    }
+    Err(fail(format!(
+        "expected images that are stored in the file, found {declared} bytes of them declared in {} bytes: not all were written",
+        file.len()
+    )))
 }
 
 fn open(path: &Path) -> Result<File, DataError> {
