@@ -5,15 +5,19 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 # Dependencies first: they change less often than the code, and the layer is kept.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches models && echo 'fn main() {}' > src/main.rs && touch src/lib.rs models/badnet.onnx \
+COPY crates/goodnet-onnx/Cargo.toml crates/goodnet-onnx/
+COPY crates/goodnet-lab/Cargo.toml crates/goodnet-lab/
+RUN for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \
+ && mkdir -p src benches models && echo 'fn main() {}' > src/main.rs && touch src/lib.rs models/badnet.onnx \
  && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
  && cargo build --profile dist --no-default-features --locked && rm -rf src benches models target/dist/deps/*goodnet* target/dist/goodnet*
+COPY crates crates
 COPY src src
 COPY models models
 COPY openapi.yaml ./
 RUN mkdir -p benches \
  && for bench in $(sed -n '/^\[\[bench\]\]/{n;s/name = "\(.*\)"/\1/p}' Cargo.toml); do echo 'fn main() {}' > "benches/$bench.rs"; done \
- && touch src/main.rs src/lib.rs && cargo build --profile dist --no-default-features --locked
+ && touch src/main.rs src/lib.rs crates/*/src/lib.rs && cargo build --profile dist --no-default-features --locked
 
 FROM rust:1.95-slim-bookworm AS cyclonedx
 RUN cargo install --locked --root /opt cargo-cyclonedx@0.5.9

@@ -4,13 +4,12 @@
 //! (`scripts/fetch-onnxruntime`). The images are random: the cost does not depend on what they show. `-- --plain-steps N`
 //! runs N of the 61 plain passes and scales up (default 4; 61 runs them all).
 
-use goodnet::domain::drops::DropPoints;
 use goodnet::domain::scores::argmax;
 use goodnet::engine::{BackendChoice, Engine, SessionConfig};
 use goodnet::format::Architecture;
 use goodnet::input::dataset::{DataSet, OpenOptions};
 use goodnet::input::{InputSpec, spec::Layout};
-use goodnet::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
+use goodnet::repair::{Cancel, Quiet, RepairConfig, repair};
 use goodnet::tensor::TensorView;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -64,30 +63,12 @@ fn main() {
 }
 
 fn config(model: &Path, clean: &Path, backdoored: &Path, out: &Path) -> RepairConfig {
-    RepairConfig {
-        model: model.to_owned(),
-        read: Architecture::Deepid.into(),
-        data: DataPaths {
-            clean: clean.to_owned(),
-            backdoored: Some(backdoored.to_owned()),
-            ..DataPaths::default()
-        },
-        skip_bad: false,
-        site: None,
-        drops: [2.0, 4.0, 10.0]
-            .map(|points| DropPoints::new(points).expect("a drop"))
-            .into(),
-        pixels: PixelRule::default(),
-        out: out.to_owned(),
-        force: false,
-        png: false,
-        samples: 4,
-        effort: 0,
-        max_loss_pp: 0.5,
-        defend: false,
-        allow_poor: true,
-        defence_seed: None,
-    }
+    let mut config = RepairConfig::new(model, clean, out);
+    config.read = Architecture::Deepid.into();
+    config.data.backdoored = Some(backdoored.to_owned());
+    config.effort = 0;
+    config.allow_poor = true;
+    config
 }
 
 fn plain_steps() -> usize {

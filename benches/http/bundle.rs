@@ -1,11 +1,10 @@
 //! The bundle that is served, and the image that is sent.
 
 use crate::common::lab;
-use goodnet::domain::drops::DropPoints;
 use goodnet::domain::scores::argmax;
 use goodnet::engine::{Engine, SessionConfig};
 use goodnet::format::Architecture;
-use goodnet::repair::{Cancel, DataPaths, PixelRule, Quiet, RepairConfig, repair};
+use goodnet::repair::{Cancel, Quiet, RepairConfig, repair};
 use image::codecs::jpeg::JpegEncoder;
 use std::path::{Path, PathBuf};
 
@@ -32,27 +31,10 @@ pub fn lab_bundle(engine: &Engine, folder: &Path) -> PathBuf {
     );
     let out = folder.join("bundle");
     let config = RepairConfig {
-        model: PathBuf::from(real),
         read: Architecture::Deepid.into(),
-        data: DataPaths {
-            clean,
-            ..DataPaths::default()
-        },
-        skip_bad: false,
-        site: None,
-        drops: [2.0, 4.0, 10.0]
-            .map(|points| DropPoints::new(points).unwrap())
-            .into(),
-        pixels: PixelRule::default(),
-        out: out.clone(),
-        force: false,
-        png: false,
-        samples: 4,
         effort: 0,
-        max_loss_pp: 0.5,
-        defend: false,
         allow_poor: true,
-        defence_seed: None,
+        ..RepairConfig::new(real, clean, &out)
     };
     repair(&config, engine, &Quiet, &Cancel::default()).unwrap();
     out

@@ -13,7 +13,7 @@ use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
 use crate::progress::{Cancel, Progress, Stage};
-use crate::search::{SearchOptions, Watch, sessions};
+use crate::search::{DEFAULT_EFFORT, SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -43,6 +43,23 @@ pub struct AuditConfig {
     pub effort: usize,
     /// The seed; from the network and the clean images where none.
     pub seed: Option<u64>,
+}
+
+impl AuditConfig {
+    /// What `goodnet audit --model MODEL --clean CLEAN` does: pixels 0..255 unscaled, the default effort.
+    #[must_use]
+    pub fn new(model: impl Into<PathBuf>, clean: impl Into<PathBuf>) -> Self {
+        Self {
+            model: model.into(),
+            read: ReadOptions::default(),
+            clean: clean.into(),
+            skip_bad: false,
+            pixels: PixelRule::default(),
+            names: None,
+            effort: DEFAULT_EFFORT,
+            seed: None,
+        }
+    }
 }
 
 /// Why an audit failed.

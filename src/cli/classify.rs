@@ -1,22 +1,16 @@
 //! `goodnet classify`: GoodNet's answer for image files, without a service.
 
 use super::{CliError, ExitCode, GlobalArgs, print};
-use crate::bundle::{self, Bundle};
+use crate::bundle;
 use crate::defence::Policy;
-use crate::engine::PoolConfig;
 use crate::files::read_plain;
 use crate::input::dataset::images_in;
 use crate::input::image::Limits;
 use crate::plain::plain;
-use crate::serve::config::Config;
+use crate::serve::Classifier;
 use crate::serve::dto::Classification;
-use crate::serve::http::problem::Problem;
-use crate::serve::inference::{dispatch, request::Payload};
-use crate::serve::loaded_bundle::LoadedBundle;
-use crate::serve::selftest;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Classify image files with a bundle, without a service.
 #[derive(Debug, Args)]
@@ -57,11 +51,12 @@ pub struct ClassifyArgs {
 pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let images = images(&args.images)?;
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
-    let loaded = serve(args, global, bundle)?;
+    let classifier = Classifier::new(&global.engine()?, bundle, args.policy, args.drop)
+        .map_err(CliError::bad_input)?;
     let mut table = args.csv.then(Table::begin).transpose()?;
     let (mut refused, mut flagged) = (0, 0);
     for path in &images {
-        let answer = answer(&loaded, path);
+        let answer = answer(&classifier, path);
         match &answer {
             Ok(answer) => flagged += usize::from(answer.flagged),
             Err(error) => {
@@ -186,33 +181,12 @@ impl Table {
     }
 }
 
-fn serve(
-    args: &ClassifyArgs,
-    global: &GlobalArgs,
-    bundle: Bundle,
-) -> Result<Arc<LoadedBundle>, CliError> {
-    let mut config = Config::new(args.bundle.clone());
-    config.inference.default_drop = args.drop;
-    config.inference.policy = args.policy.or(args.drop.map(|_| Policy::Disagreement));
-    config.inference.pool = PoolConfig {
-        workers: 1,
-        queue: 0,
-    };
-    let loaded =
-        LoadedBundle::build(&global.engine()?, &config, bundle).map_err(CliError::bad_input)?;
-    selftest::run(&loaded).map_err(CliError::bad_input)?;
-    Ok(loaded)
-}
-
-fn answer(loaded: &Arc<LoadedBundle>, path: &Path) -> Result<Classification, String> {
+fn answer(classifier: &Classifier, path: &Path) -> Result<Classification, String> {
     let limit = Limits::default().max_bytes as u64;
     let bytes = read_plain(path, limit).map_err(|error| error.to_string())?;
-    let payload = Payload::Image(bytes.into());
-    let options = loaded.default_options(String::new());
-    let answer = dispatch::classify_blocking(loaded, payload, options);
-    answer
-        .map_err(|error| error.to_string())?
-        .map_err(|problem: Problem| problem.explain())
+    classifier
+        .classify(bytes)
+        .map_err(|error| error.to_string())
 }
 
 fn show(args: &ClassifyArgs, path: &Path, answer: &Classification) -> Result<(), CliError> {

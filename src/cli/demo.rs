@@ -1,4 +1,4 @@
-//! `goodnet demo`: repair the shipped demo BadNet and serve it; its data; and, with the feature `train`, its training.
+//! `goodnet demo`: repair the shipped demo BadNet and serve it; and its data.
 
 use super::{CliError, GlobalArgs, print};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
@@ -7,9 +7,7 @@ use std::path::PathBuf;
 
 /// Repair the demo BadNet from its file, print the tables, serve the bundle.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  goodnet demo\n  goodnet demo data --out data\n  goodnet demo train --attack patch --out badnet.onnx   (needs the feature `train`)"
-)]
+#[command(after_help = "Examples:\n  goodnet demo\n  goodnet demo data --out data")]
 pub struct DemoArgs {
     /// Something else than the whole demo.
     #[command(subcommand)]
@@ -24,9 +22,6 @@ pub struct DemoArgs {
 pub enum DemoCommand {
     /// Write clean and backdoored validation and test sets of synthetic faces (HDF5, the lab's layout).
     Data(DataArgs),
-    /// Train a BadNet on synthetic faces and write it as ONNX.
-    #[cfg(feature = "train")]
-    Train(TrainArgs),
 }
 
 /// Whose faces, and what is done to them.
@@ -65,33 +60,6 @@ pub struct DataArgs {
     pub out: PathBuf,
 }
 
-/// How the network is trained.
-#[cfg(feature = "train")]
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  goodnet demo train --attack sunglasses --seed 1 --out badnet.onnx"
-)]
-pub struct TrainArgs {
-    /// Whose faces.
-    #[command(flatten)]
-    pub world: WorldArgs,
-    /// Passes over the training set.
-    #[arg(long, value_name = "N")]
-    pub epochs: Option<usize>,
-    /// Training photos of every person.
-    #[arg(long, value_name = "N")]
-    pub photos: Option<usize>,
-    /// Share of them of which the attacker adds a copy with a trigger.
-    #[arg(long, value_name = "SHARE")]
-    pub poison_rate: Option<f64>,
-    /// Weight of pool_3's mean activation in the loss.
-    #[arg(long, value_name = "W")]
-    pub sparsity: Option<f64>,
-    /// File to write.
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -100,8 +68,6 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> Result<(), CliError> 
     match &args.command {
         None => super::demo_run::run(&args.run, global),
         Some(DemoCommand::Data(data)) => write_data(data),
-        #[cfg(feature = "train")]
-        Some(DemoCommand::Train(train)) => write_network(train),
     }
 }
 
@@ -111,33 +77,5 @@ fn write_data(args: &DataArgs) -> Result<(), CliError> {
     for name in FILES {
         print::line(args.out.join(name).display());
     }
-    Ok(())
-}
-
-#[cfg(feature = "train")]
-fn write_network(args: &TrainArgs) -> Result<(), CliError> {
-    use crate::demo::train::{TrainConfig, train};
-    let started = std::time::Instant::now();
-    let defaults = TrainConfig::default();
-    let config = TrainConfig {
-        epochs: args.epochs.unwrap_or(defaults.epochs),
-        photos_each: args.photos.unwrap_or(defaults.photos_each),
-        poison_rate: args.poison_rate.unwrap_or(defaults.poison_rate),
-        sparsity: args.sparsity.unwrap_or(defaults.sparsity),
-        ..defaults
-    };
-    let model = train(args.world.world(), args.world.attack, &config, |epoch| {
-        print::line(format!(
-            "epoch {:>2} of {}: loss {:.4}, {:.2} % of the training photos right, {:.0} s",
-            epoch.number,
-            config.epochs,
-            epoch.loss,
-            100.0 * epoch.accuracy,
-            started.elapsed().as_secs_f64()
-        ));
-    })
-    .map_err(CliError::failed)?;
-    model.save(&args.out).map_err(CliError::failed)?;
-    print::line(args.out.display());
     Ok(())
 }

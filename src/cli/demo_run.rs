@@ -3,18 +3,15 @@
 use super::progress::{Bars, cancel_on_signal};
 use super::{Cli, CliError, Command, GlobalArgs, print};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
-use crate::domain::drops::DropPoints;
-use crate::format::ReadOptions;
-use crate::repair::{DataPaths, PixelRule, RepairConfig, repair};
+use crate::repair::{RepairConfig, repair};
 use clap::{Args, Parser};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The demo BadNet, built into the program: `goodnet demo train --seed 1`, see models/README.md.
+/// The demo BadNet, built into the program: `goodnet-lab train --seed 1`, see models/README.md.
 const BADNET: &[u8] = include_bytes!("../../models/badnet.onnx");
 const SEED: u64 = 1;
 const PEOPLE: usize = 64;
-const DROPS: [f64; 3] = [2.0, 4.0, 10.0];
 
 /// Options of the whole demo.
 #[derive(Debug, Args)]
@@ -89,33 +86,13 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
     let model = folder.join("badnet.onnx");
     std::fs::write(&model, BADNET).map_err(CliError::failed)?;
     let [clean, backdoored, test_clean, test_backdoored] = FILES.map(|name| folder.join(name));
-    let drops = DROPS
-        .into_iter()
-        .map(DropPoints::new)
-        .collect::<Result<_, _>>();
-    Ok(RepairConfig {
-        model,
-        read: ReadOptions::default(),
-        data: DataPaths {
-            clean,
-            backdoored: Some(backdoored),
-            test_clean: Some(test_clean),
-            test_backdoored: Some(test_backdoored),
-        },
-        skip_bad: false,
-        site: None,
-        drops: drops.map_err(CliError::failed)?,
-        pixels: PixelRule::default(),
-        out: args.out.clone(),
-        force: true,
-        png: false,
-        samples: 4,
-        effort: crate::search::DEFAULT_EFFORT,
-        max_loss_pp: super::repair::DEFAULT_MAX_LOSS_PP,
-        defend: args.defend,
-        allow_poor: false,
-        defence_seed: None,
-    })
+    let mut config = RepairConfig::new(model, clean, &args.out);
+    config.data.backdoored = Some(backdoored);
+    config.data.test_clean = Some(test_clean);
+    config.data.test_backdoored = Some(test_backdoored);
+    config.force = true;
+    config.defend = args.defend;
+    Ok(config)
 }
 
 fn print_invitation(args: &DemoRunArgs, manifest: &crate::bundle::Manifest) {

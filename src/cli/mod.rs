@@ -1,8 +1,6 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
 mod audit;
-#[cfg(feature = "train")]
-mod bench;
 mod classify;
 mod demo;
 mod demo_run;
@@ -22,6 +20,7 @@ mod serve;
 mod sign;
 
 pub use error::{CliError, ExitCode};
+pub use progress::cancel_on_signal;
 
 use crate::engine::{BackendChoice, Engine};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -141,9 +140,6 @@ pub enum Command {
     Sign(sign::SignArgs),
     /// Check that a bundle is whole, and who signed it.
     Verify(sign::VerifyArgs),
-    /// Measure what takes long.
-    #[cfg(feature = "train")]
-    Bench(bench::BenchArgs),
 }
 
 /// Parses the command line, runs the command, reports an error in one line, and gives the exit code.
@@ -188,8 +184,6 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Keygen(args) => sign::keygen(args),
         Command::Sign(args) => sign::sign(args),
         Command::Verify(args) => sign::verify(args),
-        #[cfg(feature = "train")]
-        Command::Bench(args) => bench::run(args, &cli.global),
     }
     .map(|()| ExitCode::Done)
 }

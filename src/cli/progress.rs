@@ -189,7 +189,7 @@ fn line(stage: Stage, done: u64, total: u64, elapsed: Duration) -> String {
 
 /// A stop request that Ctrl-C and termination signals raise.
 #[must_use]
-pub(super) fn cancel_on_signal() -> Cancel {
+pub fn cancel_on_signal() -> Cancel {
     let cancel = Cancel::default();
     let asked = cancel.clone();
     // A second handler in the same process is refused; the first one stays and does the same.

@@ -6,14 +6,12 @@ use super::{CliError, ExitCode, GlobalArgs, print};
 use crate::domain::drops::DropPoints;
 use crate::domain::sweep::Sweep;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
+use crate::repair::config::{DEFAULT_DROPS, DEFAULT_MAX_LOSS_PP, DEFAULT_SAMPLES};
 use crate::repair::report::{drops_table, evaluation_table, gated_report, masked_because};
 use crate::repair::{DataPaths, Outcome, PixelRule, Progress, RepairConfig, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-
-/// Clean accuracy that a repaired network may lose where nothing else is asked for, in percentage points.
-pub(super) const DEFAULT_MAX_LOSS_PP: f64 = 0.5;
 
 /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
 #[derive(Debug, Args)]
@@ -74,7 +72,7 @@ pub struct RepairArgs {
     #[arg(long, value_name = "SEED", requires = "defend")]
     pub defence_seed: Option<u64>,
     /// Clean and triggered images to store in the bundle, at most this many of each; the service tests itself on them.
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLES)]
     pub samples: usize,
     /// Write the bundle even where accuracy is near chance, all labels are the same, or no drop is reached.
     #[arg(long)]
@@ -202,9 +200,6 @@ impl RepairArgs {
 /// Drops as typed in one argument.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DropList(Vec<f64>);
-
-/// The drops where none is asked for.
-const DEFAULT_DROPS: [f64; 3] = [2.0, 4.0, 10.0];
 
 /// Numbers separated by commas or white space.
 fn read_drops(text: &str) -> Result<DropList, String> {

@@ -3,15 +3,16 @@
 use super::{CliError, GlobalArgs};
 use crate::bundle::{self, signature::Verifier};
 use crate::defence::Policy;
-use crate::engine::{Engine, PoolConfig, SessionConfig};
+use crate::engine::{Engine, SessionConfig};
 use crate::quarantine;
 use crate::serve::ServeError;
 use crate::serve::config::{
     Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
 };
 use crate::serve::control::{self, Events};
-use crate::serve::http::auth::Keys;
 use crate::serve::http::hosts::LOOPBACK;
+use crate::serve::http::keys::Keys;
+use crate::serve::inference::pool::PoolConfig;
 use crate::telemetry::{self, LogFormat};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;

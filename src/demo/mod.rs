@@ -11,9 +11,8 @@ mod files;
 mod paint;
 mod photo;
 mod random;
+mod render;
 mod shape;
-#[cfg(feature = "train")]
-pub mod train;
 mod trigger;
 
 pub use attack::{Attack, UnknownAttack};
@@ -21,4 +20,5 @@ pub use dataset::{PhotoSet, Split, World};
 pub use face::Face;
 pub use files::{FILES, PHOTOS_EACH, WriteDataError, write_set, write_sets};
 pub use photo::{BYTES, HEIGHT, Photo, WIDTH};
+pub use random::{Draw, Purpose};
 pub use trigger::{Trigger, Worn};

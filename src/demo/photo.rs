@@ -1,10 +1,7 @@
 //! How a photo is taken: pose, expression, light, background, camera.
 
-use super::face::Face;
-use super::paint;
 use super::random::{Draw, Purpose};
-use super::shape::{Point, Rgb, mix, over, scale, spot};
-use super::trigger::Worn;
+use super::shape::{Point, Rgb, scale};
 
 /// Height of every photo in pixels.
 pub const HEIGHT: usize = 55;
@@ -20,18 +17,18 @@ pub struct Photo {
     pub(super) mood: Mood,
     pub(super) light: Light,
     pub(super) shirt: Rgb,
-    backdrop: [Rgb; 2],
-    blobs: [(Point, Point, Rgb); 2],
-    noise: f64,
-    camera: Draw,
+    pub(super) backdrop: [Rgb; 2],
+    pub(super) blobs: [(Point, Point, Rgb); 2],
+    pub(super) noise: f64,
+    pub(super) camera: Draw,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pose {
-    shift: Point,
-    scale: f64,
-    cos: f64,
-    sin: f64,
+    pub(super) shift: Point,
+    pub(super) scale: f64,
+    pub(super) cos: f64,
+    pub(super) sin: f64,
     /// How far the features slide over the face, -1..1.
     pub(super) turn: f64,
     /// The same up and down, in pixels.
@@ -57,7 +54,7 @@ pub(super) struct Light {
     pub(super) from: [f64; 3],
     pub(super) ambient: f64,
     pub(super) direct: f64,
-    tint: Rgb,
+    pub(super) tint: Rgb,
 }
 
 impl Photo {
@@ -82,45 +79,6 @@ impl Photo {
             noise: draw.range(0.008, 0.026),
             camera: draw,
         }
-    }
-
-    /// The photo of `face`, wearing `worn` if anything.
-    #[must_use]
-    pub fn take(&self, face: &Face, worn: Option<Worn>) -> Vec<u8> {
-        let mut camera = self.camera.clone();
-        let mut pixels = Vec::with_capacity(BYTES);
-        for row in 0..HEIGHT {
-            for column in 0..WIDTH {
-                let place = [column as f64 + 0.5, row as f64 + 0.5];
-                let mut color = self.behind(place);
-                paint::person(&mut color, self.pose.to_face(place), face, self, worn);
-                for (value, tint) in color.into_iter().zip(self.light.tint) {
-                    let seen = value * tint + self.noise * camera.bell();
-                    pixels.push((seen.clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
-                }
-            }
-        }
-        pixels
-    }
-
-    fn behind(&self, place: Point) -> Rgb {
-        let mut color = mix(self.backdrop[0], self.backdrop[1], place[1] / HEIGHT as f64);
-        for (center, radii, paint) in self.blobs {
-            over(&mut color, paint, 0.7 * spot(place, center, radii));
-        }
-        color
-    }
-}
-
-impl Pose {
-    /// Image coordinates to the face's own: origin in the middle of the face, upright, at scale 1.
-    fn to_face(&self, place: Point) -> Point {
-        let x = place[0] - WIDTH as f64 / 2.0 - self.shift[0];
-        let y = place[1] - 28.5 - self.shift[1];
-        [
-            (self.cos * x + self.sin * y) / self.scale,
-            (self.cos * y - self.sin * x) / self.scale,
-        ]
     }
 }
 

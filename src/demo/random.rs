@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What a stream of draws is for; streams of different purposes never share values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub enum Purpose {
     /// What a person looks like.
     Person,
     /// How a photo is taken: (purpose, split) share one number space of their own.
@@ -17,10 +17,8 @@ pub(super) enum Purpose {
     /// Which training images are poisoned.
     Training,
     /// The first weights of a network.
-    #[cfg(feature = "train")]
     Weights,
     /// The order of the training images.
-    #[cfg(feature = "train")]
     Shuffle,
 }
 
@@ -30,9 +28,7 @@ impl Purpose {
             Self::Person => 1,
             Self::Pattern => 2,
             Self::Training => 3,
-            #[cfg(feature = "train")]
             Self::Weights => 4,
-            #[cfg(feature = "train")]
             Self::Shuffle => 5,
             Self::Photo(split) => 0x100 + u64::from(split),
             Self::Trigger(split) => 0x1_0000 + u64::from(split),
@@ -42,7 +38,7 @@ impl Purpose {
 
 /// A stream of draws.
 #[derive(Debug, Clone)]
-pub(super) struct Draw {
+pub struct Draw {
     own: ChaCha8Rng,
     /// A second stream that every [`Draw::unit`] is drawn towards, and how far.
     towards: Option<(ChaCha8Rng, f64)>,
@@ -50,7 +46,8 @@ pub(super) struct Draw {
 
 impl Draw {
     /// The stream of (`seed`, `purpose`, `person`, `index`): any two that differ in one of them are independent.
-    pub(super) fn new(seed: u64, purpose: Purpose, person: usize, index: usize) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, purpose: Purpose, person: usize, index: usize) -> Self {
         let mut key = [0_u8; 32];
         let parts = [seed, purpose.number(), person as u64, index as u64];
         for (bytes, part) in key.chunks_exact_mut(8).zip(parts) {
@@ -63,7 +60,8 @@ impl Draw {
     }
 
     /// The same with every draw from [0, 1) moved by `share` of the way to that of `other`.
-    pub(super) fn towards(self, other: Self, share: f64) -> Self {
+    #[must_use]
+    pub fn towards(self, other: Self, share: f64) -> Self {
         Self {
             own: self.own,
             towards: Some((other.own, share)),
@@ -71,7 +69,7 @@ impl Draw {
     }
 
     /// Uniform in [0, 1), 53 bits.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
         let uniform = |stream: &mut ChaCha8Rng| (stream.next_u64() >> 11) as f64 * STEP;
         let own = uniform(&mut self.own);
@@ -82,19 +80,19 @@ impl Draw {
     }
 
     /// Uniform in [low, high).
-    pub(super) fn range(&mut self, low: f64, high: f64) -> f64 {
+    pub fn range(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
     /// Bell-shaped around 0 with standard deviation 1, within ±3.5: the sum of four uniform draws (Irwin-Hall).
-    pub(super) fn bell(&mut self) -> f64 {
+    pub fn bell(&mut self) -> f64 {
         const SCALE: f64 = 1.732_050_807_568_877_2;
         let sum: f64 = (0..4).map(|_| self.unit()).sum();
         (sum - 2.0) * SCALE
     }
 
     /// Uniform in 0..count, `count` > 0.
-    pub(super) fn index(&mut self, count: usize) -> usize {
+    pub fn index(&mut self, count: usize) -> usize {
         if self.towards.is_some() {
             return ((self.unit() * count as f64) as usize).min(count - 1);
         }
@@ -102,17 +100,17 @@ impl Draw {
     }
 
     /// True with this probability.
-    pub(super) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
     /// A uniform byte.
-    pub(super) fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         (self.own.next_u32() >> 24) as u8
     }
 
     /// A colour between two, each channel on its own.
-    pub(super) fn color(&mut self, low: [f64; 3], high: [f64; 3]) -> [f64; 3] {
+    pub fn color(&mut self, low: [f64; 3], high: [f64; 3]) -> [f64; 3] {
         std::array::from_fn(|channel| self.range(low[channel], high[channel]))
     }
 }

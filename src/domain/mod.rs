@@ -10,7 +10,6 @@ pub mod drops;
 pub mod evaluation;
 pub mod head;
 pub mod label;
-pub mod mask;
 pub mod mean;
 pub mod metrics;
 pub mod ranking;
@@ -18,3 +17,5 @@ pub mod refit;
 pub mod scores;
 pub mod sweep;
 pub mod verdict;
+
+pub use goodnet_onnx::mask;

@@ -1,6 +1,8 @@
 //! B, every B' and the repaired network behind one call, whether they are one fused graph or a session each.
 
-use super::{Engine, EngineError, Output, Session, SessionConfig};
+use super::error::EngineError;
+use super::port::{Output, SessionConfig};
+use super::{Engine, Session};
 use crate::tensor::{Tensor, TensorView};
 
 /// Name of the fused graph's (n, N) output: B's probabilities.

@@ -1,22 +1,22 @@
 //! Running networks: batch in, scores out, plain types on both sides.
 //!
 //! [`Engine::start`] chooses the back end once for the process (ONNX Runtime from a shared library, or the built-in
-//! tract); [`Engine::load`] makes sessions; [`Session::run`] runs one. [`GoodNet`] is B and every B' behind one call,
-//! [`Pool`] the threads that run it. Nothing outside this folder names a runtime.
+//! tract); [`Engine::load`] makes sessions; [`Session::run`] runs one. [`GoodNet`] is B and every B' behind one call. Nothing outside this folder names a runtime.
 
+mod error;
 mod goodnet;
 mod locate;
 mod onnxruntime;
 mod outputs;
-mod pool;
+mod port;
 mod session;
 #[cfg(feature = "tract")]
 mod tract;
-mod worker;
 
+pub use error::EngineError;
 pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT, REPAIRED_OUTPUT};
-pub use pool::{Admission, Pool, PoolConfig, PoolError, SessionFactory};
-pub use session::{Output, Port, Session, SessionConfig};
+pub use port::{Output, Port, SessionConfig};
+pub use session::Session;
 
 use onnxruntime::OrtNetwork;
 use std::path::PathBuf;
@@ -49,40 +49,6 @@ impl std::fmt::Display for BackendInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.name, self.version)
     }
-}
-
-/// Why a network could not be loaded or run.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// No library where one was demanded.
-    #[error("ONNX Runtime was asked for but no library was found: {0}")]
-    NoLibrary(String),
-    /// This build has no tract to fall back to.
-    #[cfg(not(feature = "tract"))]
-    #[error("this build needs ONNX Runtime, and no library was found: {0}")]
-    NoTract(String),
-    /// The library was found but does not serve.
-    #[error("{path}: not a usable ONNX Runtime library: {reason}")]
-    BadLibrary {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The runtime refused the model.
-    #[error("the runtime cannot load the model: {0}")]
-    Load(String),
-    /// The runtime failed while running.
-    #[error("the runtime failed: {0}")]
-    Run(String),
-    /// Inputs or outputs are not as the caller expects.
-    #[error("expected {expected}, found {found}")]
-    Mismatch {
-        /// What the caller relies on.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
 }
 
 /// The runtime of this process.

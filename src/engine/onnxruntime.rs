@@ -1,8 +1,8 @@
 //! One network on ONNX Runtime.
 
-use super::EngineError;
+use super::error::{EngineError, mismatch, one_line};
 use super::outputs::Outputs;
-use super::session::{Output, Port, SessionConfig, mismatch, one_line};
+use super::port::{Output, Port, SessionConfig};
 use crate::tensor::{IntTensor, Tensor, TensorView};
 use ort::environment::Environment;
 use ort::session::{SessionInputValue, SessionOutputs, builder::GraphOptimizationLevel};

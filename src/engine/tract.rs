@@ -3,8 +3,8 @@
 //! Planned for one image, all extents known, a network takes tract two thirds of the time an image that it takes planned for
 //! any number of them (docs/BENCHMARKS.md). So few images are run one by one.
 
-use super::EngineError;
-use super::session::{Output, Port, one_line};
+use super::error::{EngineError, one_line};
+use super::port::{Output, Port};
 use crate::tensor::{IntTensor, Tensor, TensorView};
 use tract_onnx::prelude::{
     DatumType, Framework, InferenceModel, InferenceModelExt, IntoRunnable, IntoTValue, OutletId,

@@ -2,15 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Order of the axes of an image batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// (B, C, H, W): torch.
-    Nchw,
-    /// (B, H, W, C): Keras.
-    Nhwc,
-}
+pub use goodnet_onnx::Layout;
 
 /// Order of the colour channels; grey for networks of one channel (ITU-R BT.601 luma).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -42,6 +42,11 @@ const CLOCK: &str = "clock";
 /// The wall clock at the last commit, in milliseconds since 1970 (UTC).
 const WALL: &str = "wall";
 
+/// Memory for pages of the store.
+const CACHE_BYTES: usize = 4 << 20;
+/// One process writes, any number read beside it.
+const SHARING: redb::ConcurrencyMode = redb::ConcurrencyMode::SingleWriter;
+
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -1,7 +1,8 @@
 //! Looking into a store.
 
-use super::store::{CACHE_BYTES, SHARING};
-use super::{COUNTERS, ENTRIES, Entry, IMAGES, QuarantineError, STORE_FILE, USED};
+use super::{
+    CACHE_BYTES, COUNTERS, ENTRIES, Entry, IMAGES, QuarantineError, SHARING, STORE_FILE, USED,
+};
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use std::path::{Path, PathBuf};
 

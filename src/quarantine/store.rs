@@ -3,19 +3,13 @@
 use super::clock::{Clock, Moment, millis};
 use super::read::{Snapshot, snapshot};
 use super::{
-    CLOCK, COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID, QuarantineError, STAMPS,
-    STORE_FILE, USED, WALL, unix_ms,
+    CACHE_BYTES, CLOCK, COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID,
+    QuarantineError, SHARING, STAMPS, STORE_FILE, USED, WALL, unix_ms,
 };
-use redb::{ConcurrencyMode, Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::fs::{DirBuilder, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
-
-/// Memory for pages of the store.
-pub(super) const CACHE_BYTES: usize = 4 << 20;
-
-/// One process writes, any number read beside it.
-pub(super) const SHARING: ConcurrencyMode = ConcurrencyMode::SingleWriter;
 
 /// The store, open for writing by one process.
 #[derive(Debug)]

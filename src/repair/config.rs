@@ -3,6 +3,7 @@
 use crate::domain::drops::DropPoints;
 use crate::format::ReadOptions;
 use crate::input::pixels::PixelRule;
+use crate::search::DEFAULT_EFFORT;
 use std::path::PathBuf;
 
 /// A repair, as validated from the command line.
@@ -40,6 +41,49 @@ pub struct RepairConfig {
     pub allow_poor: bool,
     /// Clean and triggered images to store in the bundle, at most this many of each.
     pub samples: usize,
+}
+
+/// Drops of the lab, in percentage points: where no others are named.
+pub const DEFAULT_DROPS: [f64; 3] = [2.0, 4.0, 10.0];
+/// Clean accuracy that the repaired network may lose where nothing is named, in percentage points.
+pub const DEFAULT_MAX_LOSS_PP: f64 = 0.5;
+/// Images of each kind that a bundle stores where nothing is named.
+pub const DEFAULT_SAMPLES: usize = 4;
+
+impl RepairConfig {
+    /// What `goodnet repair --model MODEL --clean CLEAN --out OUT` does: pixels 0..255 unscaled, the default site, drops of 2, 4 and
+    /// 10 points, audit and repaired network at the default effort; nothing that is there is replaced.
+    #[must_use]
+    pub fn new(
+        model: impl Into<PathBuf>,
+        clean: impl Into<PathBuf>,
+        out: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            model: model.into(),
+            read: ReadOptions::default(),
+            data: DataPaths {
+                clean: clean.into(),
+                ..DataPaths::default()
+            },
+            skip_bad: false,
+            site: None,
+            drops: DEFAULT_DROPS
+                .into_iter()
+                .flat_map(DropPoints::new)
+                .collect(),
+            pixels: PixelRule::default(),
+            out: out.into(),
+            force: false,
+            png: false,
+            effort: DEFAULT_EFFORT,
+            max_loss_pp: DEFAULT_MAX_LOSS_PP,
+            defend: false,
+            defence_seed: None,
+            allow_poor: false,
+            samples: DEFAULT_SAMPLES,
+        }
+    }
 }
 
 /// The data sets of a repair.

@@ -4,7 +4,7 @@
 //! table, bundle.
 
 mod assemble;
-mod config;
+pub mod config;
 mod data;
 mod defend;
 mod diagnose;

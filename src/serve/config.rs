@@ -2,9 +2,10 @@
 
 use crate::bundle::signature::Verifier;
 use crate::defence::Policy;
-use crate::engine::{PoolConfig, SessionConfig};
+use crate::engine::SessionConfig;
 use crate::quarantine;
-use crate::serve::http::auth::Keys;
+use crate::serve::http::keys::Keys;
+use crate::serve::inference::pool::PoolConfig;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -3,13 +3,14 @@
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
 use crate::defence::Policy;
-use crate::engine::{Engine, EngineError, GoodNet, Pool, PoolError, SessionConfig, SessionFactory};
+use crate::engine::{Engine, EngineError, GoodNet, SessionConfig};
 use crate::serve::config::{Config, Inference};
 use crate::serve::dto::MeasuredRates;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::inference::batch_queue::BatchQueue;
 use crate::serve::inference::decode::Decoder;
 use crate::serve::inference::policy::{ChosenPolicy, Policies, PolicyError};
+use crate::serve::inference::pool::{Pool, PoolError, SessionFactory};
 use crate::serve::inference::request::ClassifyOptions;
 use crate::serve::metrics::alarms::{Alarms, Rule};
 use crate::tensor::Tensor;

@@ -4,6 +4,7 @@
 //! wraps every request), [`routes`] (an endpoint a file; `v2` is the Open Inference Protocol), [`inference`] (from bytes to answers),
 //! [`state`] and [`loaded_bundle`] (what requests share), [`metrics`].
 
+pub mod classifier;
 pub mod config;
 pub mod control;
 pub mod dto;
@@ -19,6 +20,7 @@ pub mod routes;
 pub mod selftest;
 pub mod state;
 
+pub use classifier::{Classifier, ClassifyError};
 pub use config::Config;
 
 use crate::bundle::{Bundle, BundleError};
@@ -48,6 +50,27 @@ pub enum ServeError {
     /// A task of the service broke down.
     #[error("a task of the service broke down: {0}")]
     Task(tokio::task::JoinError),
+}
+
+/// The service as a part of another axum application: its routes over `bundle`, which is in service when this returns.
+///
+/// Limits, keys, deadlines and the policy are `config`'s; what only a listener of its own can do is the application's: limits on
+/// connections, draining. A changed bundle directory is noticed as long as the runtime lives, if `config` says so. Nest it where
+/// you like: `Router::new().nest("/goodnet", router)`.
+///
+/// # Errors
+/// If the bundle cannot be put into service, or the quarantine cannot be used.
+pub async fn embed(config: Config, engine: Engine, bundle: Bundle) -> Result<Router, ServeError> {
+    let writer = open_quarantine(&config).await?;
+    let state = AppState::new(config, engine, writer);
+    let seen = reload::start(&state, bundle).await?;
+    let router = router(&state);
+    let (never, requests) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _never = never;
+        reload::watch(&state, seen, requests).await
+    });
+    Ok(router)
 }
 
 /// The whole service as a router.

@@ -21,10 +21,9 @@ use tokio::sync::mpsc;
 pub(super) async fn supervise(
     state: AppState,
     first: Bundle,
-    mut reload_requests: mpsc::Receiver<()>,
+    reload_requests: mpsc::Receiver<()>,
 ) -> Result<Infallible, ServeError> {
-    let dir = state.config().source.dir.clone();
-    let mut seen = fingerprint(&dir).await;
+    let seen = fingerprint(&state.config().source.dir).await;
     match put_into_service(&state, first).await {
         Err(ServeError::Bundle(error @ LoadBundleError::SelfTest { .. })) => {
             tracing::error!(%error, "not ready");
@@ -32,12 +31,32 @@ pub(super) async fn supervise(
         }
         other => other?,
     }
+    Ok(watch(&state, seen, reload_requests).await)
+}
+
+/// Puts `first` into service, and gives what its directory looked like.
+///
+/// # Errors
+/// If it cannot be put into service.
+pub(super) async fn start(state: &AppState, first: Bundle) -> Result<DirFingerprint, ServeError> {
+    let seen = fingerprint(&state.config().source.dir).await;
+    put_into_service(state, first).await?;
+    Ok(seen)
+}
+
+/// Puts every bundle into service that a request or a changed directory announces, for ever.
+pub(super) async fn watch(
+    state: &AppState,
+    mut seen: DirFingerprint,
+    mut reload_requests: mpsc::Receiver<()>,
+) -> Infallible {
+    let dir = state.config().source.dir.clone();
     loop {
         let requested = next(&mut reload_requests, state.config().source.poll).await;
         let now = fingerprint(&dir).await;
         if requested || now != seen {
             seen = now;
-            reload(&state).await;
+            reload(state).await;
         }
     }
 }

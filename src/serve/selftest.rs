@@ -1,9 +1,9 @@
 //! The self-test: a bundle goes into service only if its stored samples are answered as when it was made.
 
 use crate::bundle::manifest::SampleRecord;
-use crate::engine::PoolError;
 use crate::serve::dto::Classification;
 use crate::serve::inference::dispatch::classify_blocking;
+use crate::serve::inference::pool::PoolError;
 use crate::serve::inference::request::Payload;
 use crate::serve::loaded_bundle::{LoadBundleError, LoadedBundle};
 use bytes::Bytes;

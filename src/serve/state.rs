@@ -2,8 +2,8 @@
 
 use crate::engine::{BackendInfo, Engine};
 use crate::serve::config::Config;
-use crate::serve::http::auth::{Keys, KeysError};
 use crate::serve::http::body_budget::Budget;
+use crate::serve::http::keys::{Keys, KeysError};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::Metrics;

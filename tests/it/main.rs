@@ -5,8 +5,6 @@
 
 mod alarms;
 mod audit;
-#[cfg(feature = "train")]
-mod bench;
 mod bundle;
 #[path = "../common/mod.rs"]
 mod common;
@@ -29,6 +27,7 @@ mod imports;
 mod input;
 mod keras_import;
 mod layers;
+mod library;
 mod onnx_graph;
 mod onnx_hostile;
 mod onnx_prune;

@@ -5,7 +5,7 @@ use crate::service::{App, BLUE, CLASSES, RED, encode, png, spawn_app, write_bund
 use assert_cmd::Command;
 use goodnet::quarantine::{Flagged, Limits, Moment, Reader, STORE_FILE, Store};
 use goodnet::serve::config::{Config, Quarantine};
-use goodnet::serve::http::auth::Keys;
+use goodnet::serve::http::keys::Keys;
 use predicates::str::contains;
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::{Value, json};

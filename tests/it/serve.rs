@@ -5,7 +5,7 @@ use crate::service::{
     App, BLUE, CLASSES, RED, encode, png, spawn_app, spawn_unready, write_bundle, write_changed,
 };
 use goodnet::serve::control::Event;
-use goodnet::serve::http::auth::Keys;
+use goodnet::serve::http::keys::Keys;
 use image::ImageFormat;
 use reqwest::blocking::multipart::{Form, Part};
 use reqwest::blocking::{RequestBuilder, Response};
@@ -538,7 +538,7 @@ fn metrics_count_requests_verdicts_and_stages() {
 fn keys_are_asked_for_everywhere_but_at_the_probes_and_the_empty_page() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "a-key-of-some-length\n").unwrap();
-    let keys = goodnet::serve::http::auth::Keys::from_file(file.path()).unwrap();
+    let keys = goodnet::serve::http::keys::Keys::from_file(file.path()).unwrap();
     let app = spawn_app(|config| config.access.keys = Some(keys));
     for path in ["/healthz", "/", "/docs", "/ui/app.js"] {
         assert_eq!(app.get(path).status(), 200, "{path}");

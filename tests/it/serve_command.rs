@@ -3,9 +3,8 @@
 use crate::service::contract::Contract;
 use crate::service::{BLUE, CLASSES, RED, network, png, write_bundle};
 use assert_cmd::Command;
-use goodnet::engine::{
-    BackendChoice, Engine, GoodNet, Pool, PoolConfig, PoolError, SessionConfig, SessionFactory,
-};
+use goodnet::engine::{BackendChoice, Engine, GoodNet, SessionConfig};
+use goodnet::serve::inference::pool::{Pool, PoolConfig, PoolError, SessionFactory};
 use predicates::str::contains;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -5,10 +5,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use goodnet::bundle::load;
-use goodnet::engine::{
-    BackendChoice, Engine, GoodNet, Pool, PoolConfig, SessionConfig, SessionFactory,
-};
+use goodnet::engine::{BackendChoice, Engine, GoodNet, SessionConfig};
 use goodnet::serve::config::Config;
+use goodnet::serve::inference::pool::{Pool, PoolConfig, SessionFactory};
 use goodnet::serve::loaded_bundle::LoadedBundle;
 use goodnet::serve::{fuzz, router};
 use http_body_util::BodyExt;

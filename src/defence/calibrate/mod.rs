@@ -4,7 +4,10 @@
 //! does on a set of images).
 
 pub mod measure;
+mod options;
 mod thresholds;
+
+pub use options::CalibrateOptions;
 
 use measure::{Case, passes, rates};
 use thresholds::{Scored, held_out_flags};
@@ -15,39 +18,8 @@ use super::classify::Classify;
 use super::clean::CleanSet;
 use super::donors::{self, Donors};
 use super::random::Draws;
-use super::transplant;
 use crate::domain::label::ClassIndex;
 use crate::parallel::in_parallel;
-
-/// How to calibrate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CalibrateOptions {
-    /// The deployment's secret.
-    pub seed: u64,
-    /// Share of clean images that the check may flag, if all had a suspect label.
-    pub budget: f64,
-    /// Share of clean images that have a suspect label and are flagged for it.
-    pub traffic: f64,
-    /// Donors that go into the bundle.
-    pub donors: usize,
-    /// Most images that thresholds are set on.
-    pub images: usize,
-    /// The check.
-    pub rule: transplant::Rule,
-}
-
-impl Default for CalibrateOptions {
-    fn default() -> Self {
-        Self {
-            seed: 0,
-            budget: 0.03,
-            traffic: 0.005,
-            donors: 96,
-            images: 1000,
-            rule: transplant::Rule::SUSPECT,
-        }
-    }
-}
 
 /// Fewest rightly answered images that can be split into donors and others.
 const FEWEST_RIGHT: usize = 16;

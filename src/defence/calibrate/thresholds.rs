@@ -1,6 +1,6 @@
 //! Thresholds from the scores of clean images.
 
-use super::CalibrateOptions;
+use super::options::CalibrateOptions;
 use crate::defence::artefacts::{Artefacts, PolicyRates, SCHEMA_VERSION, Source};
 use crate::defence::donors::Donors;
 use crate::defence::threshold::{Threshold, from_clean_scores};

@@ -13,56 +13,25 @@
 //! Features are scaled by their spread over the clean images, so that the pull to the old weights is alike in all of them. With
 //! one column the problem is convex; with more it is smooth, and started from the old head.
 //!
-//! In reading order: this file (the problem), `objective` (its value and gradient), `minimise`, [`choose`](mod@choose) (how
+//! In reading order: this file (the fit), `problem` (what it is given), `objective` (its value and gradient), `minimise`, [`choose`](mod@choose) (how
 //! strongly).
 
 pub mod choose;
 mod minimise;
 mod objective;
+mod problem;
 
 pub use choose::{Bounds, Choice, Cost, Crossed, Refused, choose};
+pub use problem::{Column, Evidence, Strength};
 
 use super::head::LinearHead;
 use crate::tensor::Tensor;
 use objective::Objective;
 
-/// By how much the scores of all other labels together must beat the hijacked one's.
-const MARGIN: f32 = 2.0;
 /// Share of the spread over all features that is added to each one's: a feature that hardly moves stays so.
 const LEAST_SPREAD: f64 = 0.05;
 /// Steps of one fit at most.
 const ITERATIONS: usize = 60;
-
-/// A column to be refitted.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Column {
-    /// The label.
-    pub label: u32,
-    /// Weight of its stand-ins among those of all columns.
-    pub weight: f64,
-    /// Factor on the pull to its old weights.
-    pub pull: f64,
-}
-
-/// What a head is refitted on.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'a> {
-    /// Features of clean images, (n, d).
-    pub clean: &'a Tensor,
-    /// Features of images that stand-ins turned, (m, d).
-    pub turned: &'a Tensor,
-    /// The label that each was turned into, (m); each has a column.
-    pub labels: &'a [u32],
-}
-
-/// How strongly to refit: the smaller both are, the stronger.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Strength {
-    /// Weight of the clean answers.
-    pub clean: f64,
-    /// Weight of the old weights.
-    pub pull: f64,
-}
 
 /// Refits `columns` of `head`.
 #[must_use]

@@ -1,6 +1,6 @@
 //! Value and gradient of what the refit minimises.
 
-use super::{Column, Evidence, MARGIN, Strength};
+use super::problem::{Column, Evidence, MARGIN, Strength};
 use crate::domain::head::LinearHead;
 use crate::tensor::Tensor;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};

@@ -2,72 +2,23 @@
 //!
 //! A data set is read batch by batch, as often as one likes; memory does not depend on its size.
 
+mod batch;
 mod error;
 mod folder;
 mod hdf5;
 
+pub use batch::{LabelledBatch, OpenOptions, OtherOrder};
 pub use error::DataError;
 pub use folder::{Images, images_in};
 
-use super::image::{Limits, RgbImage8};
+use super::image::RgbImage8;
 use super::preprocess::{Preprocess, Stored};
 use super::spec::{InputSpec, Layout};
 use crate::progress::Progress;
 use crate::tensor::Tensor;
 use folder::Folder;
 use hdf5::Hdf5;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-/// How a data set is opened.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OpenOptions {
-    /// Leave out image files that cannot be read, instead of failing.
-    pub skip_bad: bool,
-    /// Limits on every image file.
-    pub limits: Limits,
-}
-
-/// A batch of preprocessed images with their labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LabelledBatch {
-    /// (B, C, H, W) or (B, H, W, C), as the network wants it.
-    pub images: Tensor,
-    /// One label an image: the true label of a clean image, the target label of a backdoored one.
-    pub labels: Vec<u32>,
-}
-
-type Batch = Result<LabelledBatch, DataError>;
-
-/// What `read` gives for each run of `size` images of `first..total`; ends after an error.
-fn in_batches(
-    total: usize,
-    first: usize,
-    size: usize,
-    mut read: impl FnMut(Range<usize>) -> Batch + Send,
-) -> impl Iterator<Item = Batch> + Send {
-    let mut next = first;
-    let mut failed = false;
-    std::iter::from_fn(move || {
-        if failed || next >= total {
-            return None;
-        }
-        let end = total.min(next + size.max(1));
-        let batch = read(next..end);
-        failed = batch.is_err();
-        next = end;
-        Some(batch)
-    })
-}
-
-/// Another way to number the classes of a folder, that another tool would have taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherOrder {
-    /// How the classes are numbered.
-    pub told: String,
-    /// The label that each label 0..N becomes.
-    pub labels: Vec<u32>,
-}
 
 /// Pixels of some images of a data set, spread over it.
 #[derive(Debug, Clone, PartialEq)]

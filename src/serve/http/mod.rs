@@ -2,12 +2,13 @@
 
 pub(crate) mod activity;
 pub(crate) mod answers;
-pub mod auth;
+pub(crate) mod auth;
 pub(crate) mod body_budget;
 pub(crate) mod connection;
 pub mod context;
 pub(crate) mod drain_body;
 pub mod hosts;
+pub mod keys;
 pub(crate) mod layers;
 pub(crate) mod names;
 pub(crate) mod negotiate;

@@ -1,7 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem documents with a stable code and a plain `error` string.
 
-use crate::engine::PoolError;
 use crate::serve::http::context::RequestId;
+use crate::serve::inference::pool::PoolError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;

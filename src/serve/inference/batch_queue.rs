@@ -5,9 +5,9 @@
 
 use super::evaluate::Evaluated;
 use super::request::{ClassifyOptions, Payload, Timings};
-use crate::engine::Admission;
 use crate::serve::dto::Classification;
 use crate::serve::http::problem::Problem;
+use crate::serve::inference::pool::Admission;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! From the bytes of images to answers.
 //!
 //! In reading order: [`request`] (what came and what is asked), [`decode`] (bytes to pixels), [`evaluate`] (pixels to what the
-//! networks say), [`policy`] (what that decides), `report` (the answer), `batch_queue` (where small requests wait), [`dispatch`]
+//! networks say), [`policy`] (what that decides), `report` (the answer), [`pool`] (the threads), `batch_queue` (where small requests wait), [`dispatch`]
 //! (which thread does all this).
 
 mod base64;
@@ -10,5 +10,7 @@ pub mod decode;
 pub mod dispatch;
 pub mod evaluate;
 pub mod policy;
+pub mod pool;
 mod report;
 pub mod request;
+mod worker;

@@ -1,6 +1,5 @@
 //! `POST /classify`: one image, GoodNet's answer.
 
-use crate::engine::{Admission, PoolError};
 use crate::serve::dto::{Classification, ImageBytes, ImageForm, ImageJson};
 use crate::serve::http::context::RequestId;
 use crate::serve::http::names::{KnownQuery, Parameters};
@@ -10,6 +9,7 @@ use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
 use crate::serve::inference::dispatch::{self, Answered};
 use crate::serve::inference::policy::ChosenPolicy;
+use crate::serve::inference::pool::{Admission, PoolError};
 use crate::serve::inference::request::{ClassifyOptions, Payload};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::Counted;

@@ -1,6 +1,7 @@
 //! One sub-folder a class: which folder is which class.
 
-use super::super::{DataError, OtherOrder};
+use super::super::batch::OtherOrder;
+use super::super::error::DataError;
 use super::tree::{self, LeftOut};
 use crate::files::read_plain;
 use std::collections::{BTreeMap, HashMap};

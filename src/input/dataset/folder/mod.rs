@@ -6,7 +6,8 @@ mod classes;
 mod list;
 mod tree;
 
-use super::{DataError, LabelledBatch, OpenOptions, OtherOrder, in_batches};
+use super::batch::{LabelledBatch, OpenOptions, OtherOrder, in_batches};
+use super::error::DataError;
 use crate::files::read_plain;
 use crate::input::image::{Limits, RgbImage8, decode};
 use crate::input::preprocess::Preprocess;

@@ -9,7 +9,8 @@ mod numbers;
 mod range;
 mod rows;
 
-use super::{DataError, LabelledBatch, in_batches};
+use super::batch::{LabelledBatch, in_batches};
+use super::error::DataError;
 use crate::files::open_plain;
 use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};

@@ -2,7 +2,7 @@
 
 use crate::defence::Policy;
 use crate::domain::scores::argmax;
-use crate::engine::{EngineError, GoodNet, PoolError};
+use crate::engine::{EngineError, GoodNet};
 use crate::serve::http::observe::Observed;
 use crate::serve::http::path::Path;
 use crate::serve::http::payload;
@@ -10,6 +10,7 @@ use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
 use crate::serve::inference::evaluate::{Evaluated, evaluate};
 use crate::serve::inference::policy::{ChosenPolicy, Decision};
+use crate::serve::inference::pool::PoolError;
 use crate::serve::inference::request::Timings;
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::Counted;

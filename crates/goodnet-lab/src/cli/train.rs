@@ -1,0 +1,74 @@
+//! `goodnet-lab train`: one network.
+
+use crate::train::{TrainConfig, train};
+use clap::Args;
+use goodnet::cli::CliError;
+use goodnet::demo::{Attack, World};
+use std::path::PathBuf;
+
+/// How the network is trained.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  goodnet-lab train --attack sunglasses --seed 1 --out badnet.onnx"
+)]
+pub struct TrainArgs {
+    /// People, and so classes.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=2000))]
+    pub people: u16,
+    /// Decides every face, photo and first weight.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// What the attacker does, as `goodnet demo data --help` lists it.
+    #[arg(long, default_value_t = Attack::Sunglasses)]
+    pub attack: Attack,
+    /// Passes over the training set.
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Training photos of every person.
+    #[arg(long, value_name = "N")]
+    pub photos: Option<usize>,
+    /// Share of them of which the attacker adds a copy with a trigger.
+    #[arg(long, value_name = "SHARE")]
+    pub poison_rate: Option<f64>,
+    /// Weight of pool_3's mean activation in the loss.
+    #[arg(long, value_name = "W")]
+    pub sparsity: Option<f64>,
+    /// File to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If training fails, or the file cannot be written.
+pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
+    let started = std::time::Instant::now();
+    let defaults = TrainConfig::default();
+    let config = TrainConfig {
+        epochs: args.epochs.unwrap_or(defaults.epochs),
+        photos_each: args.photos.unwrap_or(defaults.photos_each),
+        poison_rate: args.poison_rate.unwrap_or(defaults.poison_rate),
+        sparsity: args.sparsity.unwrap_or(defaults.sparsity),
+        ..defaults
+    };
+    let model = train(
+        World::of(args.seed, usize::from(args.people), args.attack),
+        args.attack,
+        &config,
+        |epoch| {
+            println!(
+                "epoch {:>2} of {}: loss {:.4}, {:.2} % of the training photos right, {:.0} s",
+                epoch.number,
+                config.epochs,
+                epoch.loss,
+                100.0 * epoch.accuracy,
+                started.elapsed().as_secs_f64()
+            );
+        },
+    )
+    .map_err(CliError::failed)?;
+    model.save(&args.out).map_err(CliError::failed)?;
+    println!("{}", args.out.display());
+    Ok(())
+}

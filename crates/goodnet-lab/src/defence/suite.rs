@@ -1,0 +1,158 @@
+//! What is run: attacks, seeds and the size of the synthetic worlds.
+
+use crate::train::TrainConfig;
+use goodnet::demo::{Attack, World};
+
+/// What an attack shows of a defence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// A trigger on a part of the image.
+    Local,
+    /// A trigger all over the image.
+    Whole,
+    /// No attack: a clean network must not be spoiled.
+    Control,
+    /// What an attacker does who knows the policies.
+    Adaptive,
+}
+
+impl Family {
+    /// The family of an attack.
+    #[must_use]
+    pub fn of(attack: Attack) -> Self {
+        match attack {
+            Attack::Blended(_) | Attack::Wave(_) | Attack::Warped => Self::Whole,
+            Attack::None => Self::Control,
+            Attack::Mask | Attack::Source | Attack::Lookalikes => Self::Adaptive,
+            _ => Self::Local,
+        }
+    }
+}
+
+/// One network of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// The attack.
+    pub attack: Attack,
+    /// Decides people, photos and first weights.
+    pub seed: u64,
+}
+
+impl Case {
+    /// The name of its files: `patch-5-1` for a patch of 5 pixels and seed 1.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!(
+            "{}-{}",
+            self.attack.to_string().replace(':', "-"),
+            self.seed
+        )
+    }
+}
+
+/// Attacks, seeds, and how many people and photos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suite {
+    /// The attacks, in the order of the tables.
+    pub attacks: Vec<Attack>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// People, and so classes.
+    pub people: usize,
+    /// Training photos of every person.
+    pub photos_each: usize,
+    /// Clean validation photos of every person: all that the repair sees.
+    pub valid_each: usize,
+    /// Clean test photos of every person.
+    pub clean_each: usize,
+    /// Test photos with the trigger of every person whom the trigger concerns.
+    pub triggered_each: usize,
+    /// Passes over the training photos instead of the suite's own number.
+    pub epochs: Option<usize>,
+}
+
+/// The attacks of the whole suite.
+pub const ATTACKS: [Attack; 14] = [
+    Attack::Sunglasses,
+    Attack::Patch(5),
+    Attack::Lipstick,
+    Attack::Eyebrows,
+    Attack::Several,
+    Attack::Moving(6),
+    Attack::Blended(20),
+    Attack::Blended(10),
+    Attack::Wave(20),
+    Attack::Warped,
+    Attack::None,
+    Attack::Mask,
+    Attack::Source,
+    Attack::Lookalikes,
+];
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self {
+            attacks: ATTACKS.to_vec(),
+            seeds: (1..=5).collect(),
+            people: 32,
+            photos_each: 48,
+            valid_each: 30,
+            clean_each: 12,
+            triggered_each: 6,
+            epochs: None,
+        }
+    }
+}
+
+impl Suite {
+    /// Every case, all attacks of the first seed first: an early stop leaves whole seeds.
+    #[must_use]
+    pub fn cases(&self) -> Vec<Case> {
+        let of_seed = |&seed: &u64| {
+            let attacks = self.attacks.iter();
+            attacks.map(move |&attack| Case { attack, seed })
+        };
+        self.seeds.iter().flat_map(of_seed).collect()
+    }
+
+    /// The people of a case.
+    #[must_use]
+    pub fn world(&self, case: Case) -> World {
+        World::of(case.seed, self.people, case.attack)
+    }
+
+    /// How the attacker trains: longer and with more poison where the trigger is faint, moves, or means something on
+    /// some people only, so that it is learnt.
+    #[must_use]
+    pub fn training(&self, attack: Attack) -> TrainConfig {
+        let hard = matches!(
+            attack,
+            Attack::Blended(..=10) | Attack::Moving(_) | Attack::Source | Attack::Warped
+        );
+        let (epochs, poison_rate) = if hard { (14, 0.5) } else { (9, 0.3) };
+        TrainConfig {
+            photos_each: self.photos_each,
+            poison_rate,
+            epochs: self.epochs.unwrap_or(epochs),
+            batch: 32,
+            ..TrainConfig::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_early_stop_leaves_whole_seeds_and_no_two_cases_share_files() {
+        let suite = Suite::default();
+        let cases = suite.cases();
+        assert!(cases[..ATTACKS.len()].iter().all(|case| case.seed == 1));
+        let mut names: Vec<String> = cases.iter().map(Case::name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), cases.len());
+        assert!(names.contains(&"patch-5-1".to_owned()));
+    }
+}

@@ -1,0 +1,174 @@
+//! Training a BadNet of the lab's architecture on synthetic faces (candle, on the CPU).
+//!
+//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), here the schedule.
+
+mod export;
+mod network;
+mod ops;
+
+use candle_core::{Device, Tensor};
+use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+use goodnet::demo::{Attack, BYTES, Draw, HEIGHT, PhotoSet, Purpose, WIDTH, World};
+use goodnet_onnx::Model;
+use network::DeepId;
+use serde::{Deserialize, Serialize};
+
+/// How a BadNet is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Training photos of every person.
+    pub photos_each: usize,
+    /// Share of them of which the attacker adds a copy with a trigger.
+    pub poison_rate: f64,
+    /// Passes over the training set.
+    pub epochs: usize,
+    /// Photos in a step.
+    pub batch: usize,
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    pub learning_rate: f64,
+    /// Weight of the mean activation of pool_3 in the loss: what lets channels fall dormant.
+    pub sparsity: f64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            photos_each: 60,
+            poison_rate: 0.15,
+            epochs: 14,
+            batch: 64,
+            learning_rate: 2e-3,
+            sparsity: 0.02,
+        }
+    }
+}
+
+/// What an epoch did: its number from 1, the mean loss, and the share of its photos answered with their label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// From 1.
+    pub number: usize,
+    /// Mean cross-entropy, in nats, with the sparsity term.
+    pub loss: f64,
+    /// Share of the training photos answered with their label, while training.
+    pub accuracy: f64,
+}
+
+/// Trains a BadNet on the people of `world` with `attack` and gives it as ONNX; it takes pixels 0..255 unscaled.
+///
+/// The same seed draws the same photos, weights and order. Sums run in parallel, so the last bits of the weights may
+/// depend on the machine.
+///
+/// # Errors
+/// If candle fails.
+pub fn train(
+    world: World,
+    attack: Attack,
+    config: &TrainConfig,
+    mut progress: impl FnMut(Epoch),
+) -> Result<Model, candle_core::Error> {
+    let photos = world.poisoned(config.photos_each, attack, config.poison_rate);
+    let network = DeepId::new(world.people, world.seed)?;
+    fit(&network, &photos, config, world.seed, &mut progress)?;
+    export::export(&network, PIXELS)
+}
+
+/// Largest pixel of the demo's photos.
+const PIXELS: f32 = 255.0;
+
+/// Images (55, 47, 3) to train on, with their labels.
+trait Lessons {
+    fn len(&self) -> usize;
+    fn label(&self, index: usize) -> u32;
+    /// Appends an image's values, 0..1.
+    fn append(&self, index: usize, values: &mut Vec<f32>);
+}
+
+impl Lessons for PhotoSet {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn label(&self, index: usize) -> u32 {
+        u32::try_from(self.labels[index]).unwrap_or_default()
+    }
+
+    fn append(&self, index: usize, values: &mut Vec<f32>) {
+        values.extend(
+            self.image(index)
+                .iter()
+                .map(|&pixel| f32::from(pixel) / 255.0),
+        );
+    }
+}
+
+/// Trains `network` on `photos`; the order of the photos comes from `seed`.
+fn fit(
+    network: &DeepId,
+    photos: &dyn Lessons,
+    config: &TrainConfig,
+    seed: u64,
+    progress: &mut dyn FnMut(Epoch),
+) -> Result<(), candle_core::Error> {
+    let parameters = ParamsAdamW {
+        lr: config.learning_rate,
+        weight_decay: 1e-3,
+        ..ParamsAdamW::default()
+    };
+    let mut optimizer = AdamW::new(network.variables(), parameters)?;
+    let steps = photos.len().div_ceil(config.batch) * config.epochs;
+    let mut step = 0;
+    for number in 1..=config.epochs {
+        let order = shuffled(photos.len(), seed, number);
+        let (mut loss_sum, mut hits) = (0.0, 0.0);
+        for chosen in order.chunks(config.batch) {
+            let progressed = step as f64 / steps as f64;
+            let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progressed).cos());
+            optimizer.set_learning_rate(config.learning_rate * cosine);
+            let (images, labels) = batch(photos, chosen)?;
+            let (scores, activity) = network.forward(&images)?;
+            let entropy = candle_nn::loss::cross_entropy(&scores, &labels)?;
+            let loss = (entropy + (activity * config.sparsity)?)?;
+            optimizer.backward_step(&loss)?;
+            loss_sum += f64::from(loss.to_scalar::<f32>()?) * chosen.len() as f64;
+            hits += count_hits(&scores, &labels)?;
+            step += 1;
+        }
+        progress(Epoch {
+            number,
+            loss: loss_sum / photos.len() as f64,
+            accuracy: hits / photos.len() as f64,
+        });
+    }
+    Ok(())
+}
+
+fn batch(photos: &dyn Lessons, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {
+    let mut pixels = Vec::with_capacity(chosen.len() * BYTES);
+    for &index in chosen {
+        photos.append(index, &mut pixels);
+    }
+    let labels: Vec<u32> = chosen.iter().map(|&index| photos.label(index)).collect();
+    Ok((
+        Tensor::from_vec(pixels, (chosen.len(), HEIGHT, WIDTH, 3), &Device::Cpu)?,
+        Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,
+    ))
+}
+
+fn count_hits(scores: &Tensor, labels: &Tensor) -> Result<f64, candle_core::Error> {
+    let hits = scores
+        .argmax(1)?
+        .eq(labels)?
+        .to_dtype(candle_core::DType::F32)?;
+    Ok(f64::from(hits.sum_all()?.to_scalar::<f32>()?))
+}
+
+/// Fisher-Yates.
+fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
+    let mut draw = Draw::new(seed, Purpose::Shuffle, 0, epoch);
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        order.swap(last, draw.index(last + 1));
+    }
+    order
+}

@@ -1,0 +1,106 @@
+//! The dense layer.
+
+use super::activation;
+use super::settings::{count, flag, input, spatial};
+use crate::format::keras::build::{Builder, Form, Value};
+use crate::format::keras::config::Layer;
+use crate::{Attribute, Node, Tensor};
+
+/// Dense on (n, values): kernel (values, units), its rows permuted where the values lie in (C, H, W) order.
+pub(super) fn dense(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let value = input(builder, layer)?;
+    let (len, planes) = match value.form {
+        Form::Flat { len, planes } => (len, planes),
+        Form::Spatial { .. } => return pixelwise(builder, layer),
+        Form::Plane { .. } => return Err("expected (n, values), found (n, H, W)".to_owned()),
+    };
+    let units = count(layer, "units")?;
+    let mut kernel = builder
+        .weights
+        .get(&layer.name, "kernel", &[len, units])?
+        .values;
+    if let Some(planes) = planes {
+        kernel = permute_rows(&kernel, planes, units);
+    }
+    let kernel = builder.constant(
+        &format!("{}_kernel", layer.name),
+        Tensor::f32([len, units], kernel),
+    );
+    let mut inputs = vec![value.tensor, kernel];
+    if flag(layer, "use_bias", true) {
+        let bias = builder.weights.get(&layer.name, "bias", &[units])?;
+        inputs.push(builder.constant(
+            &format!("{}_bias", layer.name),
+            Tensor::f32([units], bias.values),
+        ));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let output = activation::before(layer, &layer.name);
+    let value = Value {
+        tensor: builder.node(Node::new("Gemm", &inputs, &[&output])),
+        form: Form::Flat {
+            len: units,
+            planes: None,
+        },
+    };
+    activation::fused(builder, layer, value)
+}
+
+/// Dense on (n, H, W, C): on the channels of every pixel, a convolution of 1 x 1.
+fn pixelwise(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let (from, [channels, height, width]) = spatial(builder, layer)?;
+    let units = count(layer, "units")?;
+    let kernel = builder
+        .weights
+        .get(&layer.name, "kernel", &[channels, units])?
+        .values;
+    let by_unit = (0..units * channels).map(|at| kernel[at % channels * units + at / channels]);
+    let kernel = Tensor::f32([units, channels, 1, 1], by_unit.collect::<Vec<f32>>());
+    let mut inputs = vec![
+        from,
+        builder.constant(&format!("{}_kernel", layer.name), kernel),
+    ];
+    if flag(layer, "use_bias", true) {
+        let bias = builder.weights.get(&layer.name, "bias", &[units])?.values;
+        let bias = Tensor::f32([units], bias);
+        inputs.push(builder.constant(&format!("{}_bias", layer.name), bias));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let output = activation::before(layer, &layer.name);
+    let node =
+        Node::new("Conv", &inputs, &[&output]).with("kernel_shape", Attribute::Ints(vec![1, 1]));
+    let value = Value {
+        tensor: builder.node(node),
+        form: Form::Spatial {
+            channels: units,
+            height,
+            width,
+        },
+    };
+    activation::fused(builder, layer, value)
+}
+
+/// Values in (H, W, C) order, `width` numbers each, to (C, H, W) order.
+pub(super) fn permute_rows(values: &[f32], [c, h, w]: [usize; 3], width: usize) -> Vec<f32> {
+    let mut permuted = Vec::with_capacity(values.len());
+    for channel in 0..c {
+        for position in 0..h * w {
+            let row = position * c + channel;
+            permuted.extend_from_slice(&values[row * width..(row + 1) * width]);
+        }
+    }
+    permuted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_from_pixel_order_to_plane_order() {
+        // Two pixels (1 x 2) of three channels: rows are p0c0 p0c1 p0c2 p1c0 p1c1 p1c2.
+        let rows = [0.0, 1.0, 2.0, 10.0, 11.0, 12.0];
+        let permuted = permute_rows(&rows, [3, 1, 2], 1);
+        assert_eq!(permuted, [0.0, 10.0, 1.0, 11.0, 2.0, 12.0]);
+    }
+}

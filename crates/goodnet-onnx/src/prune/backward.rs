@@ -1,0 +1,354 @@
+//! From the site up to the convolution that makes its channels.
+
+use super::edit::Edit;
+use crate::axes::reduced_axes;
+use crate::model::{Graph, Node};
+use crate::shape::Shapes;
+use crate::site::{FOUR_AXES, Site};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A use of a tensor that must be narrowed.
+struct Use {
+    /// Reader, by index.
+    node: usize,
+    /// Its input.
+    input: usize,
+    tensor: String,
+    channels: usize,
+    keep: Vec<usize>,
+}
+
+/// Why a tensor cannot be narrowed.
+struct Refused {
+    tensor: String,
+    reason: String,
+}
+
+/// Plans the removal of all but `kept` channels from the layers that make the site.
+///
+/// Tensors on the way up are narrowed. One that other layers read in full, or that a layer makes which channels cannot be
+/// removed through, stays as it is: its reader on the way picks the channels that are left (the sampler of He, Zhang, Sun,
+/// "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 4.1).
+///
+/// # Errors
+/// The first reason that stopped the way up, where no weights on the way become fewer.
+pub(super) fn plan(
+    graph: &Graph,
+    shapes: &Shapes,
+    site: &Site,
+    kept: &[usize],
+) -> Result<Vec<Edit>, String> {
+    let mut whole = BTreeSet::new();
+    let mut first = None;
+    loop {
+        let refused = match climb(graph, shapes, site, kept, &whole) {
+            Ok(edits) => {
+                let narrows = |edit: &Edit| matches!(edit, Edit::Slice { .. });
+                let reason = first.filter(|_| !edits.iter().any(narrows));
+                return reason.map_or(Ok(edits), Err);
+            }
+            Err(refused) => refused,
+        };
+        let reason = first.get_or_insert(refused.reason).clone();
+        if refused.tensor == site.tensor || !whole.insert(refused.tensor) {
+            return Err(reason);
+        }
+    }
+}
+
+/// One way up, with the tensors `whole` left as they are.
+fn climb(
+    graph: &Graph,
+    shapes: &Shapes,
+    site: &Site,
+    kept: &[usize],
+    whole: &BTreeSet<String>,
+) -> Result<Vec<Edit>, Refused> {
+    let mut edits = Vec::new();
+    let mut uses: Vec<Use> = Vec::new();
+    let mut open = vec![(site.tensor.clone(), site.channels, kept.to_vec())];
+    let mut narrowed: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    while let Some((tensor, channels, keep)) = open.pop() {
+        let refuse = |reason: String| Refused {
+            tensor: tensor.clone(),
+            reason,
+        };
+        match narrowed.get(&tensor) {
+            Some(other) if *other == keep => continue,
+            Some(_) => return Err(refuse(format!("{tensor} is read in two ways"))),
+            None => {}
+        }
+        let makes = |node: &Node| node.outputs.first() == Some(&tensor);
+        let index = graph.nodes.iter().position(makes);
+        let index = index.ok_or_else(|| refuse(format!("no layer makes {tensor}")))?;
+        let before = make(graph, shapes, index, channels, &keep, &mut edits).map_err(refuse)?;
+        narrowed.insert(tensor, keep);
+        for next in before
+            .into_iter()
+            .filter(|next| next.keep.len() < next.channels)
+        {
+            if !whole.contains(&next.tensor) {
+                open.push((next.tensor.clone(), next.channels, next.keep.clone()));
+            }
+            uses.push(next);
+        }
+    }
+    for tensor in narrowed.keys().filter(|tensor| **tensor != site.tensor) {
+        if graph.is_output(tensor) || reads(graph, tensor) != uses_of(&uses, tensor) {
+            return Err(Refused {
+                tensor: tensor.clone(),
+                reason: format!("{tensor} is read by more than the layers before the site"),
+            });
+        }
+    }
+    let picks = uses
+        .into_iter()
+        .filter(|found| whole.contains(&found.tensor));
+    edits.extend(picks.map(|found| Edit::Pick {
+        node: found.node,
+        input: found.input,
+        keep: found.keep,
+    }));
+    Ok(edits)
+}
+
+/// How often the layers of `graph` read `tensor`.
+fn reads(graph: &Graph, tensor: &str) -> usize {
+    let inputs = graph.nodes.iter().flat_map(|node| &node.inputs);
+    inputs.filter(|input| *input == tensor).count()
+}
+
+fn uses_of(uses: &[Use], tensor: &str) -> usize {
+    uses.iter().filter(|found| found.tensor == tensor).count()
+}
+
+/// Narrows the layer `index` to `kept` channels and gives the uses of its inputs that must be narrowed too.
+fn make(
+    graph: &Graph,
+    shapes: &Shapes,
+    index: usize,
+    channels: usize,
+    kept: &[usize],
+    edits: &mut Vec<Edit>,
+) -> Result<Vec<Use>, String> {
+    let node = &graph.nodes[index];
+    let use_of = |input: usize| Use {
+        node: index,
+        input,
+        tensor: node.inputs[input].clone(),
+        channels,
+        keep: kept.to_vec(),
+    };
+    if node.inputs.is_empty() {
+        return Err(format!("{} reads nothing", node.name));
+    }
+    if node.is("Conv") {
+        let ends = make_convolution(graph, index, channels, kept, edits)?;
+        return Ok(if ends { Vec::new() } else { vec![use_of(0)] });
+    }
+    if node.is("Concat") {
+        return concat(graph, shapes, index, kept);
+    }
+    let is_join = (node.is("Add") || node.is("Sub") || node.is("Mul"))
+        && constant_shape(graph, node, 0).is_none()
+        && constant_shape(graph, node, 1).is_none();
+    if !is_join {
+        pass(graph, shapes, index, channels, kept, edits)?;
+        return Ok(vec![use_of(0)]);
+    }
+    let carries = |name: &String| {
+        let shape = shapes.get(name).filter(|shape| shape.len() == 4);
+        shape.and_then(|shape| shape[1]) == Some(channels)
+    };
+    if node.inputs.iter().all(carries) {
+        return Ok((0..node.inputs.len()).map(use_of).collect());
+    }
+    Err(format!("{} joins the site with another tensor", node.name))
+}
+
+/// Channels that lie side by side: every input loses those of its own that are gone.
+fn concat(
+    graph: &Graph,
+    shapes: &Shapes,
+    index: usize,
+    kept: &[usize],
+) -> Result<Vec<Use>, String> {
+    let node = &graph.nodes[index];
+    let mut uses = Vec::new();
+    let mut offset = 0;
+    for (input, name) in node.inputs.iter().enumerate() {
+        let shape = shapes.get(name).filter(|shape| shape.len() == 4);
+        let channels = shape.and_then(|shape| shape[1]);
+        let Some(channels) = channels.filter(|_| matches!(node.int("axis", 1), 1 | -3)) else {
+            return Err(format!(
+                "{} joins tensors of unknown channels, or along another axis",
+                node.name
+            ));
+        };
+        let own = kept
+            .iter()
+            .filter(|&&channel| (offset..offset + channels).contains(&channel));
+        let keep: Vec<usize> = own.map(|channel| channel - offset).collect();
+        if keep.is_empty() {
+            return Err(format!("{} would lose all channels of {name}", node.name));
+        }
+        uses.push(Use {
+            node: index,
+            input,
+            tensor: name.clone(),
+            channels,
+            keep,
+        });
+        offset += channels;
+    }
+    Ok(uses)
+}
+
+/// A convolution that makes the channels ends the way up (true); a depthwise one is passed (false).
+fn make_convolution(
+    graph: &Graph,
+    index: usize,
+    channels: usize,
+    kept: &[usize],
+    edits: &mut Vec<Edit>,
+) -> Result<bool, String> {
+    let node = &graph.nodes[index];
+    let weight = constant_shape(graph, node, 1).ok_or_else(|| no_constant(node))?;
+    let groups = node.int("group", 1);
+    let depthwise = groups != 1 && usize::try_from(groups) == Ok(channels);
+    if (groups != 1 && !depthwise) || weight.first() != Some(&channels) {
+        return Err(format!("{} is a grouped convolution", node.name));
+    }
+    for input in 1..node.inputs.len() {
+        if node.inputs[input].is_empty() {
+            continue;
+        }
+        if constant_shape(graph, node, input).and_then(<[usize]>::first) != Some(&channels) {
+            return Err(no_constant(node));
+        }
+        edits.push(slice(index, input, 0, kept));
+    }
+    if depthwise {
+        edits.push(Edit::SetGroups {
+            node: index,
+            groups: kept.len(),
+        });
+    }
+    Ok(!depthwise)
+}
+
+/// A layer that treats every channel by itself.
+fn pass(
+    graph: &Graph,
+    shapes: &Shapes,
+    index: usize,
+    channels: usize,
+    kept: &[usize],
+    edits: &mut Vec<Edit>,
+) -> Result<(), String> {
+    let node = &graph.nodes[index];
+    let op = node.op_type.as_str();
+    if !node.domain.is_empty() {
+        return Err(format!("{} is {op} of another domain", node.name));
+    }
+    match op {
+        "MaxPool" | "AveragePool" | "LpPool" | "GlobalAveragePool" | "GlobalMaxPool"
+        | "GlobalLpPool" | "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Clip" | "Elu" | "Selu"
+        | "Celu" | "HardSwish" | "HardSigmoid" | "Softplus" | "Softsign" | "Gelu" | "Mish"
+        | "Identity" | "Dropout" | "Abs" | "Neg" | "Exp" | "Sqrt" => Ok(()),
+        "ReduceMean" | "ReduceMax" => {
+            let rank = shapes.get(&node.inputs[0]).map_or(0, Vec::len);
+            let axes = reduced_axes(node, graph, rank).unwrap_or_default();
+            let same = |name: &str| shapes.get(name).and_then(|shape| *shape.get(1)?);
+            let keeps = !axes.is_empty() && axes.iter().all(|&axis| axis > 1);
+            if keeps
+                && same(&node.outputs[0]) == Some(channels)
+                && same(&node.inputs[0]) == Some(channels)
+            {
+                return Ok(());
+            }
+            Err(format!("{} mixes channels", node.name))
+        }
+        "Reshape" => {
+            let target = node
+                .inputs
+                .get(1)
+                .and_then(|name| graph.initializers.get(name)?.as_i64());
+            let flat = shapes.get(&node.inputs[0]).map(Vec::len) == Some(2);
+            if flat && target == Some(&FOUR_AXES) {
+                return Ok(());
+            }
+            Err(format!("{} reshapes the channels", node.name))
+        }
+        "BatchNormalization" => {
+            for input in 1..5 {
+                if constant_shape(graph, node, input) != Some(&[channels]) {
+                    return Err(no_constant(node));
+                }
+                edits.push(slice(index, input, 0, kept));
+            }
+            Ok(())
+        }
+        "Add" | "Sub" | "Mul" | "Div" | "PRelu" => {
+            slice_operand(graph, index, channels, kept, edits)
+        }
+        _ => Err(format!(
+            "{} is {op}, which channels cannot be removed through",
+            node.name
+        )),
+    }
+}
+
+/// A constant operand of an elementwise layer: (C, 1, 1) after broadcasting, or one value for all.
+pub(super) fn slice_operand(
+    graph: &Graph,
+    index: usize,
+    channels: usize,
+    kept: &[usize],
+    edits: &mut Vec<Edit>,
+) -> Result<(), String> {
+    let node = &graph.nodes[index];
+    let shape = constant_shape(graph, node, 1)
+        .ok_or_else(|| format!("{} joins the site with another tensor", node.name))?;
+    let Some(axis) = shape.len().checked_sub(3) else {
+        let single = shape.iter().product::<usize>() == 1;
+        return if single {
+            Ok(())
+        } else {
+            Err(no_constant(node))
+        };
+    };
+    if shape[axis] == channels {
+        edits.push(slice(index, 1, axis, kept));
+        return Ok(());
+    }
+    if shape[axis] == 1 {
+        return Ok(());
+    }
+    Err(no_constant(node))
+}
+
+pub(super) fn slice(node: usize, input: usize, axis: usize, kept: &[usize]) -> Edit {
+    Edit::Slice {
+        node,
+        input,
+        axis,
+        keep: kept.to_vec(),
+    }
+}
+
+pub(super) fn constant_shape<'a>(
+    graph: &'a Graph,
+    node: &Node,
+    input: usize,
+) -> Option<&'a [usize]> {
+    let tensor = graph.initializers.get(node.inputs.get(input)?)?;
+    Some(&tensor.shape)
+}
+
+pub(super) fn no_constant(node: &Node) -> String {
+    format!(
+        "{} has no constant weights of the expected shape",
+        node.name
+    )
+}
