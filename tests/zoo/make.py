@@ -16,6 +16,7 @@ from timm import models as T
 from torch import nn
 from torchvision import models as V
 from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.googlenet import BasicConv2d
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -104,6 +105,35 @@ def vgg():
     return nn.Sequential(layers, nn.Flatten(), nn.Linear(128, 48), nn.ReLU(), nn.Dropout(), nn.Linear(48, CLASSES))
 
 
+class Inception(nn.Module):
+    """Branches side by side, joined by their channels."""
+
+    def __init__(self, channels):
+        super().__init__()
+        block = BasicConv2d
+        self.branches = nn.ModuleList([
+            block(channels, 8, kernel_size=1),
+            nn.Sequential(block(channels, 6, kernel_size=1), block(6, 8, kernel_size=3, padding=1)),
+            nn.Sequential(block(channels, 4, kernel_size=1), block(4, 6, kernel_size=5, padding=2)),
+            nn.Sequential(nn.MaxPool2d(3, 1, 1), block(channels, 6, kernel_size=1))])
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+def googlenet():
+    return nn.Sequential(BasicConv2d(3, 12, kernel_size=3, stride=2), nn.MaxPool2d(3, 2, ceil_mode=True),
+                         Inception(12), nn.MaxPool2d(3, 2, ceil_mode=True), Inception(28), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Dropout(), nn.Linear(28, CLASSES))
+
+
+def alexnet():
+    step = lambda c, d, k: [nn.Conv2d(c, d, k, 1, k // 2), nn.ReLU()]
+    return nn.Sequential(*step(3, 8, 5), nn.MaxPool2d(3, 2), *step(8, 16, 5), nn.MaxPool2d(3, 2), *step(16, 24, 3),
+                         *step(24, 16, 3), *step(16, 16, 3), nn.MaxPool2d(3, 2), nn.Flatten(), nn.Dropout(),
+                         nn.Linear(144, 48), nn.ReLU(), nn.Linear(48, CLASSES))
+
+
 def timm_model(name, **options):
     return timm.create_model(name, pretrained=False, num_classes=CLASSES, **options)
 
@@ -117,16 +147,17 @@ NETWORKS = {
     "preactresnet": (Preactivated, 32),
     "mini_xception": (MiniXception, 32),
     "vgg": (vgg, 32),
-    "alexnet": (lambda: V.AlexNet(CLASSES), 64),
-    "resnet_basic": (lambda: V.ResNet(V.resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES), 32),
-    "resnet_bottleneck": (lambda: T.ResNet(T.resnet.Bottleneck, [1, 1], num_classes=CLASSES, channels=(16, 24)), 32),
-    "resnext": (lambda: V.ResNet(V.resnet.Bottleneck, [1, 1, 1, 1], CLASSES, groups=8, width_per_group=2), 32),
-    "seresnet": (lambda: T.ResNet(T.resnet.BasicBlock, [1, 1], num_classes=CLASSES, channels=(16, 24),
+    "alexnet": (alexnet, 32),
+    "resnet_basic": (lambda: T.ResNet(T.resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 12, 16, 24)), 32),
+    "resnet_bottleneck": (lambda: T.ResNet(T.resnet.Bottleneck, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 12, 16, 24)), 32),
+    "resnext": (lambda: T.ResNet(T.resnet.Bottleneck, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 8, 16, 16), cardinality=4,
+                                 base_width=16), 32),
+    "seresnet": (lambda: T.ResNet(T.resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 12, 16, 24),
                                   block_args={"attn_layer": "se"}), 32),
-    "ecaresnet": (lambda: T.ResNet(T.resnet.BasicBlock, [1, 1], num_classes=CLASSES, channels=(16, 24),
+    "ecaresnet": (lambda: T.ResNet(T.resnet.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 12, 16, 24),
                                    block_args={"attn_layer": "eca"}), 32),
     "densenet": (lambda: V.DenseNet(8, (2, 2, 2), 16, num_classes=CLASSES), 32),
-    "googlenet": (lambda: V.GoogLeNet(CLASSES, aux_logits=False, init_weights=False), 64),
+    "googlenet": (googlenet, 32),
     "squeezenet": (lambda: V.SqueezeNet("1_1", CLASSES), 64),
     "shufflenetv2": (lambda: V.ShuffleNetV2([1, 2, 1], [8, 16, 24, 32, 48], num_classes=CLASSES), 32),
     "mobilenetv2": (lambda: V.MobileNetV2(CLASSES, width_mult=0.25), 32),
@@ -134,7 +165,6 @@ NETWORKS = {
     "mobilenetv3_large": (lambda: V.mobilenet_v3_large(num_classes=CLASSES, width_mult=0.25), 32),
     "mnasnet": (lambda: V.MNASNet(0.25, CLASSES), 32),
     "efficientnet": (lambda: timm_model("test_efficientnet"), 32),
-    "efficientnet_lite": (lambda: timm_model("tf_efficientnet_lite0", channel_multiplier=0.25), 32),
     "regnet_x": (lambda: V.regnet._regnet(V.regnet.BlockParams.from_init_params(
         depth=6, w_0=16, w_a=8.0, w_m=2.0, group_width=8), None, False, num_classes=CLASSES), 32),
     "regnet_y": (lambda: timm_model("test_byobnet"), 32),
@@ -142,7 +172,6 @@ NETWORKS = {
     "vit": (lambda: V.VisionTransformer(32, 8, 2, 2, 24, 48, num_classes=CLASSES), 32),
     "swin": (lambda: V.SwinTransformer([4, 4], 12, [1, 1], [2, 2], [4, 4], num_classes=CLASSES), 32),
     "nfnet": (lambda: timm_model("test_nfnet"), 32),
-    "ghostnet": (lambda: timm_model("ghostnet_050", width=0.25), 32),
     "repvgg": (lambda: T.ByobNet(T.ByoModelCfg(
         blocks=tuple(T.ByoBlockCfg(type="rep", d=1, c=c, s=2) for c in (16, 24)), stem_type="rep", stem_chs=16),
         num_classes=CLASSES), 32),
@@ -150,14 +179,13 @@ NETWORKS = {
     "convmixer": (lambda: T.ConvMixer(16, 2, kernel_size=5, patch_size=4, num_classes=CLASSES), 32),
     "poolformer": (lambda: T.MetaFormer(depths=(1, 1), dims=(16, 24), token_mixers=T.metaformer.Pooling,
                                         num_classes=CLASSES), 32),
-    "res2net": (lambda: T.ResNet(T.res2net.Bottle2neck, [1, 1], num_classes=CLASSES, channels=(16, 24), base_width=14,
+    "res2net": (lambda: T.ResNet(T.res2net.Bottle2neck, [1, 1, 1, 1], num_classes=CLASSES, channels=(8, 8, 16, 24), base_width=14,
                                  block_args={"scale": 4}), 32),
-    "darknet": (lambda: T.CspNet(T.CspModelCfg(
+    "darknet": (lambda: T.CspNet(T.cspnet.CspModelCfg(
         stem=T.cspnet.CspStemCfg(out_chs=8, kernel_size=3, stride=1, pool=""),
         stages=T.cspnet.CspStagesCfg(depth=(1, 1), out_chs=(16, 24), stride=(2, 2), stage_type="dark")),
         num_classes=CLASSES), 32),
     "dla": (lambda: T.DLA([1, 1, 1, 1, 1, 1], [8, 8, 8, 16, 16, 24], num_classes=CLASSES), 32),
-    "vovnet": (lambda: timm_model("ese_vovnet19b_slim"), 32),
 }
 
 
