@@ -98,7 +98,7 @@ def command(goodnet, *arguments):
 
 def reason(line):
     """A refusal without the file's name."""
-    return re.sub(r"^(error: )?(/\S+: )+", "", line)
+    return re.sub(r"^(goodnet: )?(/\S+: )*", "", line)
 
 
 def one(goodnet, path, row):
@@ -197,7 +197,8 @@ def table(rows):
     share = lambda part, whole: f"{len(part)} of {len(whole)}"
     lines += [
         "",
-        f"- networks: {len(rows)}; they pass: {share(passed, rows)}; the others are refused before the work.",
+        f"- networks: {len(rows)}; they pass: {share(passed, rows)}; refused before the work: "
+        f"{sum(row['result'].startswith('refused') for row in rows)}; fail: {sum(row['failed'] for row in rows)}.",
         f"- channels removed for real: {share([r for r in pruned if r['channels'] == 'removed'], pruned)} of those that reach a drop.",
         f"- `goodnet.onnx` fused: {share([r for r in passed if r['fused'] == 'yes'], passed)}.",
     ]
