@@ -21,8 +21,8 @@ pub struct NetworkArgs {
 /// What a network's file leaves open.
 #[derive(Debug, Clone, Args)]
 pub struct ReadArgs {
-    /// Architecture of a file that holds Keras weights alone.
-    #[arg(long, value_name = "NAME")]
+    /// Architecture of a file that holds Keras weights alone: deepid, or the file that model.to_json() wrote.
+    #[arg(long, value_name = "NAME|FILE.json")]
     pub architecture: Option<Architecture>,
     /// Output that holds the scores, where the network has several.
     #[arg(long, value_name = "NAME")]
@@ -40,7 +40,7 @@ impl ReadArgs {
     /// As validated.
     pub(super) fn options(&self) -> ReadOptions {
         ReadOptions {
-            architecture: self.architecture,
+            architecture: self.architecture.clone(),
             output: self.output.clone(),
             input_size: self.input_size.map(|Size(size)| size),
         }

@@ -15,11 +15,12 @@ fn fixtures() -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            (name.ends_with(".h5") && !name.contains(".reference.")) || name.ends_with(".keras")
+            let is_whole = !name.contains(".reference.") && !name.contains("weights.");
+            (name.ends_with(".h5") && is_whole) || name.ends_with(".keras")
         })
         .collect();
     files.sort();
-    assert!(files.len() >= 9, "only {} fixtures found", files.len());
+    assert!(files.len() >= 28, "only {} fixtures found", files.len());
     files
 }
 
@@ -67,6 +68,16 @@ fn patched(folder: &tempfile::TempDir, name: &str, from: &str, to: &str) -> Path
     file(folder, name, &bytes)
 }
 
+/// The model answers as Keras did: within 1e-5 of the largest score, or of 1 where all are smaller.
+fn answers_as_keras(engine: &Engine, model: &Model, reference: &Path) {
+    eprintln!("{}", reference.display());
+    let reference = hdf5_pure::File::open(reference).unwrap();
+    let found = run(engine, model, &tensor(&reference, "input"));
+    let expected = tensor(&reference, "output");
+    let largest = expected.data.iter().fold(1.0, |a: f32, b| a.max(b.abs()));
+    assert_same_answers(&expected, &found, 1e-5 * largest);
+}
+
 #[test]
 fn every_fixture_answers_as_keras_does() {
     let engine = Engine::start(&BackendChoice::Auto).unwrap();
@@ -74,11 +85,67 @@ fn every_fixture_answers_as_keras_does() {
     for path in fixtures() {
         let imported = read_model(&path, None).unwrap();
         assert_eq!(imported.format, "keras");
-        let reference = hdf5_pure::File::open(path.with_extension("reference.h5")).unwrap();
-        let found = run(&engine, &imported.model, &tensor(&reference, "input"));
-        eprintln!("{}", path.display());
-        assert_same_answers(&tensor(&reference, "output"), &found, 1e-4);
+        let reference = path.with_extension("reference.h5");
+        answers_as_keras(&engine, &imported.model, &reference);
     }
+}
+
+#[test]
+fn weights_are_read_with_the_description_beside_them() {
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    for (weights, generation) in [
+        ("transfer_keras2.weights.h5", 2),
+        ("transfer_keras2.legacy_weights.h5", 2),
+        ("transfer_keras3.weights.h5", 3),
+    ] {
+        let beside = fixture(&format!("transfer_keras{generation}.json"));
+        let architecture = beside.to_str().unwrap().parse().unwrap();
+        let imported = read_model(&fixture(weights), Some(architecture)).unwrap();
+        assert_eq!(imported.format, "keras-weights");
+        assert_eq!(imported.beside, [beside]);
+        let reference = fixture(&format!("transfer_keras{generation}.reference.h5"));
+        answers_as_keras(&engine, &imported.model, &reference);
+    }
+    let missing = Some(Architecture::File(fixture("missing.json")));
+    let message = read_model(&fixture("transfer_keras3.weights.h5"), missing).unwrap_err();
+    let message = message.to_string();
+    assert!(
+        message.contains("the JSON of model.to_json() in"),
+        "{message}"
+    );
+    let wrong = "resnet".parse::<Architecture>().unwrap_err();
+    assert!(wrong.contains("expected deepid or a .json file"), "{wrong}");
+}
+
+#[test]
+fn layers_of_models_inside_a_model_keep_their_names_where_those_are_free() {
+    for generation in [2, 3] {
+        let file = fixture(&format!("transfer_keras{generation}.h5"));
+        let model = read_model(&file, None).unwrap().model;
+        assert!(model.graph.producer("depthwise").unwrap().is("Conv"));
+        assert!(model.graph.producer("hidden").unwrap().is("Gemm"));
+    }
+}
+
+#[test]
+fn networks_of_tensorflow_are_refused_with_the_command_that_makes_onnx() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("my model");
+    std::fs::create_dir(&saved).unwrap();
+    std::fs::write(saved.join("saved_model.pb"), b"\x08\x01").unwrap();
+    let message = refusal(&saved, None);
+    let command = format!(
+        "run: python -m tf2onnx.convert --saved-model '{}' --opset 17 --output network.onnx",
+        saved.display()
+    );
+    assert!(message.ends_with(&command), "{message}");
+    let lite = file(&folder, "net.tflite", b"\x1c\0\0\0TFL3rest");
+    let message = refusal(&lite, None);
+    let command = format!(
+        "run: python -m tf2onnx.convert --tflite {} --opset 17 --output network.onnx",
+        lite.display()
+    );
+    assert!(message.ends_with(&command), "{message}");
 }
 
 #[test]
@@ -318,6 +385,41 @@ fn layers_that_read_each_other_are_refused() {
         "layers": [layer("a", "b"), layer("b", "a")], "output_layers": [["a", 0, 0]]}});
     let path = keras_file(&folder, &config, &[3, 2]);
     assert!(refusal(&path, None).contains("layer a: reads a layer that is missing or reads it"));
+}
+
+/// A Functional model that calls `inner` `calls` times, one after the other, under names of its own.
+fn around(inner: &serde_json::Value, calls: usize) -> serde_json::Value {
+    let input = serde_json::json!({"class_name": "InputLayer", "name": "input", "inbound_nodes": [],
+        "config": {"name": "input", "batch_shape": [null, 4, 4, 3]}});
+    let mut layers = vec![input];
+    let mut before = "input".to_owned();
+    for call in 0..calls {
+        let mut layer = inner.clone();
+        layer["name"] = serde_json::json!(format!("inner{call}"));
+        layer["inbound_nodes"] = serde_json::json!([[[before, 0, 0, {}]]]);
+        before = format!("inner{call}");
+        layers.push(layer);
+    }
+    serde_json::json!({"class_name": "Functional", "name": "model", "config": {"layers": layers,
+        "input_layers": [["input", 0, 0]], "output_layers": [[before, 0, 0]]}})
+}
+
+#[test]
+fn models_inside_models_are_bounded_in_depth_and_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let relu =
+        serde_json::json!({"class_name": "ReLU", "name": "relu", "config": {"name": "relu"}});
+    let deep = (0..12).fold(relu.clone(), |inner, _| around(&inner, 1));
+    let path = keras_file(&folder, &deep, &[3, 2]);
+    let message = refusal(&path, None);
+    assert!(
+        message.contains("at most 8 models inside each other"),
+        "{message}"
+    );
+    let wide = (0..3).fold(relu, |inner, _| around(&inner, 25));
+    let path = keras_file(&folder, &wide, &[3, 2]);
+    let message = refusal(&path, None);
+    assert!(message.contains("at most 10000 layers"), "{message}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The kind is told by content, not by name: ONNX, a whole Keras model in HDF5 or in a `.keras` archive, or Keras weights alone for an
 //! architecture that the caller names.
 
+mod exports;
 mod keras;
 
 use crate::files::{open_plain, open_unlinked};
@@ -10,36 +11,30 @@ use crate::{Model, OnnxError};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Architectures that files with weights alone can be for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Architecture {
     /// The face network of the NYU CSAW-HackML-2020 lab 3: 55 x 47 RGB, conv_1 to conv_4, fc_1 and fc_2.
     Deepid,
+    /// What `model.to_json()` of Keras wrote, or `config.json` of a `.keras` archive.
+    File(PathBuf),
 }
 
-impl Architecture {
-    /// Every one, in the order of their names.
-    pub const ALL: [Self; 1] = [Self::Deepid];
-
-    /// What it is called on a command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Deepid => "deepid",
-        }
-    }
-}
-
-impl std::str::FromStr for Architecture {
+impl FromStr for Architecture {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|one| one.name() == text);
-        known.ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|one| one.name()).collect();
-            format!("expected one of {}, found {text:?}", names.join(", "))
-        })
+        if text == "deepid" {
+            return Ok(Self::Deepid);
+        }
+        match text.ends_with(".json") {
+            true => Ok(Self::File(PathBuf::from(text))),
+            false => Err(format!(
+                "expected deepid or a .json file that model.to_json() wrote, found {text:?}"
+            )),
+        }
     }
 }
 
@@ -70,7 +65,7 @@ pub struct Imported {
     pub model: Model,
     /// `onnx`, `keras` or `keras-weights`.
     pub format: &'static str,
-    /// The files beside it that were read too: weights of an ONNX network.
+    /// The files beside it that were read too: weights of an ONNX network, the layers' description of Keras weights.
     pub beside: Vec<PathBuf>,
 }
 
@@ -123,7 +118,7 @@ impl FormatError {
 /// # Errors
 /// As [`read_model`]; if the network has no such output, or its images are of another size.
 pub fn read_network(path: &Path, options: &ReadOptions) -> Result<Imported, FormatError> {
-    let mut imported = read_model(path, options.architecture)?;
+    let mut imported = read_model(path, options.architecture.clone())?;
     let fail = |error: OnnxError| FormatError::new(path, error);
     if let Some(output) = &options.output {
         imported.model.choose_output(output).map_err(fail)?;
@@ -142,7 +137,13 @@ pub fn read_model(
     path: &Path,
     architecture: Option<Architecture>,
 ) -> Result<Imported, FormatError> {
+    if path.join("saved_model.pb").is_file() {
+        return Err(FormatError::new(path, exports::saved_model(path)));
+    }
     let head = head(path)?;
+    if head[head.len().min(4)..].starts_with(b"TFL3") {
+        return Err(FormatError::new(path, exports::tflite(path)));
+    }
     if head.is_empty() {
         return Err(FormatError::new(
             path,

@@ -1,20 +1,22 @@
 //! `.keras` files, the default format of Keras 3: a ZIP archive of `config.json` and `model.weights.h5`.
 //!
 //! The weights of a layer are numbered, `layers/GROUP/vars/0` and so on, in the order in which the layer makes them; the group is
-//! named after the layer's class, and an attribute of `vars` holds the layer's name (Keras 3.4 and later).
+//! named after the layer's class, and an attribute of `vars` holds the layer's name (Keras 3.4 and later). A model among the layers has a group
+//! `layers` of its own. Files of weights alone (`.weights.h5`) are `model.weights.h5`.
 
 use super::super::Imported;
 use super::build_model;
 use super::config::{Config, Layer};
-use super::weights::Weights;
+use super::weights::{Variables, Weights};
 use hdf5_pure::{Dataset, File, Group};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 use zip::ZipArchive;
 
 /// Longest description of the layers, in bytes.
-const MAX_CONFIG_BYTES: u64 = 64 << 20;
+pub(super) const MAX_CONFIG_BYTES: u64 = 64 << 20;
 /// Longest file of weights, in bytes: the ONNX format itself ends there.
 const MAX_WEIGHT_BYTES: u64 = 2 << 30;
 /// Weights of one layer.
@@ -61,43 +63,79 @@ fn entry(
     Ok(bytes)
 }
 
-type Variables = BTreeMap<String, BTreeMap<String, Dataset>>;
-
 /// The weights of every layer by their names.
-fn variables(file: &File, config: &Config) -> Result<Variables, String> {
-    let layers = file
-        .group("layers")
-        .map_err(|error| format!("expected a group `layers` of weights, found none ({error})"))?;
-    let mut by_name: HashMap<String, Group> = HashMap::new();
-    let mut by_group: HashMap<String, Group> = HashMap::new();
-    for name in layers.groups().map_err(|error| error.to_string())? {
-        let Ok(vars) = layers.group(&name).and_then(|group| group.group("vars")) else {
-            continue;
-        };
-        let attributes = vars.attrs().unwrap_or_default();
-        match attributes
-            .get("name")
-            .and_then(|value| super::text(value).ok())
-        {
-            Some(layer) => by_name.insert(layer.to_owned(), vars),
-            None => by_group.insert(name, vars),
-        };
-    }
-    let mut seen: HashMap<String, usize> = HashMap::new();
+pub(super) fn variables(file: &File, config: &Config) -> Result<Variables, String> {
+    let mut models = Models {
+        root: file.root(),
+        known: HashMap::new(),
+    };
     let mut found = Variables::new();
     for layer in &config.layers {
-        let class = snake_case(&layer.class);
-        let count = seen.entry(class.clone()).or_default();
-        let group = match *count {
-            0 => class.clone(),
-            count => format!("{class}_{count}"),
-        };
-        *count += 1;
-        if let Some(vars) = by_name.get(&layer.name).or_else(|| by_group.get(&group)) {
-            found.insert(layer.name.clone(), named(layer, vars)?);
+        if let Some(group) = models.group(&layer.path, &layer.groups)?
+            && let Ok(vars) = group.group("vars")
+        {
+            found.insert(layer.name.clone(), named(layer, &vars)?);
         }
     }
     Ok(found)
+}
+
+/// The groups of the models that were looked into, by the groups around them.
+struct Models {
+    root: Group,
+    known: HashMap<Vec<String>, Layers>,
+}
+
+/// The groups of a model's layers, by the layers' names where the file has them, else by their own.
+struct Layers {
+    by_name: HashMap<String, Group>,
+    by_group: HashMap<String, Group>,
+}
+
+impl Models {
+    /// The group of a layer; none where it has no weights.
+    fn group(&mut self, path: &[String], groups: &[String]) -> Result<Option<Group>, String> {
+        let mut group = self.root.clone();
+        for (at, (name, own)) in path.iter().zip(groups).enumerate() {
+            let around = path[..at].to_vec();
+            let layers = match self.known.entry(around) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => free.insert(Layers::of(&group)?),
+            };
+            let next = layers
+                .by_name
+                .get(name)
+                .or_else(|| layers.by_group.get(own));
+            match next {
+                Some(next) => group = next.clone(),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(group))
+    }
+}
+
+impl Layers {
+    fn of(model: &Group) -> Result<Self, String> {
+        let layers = model.group("layers").map_err(|error| {
+            format!("expected a group `layers` of weights, found none ({error})")
+        })?;
+        let mut by_name = HashMap::new();
+        let mut by_group = HashMap::new();
+        for name in layers.groups().map_err(|error| error.to_string())? {
+            let group = layers.group(&name).map_err(|error| error.to_string())?;
+            let attributes = group.group("vars").and_then(|vars| vars.attrs());
+            let attributes = attributes.unwrap_or_default();
+            let layer = attributes
+                .get("name")
+                .and_then(|value| super::text(value).ok());
+            match layer {
+                Some(layer) => by_name.insert(layer.to_owned(), group),
+                None => by_group.insert(name, group),
+            };
+        }
+        Ok(Self { by_name, by_group })
+    }
 }
 
 /// The numbered weights of a layer by the names that whole models in HDF5 give them.
@@ -110,6 +148,13 @@ fn named(layer: &Layer, vars: &Group) -> Result<BTreeMap<String, Dataset>, Strin
             .filter_map(|(name, is_on)| is_on.then_some(name))
             .chain(["moving_mean", "moving_variance"])
             .collect(),
+        "LayerNormalization" => [("gamma", is_on("scale")), ("beta", is_on("center"))]
+            .into_iter()
+            .filter_map(|(name, is_on)| is_on.then_some(name))
+            .collect(),
+        "Normalization" => vec!["mean", "variance"],
+        "PReLU" => vec!["alpha"],
+        "LayerScale" => vec!["gamma"],
         "SeparableConv2D" => vec!["depthwise_kernel", "pointwise_kernel", "bias"],
         _ => vec!["kernel", "bias"],
     };
@@ -130,43 +175,4 @@ fn named(layer: &Layer, vars: &Group) -> Result<BTreeMap<String, Dataset>, Strin
         }
     }
     Ok(found)
-}
-
-/// Keras' name for a class: `BatchNormalization` is `batch_normalization`, `Conv2D` is `conv2d`, `ReLU` is `re_lu`.
-fn snake_case(class: &str) -> String {
-    let letters: Vec<char> = class.chars().collect();
-    let mut name = String::new();
-    for (at, letter) in letters.iter().enumerate() {
-        let before = at.checked_sub(1).map(|at| letters[at]);
-        let after = letters.get(at + 1);
-        let begins_word = letter.is_ascii_uppercase()
-            && before.is_some_and(|before| {
-                before.is_ascii_lowercase()
-                    || (before != '_' && after.is_some_and(char::is_ascii_lowercase))
-            });
-        if begins_word {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::snake_case;
-
-    #[test]
-    fn classes_are_named_as_keras_names_them() {
-        for (class, name) in [
-            ("Conv2D", "conv2d"),
-            ("BatchNormalization", "batch_normalization"),
-            ("ReLU", "re_lu"),
-            ("DepthwiseConv2D", "depthwise_conv2d"),
-            ("MaxPooling2D", "max_pooling2d"),
-            ("Dense", "dense"),
-        ] {
-            assert_eq!(snake_case(class), name);
-        }
-    }
 }

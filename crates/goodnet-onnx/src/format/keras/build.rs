@@ -35,6 +35,13 @@ pub(super) enum Form {
         /// The order, where it differs from Keras'.
         planes: Option<[usize; 3]>,
     },
+    /// (n, 1, H, W) in the graph, (n, H, W) in Keras: one channel taken out of an image.
+    Plane {
+        /// Height.
+        height: usize,
+        /// Width.
+        width: usize,
+    },
 }
 
 pub(super) struct Builder<'a> {
@@ -120,7 +127,7 @@ impl<'a> Builder<'a> {
                 &format!("{name}_nhwc"),
                 [0, 2, 3, 1],
             )),
-            Form::Flat { planes: None, .. } => value.tensor.clone(),
+            Form::Flat { planes: None, .. } | Form::Plane { .. } => value.tensor.clone(),
             Form::Flat {
                 planes: Some([c, h, w]),
                 ..

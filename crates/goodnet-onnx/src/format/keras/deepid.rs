@@ -55,6 +55,20 @@ pub(super) fn config(weights: &Weights) -> Result<Config, String> {
     })
 }
 
+/// The layers that have weights, by name alone.
+pub(super) fn named() -> Config {
+    let names = [
+        "conv_1", "conv_2", "conv_3", "conv_4", "fc_1", "fc_2", "output",
+    ];
+    Config {
+        layers: names
+            .map(|name| layer("", name, json!({}), &[]))
+            .into_iter()
+            .collect(),
+        output: String::new(),
+    }
+}
+
 fn shape(weights: &Weights, layer: &str, rank: usize) -> Result<Vec<usize>, String> {
     let found = weights.shape(layer, "kernel");
     found.filter(|shape| shape.len() == rank).ok_or_else(|| {
@@ -72,5 +86,7 @@ fn layer(class: &str, name: &str, settings: Value, inputs: &[&str]) -> Layer {
         name: name.to_owned(),
         settings,
         inputs: inputs.iter().map(|&input| input.to_owned()).collect(),
+        path: vec![name.to_owned()],
+        ..Layer::default()
     }
 }

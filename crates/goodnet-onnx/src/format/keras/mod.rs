@@ -1,7 +1,8 @@
 //! Keras HDF5 and `.keras` archives to ONNX.
 //!
-//! In reading order: `config` (what the file says of its layers), `weights` (their numbers), `archive` (both in a ZIP file), `build` (the graph in the
-//! making), `layers` (one function a layer kind), `deepid` (the lab's architecture, for weights alone).
+//! In reading order: `config` (what the file says of its layers), `weights` (their numbers), `grouped` and `archive` (where they are: in
+//! groups by name; numbered, alone or in a ZIP file), `build` (the graph in the making), `layers` (one function a layer kind), `deepid`
+//! (the lab's architecture, for weights alone).
 //!
 //! Keras keeps images as (n, H, W, C), ONNX as (n, C, H, W): the imported graph transposes once, at the input, and
 //! flattened tensors stay in C, H, W order with the rows of the next dense layer permuted to match.
@@ -10,6 +11,7 @@ mod archive;
 mod build;
 mod config;
 mod deepid;
+mod grouped;
 mod layers;
 mod weights;
 
@@ -17,6 +19,7 @@ use super::{Architecture, Imported};
 use build::Builder;
 use config::Config;
 use hdf5_pure::{AttrValue, File};
+use std::io::Read;
 use std::path::Path;
 use weights::Weights;
 
@@ -31,7 +34,8 @@ pub(super) fn read(path: &Path, architecture: Option<Architecture>) -> Result<Im
     match attributes.get("model_config").map(text) {
         Some(Ok(text)) => {
             let config = Config::parse(text)?;
-            let weights = Weights::open(&file, &file_group(&file)?)?;
+            let variables = grouped::variables(&file_group(&file)?, &config)?;
+            let weights = Weights::of(&file, variables);
             Ok(Imported {
                 model: build_model(&config, &weights)?,
                 format: "keras",
@@ -68,21 +72,58 @@ fn file_group(file: &File) -> Result<hdf5_pure::Group, String> {
 }
 
 fn weights_alone(file: &File, architecture: Option<Architecture>) -> Result<Imported, String> {
-    let weights = Weights::open(file, &file.root())?;
-    let config = match architecture {
-        Some(Architecture::Deepid) => deepid::config(&weights)?,
+    let (config, beside) = match architecture {
+        Some(Architecture::Deepid) => {
+            let weights = Weights::of(file, grouped::variables(&file.root(), &deepid::named())?);
+            (deepid::config(&weights)?, Vec::new())
+        }
+        Some(Architecture::File(path)) => (Config::parse(&description(&path)?)?, vec![path]),
         None => {
             return Err(
-                "expected a whole Keras model, found weights without an architecture; name it with --architecture"
+                "expected a whole Keras model, found weights without an architecture; name it with --architecture: deepid, or the JSON that model.to_json() writes"
                     .to_owned(),
             );
         }
     };
+    let is_numbered = file.group("layers").is_ok_and(|layers| {
+        let groups = layers.groups().unwrap_or_default();
+        groups.iter().any(|name| {
+            let vars = layers.group(name).and_then(|group| group.group("vars"));
+            vars.is_ok()
+        })
+    });
+    let variables = match is_numbered {
+        true => archive::variables(file, &config)?,
+        false => grouped::variables(&file.root(), &config)?,
+    };
     Ok(Imported {
-        model: build_model(&config, &weights)?,
+        model: build_model(&config, &Weights::of(file, variables))?,
         format: "keras-weights",
-        beside: Vec::new(),
+        beside,
     })
+}
+
+/// The layers' description in a file beside the weights.
+fn description(path: &Path) -> Result<String, String> {
+    let fail = |found: String| {
+        format!(
+            "expected the JSON of model.to_json() in {}, found {found}",
+            path.display()
+        )
+    };
+    let file = crate::files::open_plain(path).map_err(|error| fail(error.to_string()))?;
+    let mut text = String::new();
+    let read = file
+        .take(archive::MAX_CONFIG_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| fail(error.to_string()))?;
+    match read as u64 > archive::MAX_CONFIG_BYTES {
+        true => Err(fail(format!(
+            "more than {} bytes",
+            archive::MAX_CONFIG_BYTES
+        ))),
+        false => Ok(text),
+    }
 }
 
 fn build_model(config: &Config, weights: &Weights) -> Result<crate::Model, String> {

@@ -1,16 +1,16 @@
 //! The weights of a Keras file, by layer and name.
 
-use hdf5_pure::{Dataset, File, Group};
+use hdf5_pure::{Dataset, File};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-
-/// Groups below a layer that are followed; Keras nests a handful.
-const MAX_DEPTH: usize = 6;
 
 /// Bytes of f32 weights that a file of any size may declare.
 const MIN_DECLARED_BYTES: u64 = 64 << 20;
 /// Bytes that a byte of the file can expand to: deflate ends at 1032.
 const MAX_EXPANSION: u64 = 1100;
+
+/// Data sets by the layer's name in the graph and the weight's.
+pub(super) type Variables = BTreeMap<String, BTreeMap<String, Dataset>>;
 
 /// A file's weights: data sets of the layers' groups, found but not read yet.
 #[derive(Debug)]
@@ -28,24 +28,8 @@ pub(super) struct Weight {
 }
 
 impl Weights {
-    /// Finds the weights below `root`, one group a layer.
-    pub(super) fn open(file: &File, root: &Group) -> Result<Self, String> {
-        let mut layers = BTreeMap::new();
-        for name in names(root.groups())? {
-            let group = root.group(&name).map_err(|error| error.to_string())?;
-            let mut found = BTreeMap::new();
-            collect(&group, &mut found, 0)?;
-            layers.insert(name, found);
-        }
-        Ok(Self {
-            file_bytes: file.file_size(),
-            declared_bytes: Cell::new(0),
-            layers,
-        })
-    }
-
     /// The weights that were found in `file`, by layer and name.
-    pub(super) fn of(file: &File, layers: BTreeMap<String, BTreeMap<String, Dataset>>) -> Self {
+    pub(super) fn of(file: &File, layers: Variables) -> Self {
         let layers = layers.into_iter().map(|(layer, found)| {
             let found = found.into_iter();
             let found = found.map(|(name, data)| (name, RefCell::new(data)));
@@ -139,29 +123,4 @@ fn check_element(weight: &str, dataset: &Dataset) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn collect(
-    group: &Group,
-    found: &mut BTreeMap<String, RefCell<Dataset>>,
-    depth: usize,
-) -> Result<(), String> {
-    if depth > MAX_DEPTH {
-        return Err("groups are nested too deep".to_owned());
-    }
-    for name in names(group.datasets())? {
-        let dataset = group.dataset(&name).map_err(|error| error.to_string())?;
-        // Keras 2 writes "kernel:0", Keras 3 "kernel".
-        let short = name.split(':').next().unwrap_or_default().to_owned();
-        found.insert(short, RefCell::new(dataset));
-    }
-    for name in names(group.groups())? {
-        let inner = group.group(&name).map_err(|error| error.to_string())?;
-        collect(&inner, found, depth + 1)?;
-    }
-    Ok(())
-}
-
-fn names(names: Result<Vec<String>, hdf5_pure::Error>) -> Result<Vec<String>, String> {
-    names.map_err(|error| format!("expected a whole HDF5 file, found {error}"))
 }

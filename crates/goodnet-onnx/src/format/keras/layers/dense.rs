@@ -1,16 +1,18 @@
 //! The dense layer.
 
 use super::activation;
-use super::settings::{count, flag, input};
+use super::settings::{count, flag, input, spatial};
 use crate::format::keras::build::{Builder, Form, Value};
 use crate::format::keras::config::Layer;
-use crate::{Node, Tensor};
+use crate::{Attribute, Node, Tensor};
 
 /// Dense on (n, values): kernel (values, units), its rows permuted where the values lie in (C, H, W) order.
 pub(super) fn dense(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
     let value = input(builder, layer)?;
-    let Form::Flat { len, planes } = value.form else {
-        return Err("expected (n, values), found an image; flatten it first".to_owned());
+    let (len, planes) = match value.form {
+        Form::Flat { len, planes } => (len, planes),
+        Form::Spatial { .. } => return pixelwise(builder, layer),
+        Form::Plane { .. } => return Err("expected (n, values), found (n, H, W)".to_owned()),
     };
     let units = count(layer, "units")?;
     let mut kernel = builder
@@ -39,6 +41,40 @@ pub(super) fn dense(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, S
         form: Form::Flat {
             len: units,
             planes: None,
+        },
+    };
+    activation::fused(builder, layer, value)
+}
+
+/// Dense on (n, H, W, C): on the channels of every pixel, a convolution of 1 x 1.
+fn pixelwise(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let (from, [channels, height, width]) = spatial(builder, layer)?;
+    let units = count(layer, "units")?;
+    let kernel = builder
+        .weights
+        .get(&layer.name, "kernel", &[channels, units])?
+        .values;
+    let by_unit = (0..units * channels).map(|at| kernel[at % channels * units + at / channels]);
+    let kernel = Tensor::f32([units, channels, 1, 1], by_unit.collect::<Vec<f32>>());
+    let mut inputs = vec![
+        from,
+        builder.constant(&format!("{}_kernel", layer.name), kernel),
+    ];
+    if flag(layer, "use_bias", true) {
+        let bias = builder.weights.get(&layer.name, "bias", &[units])?.values;
+        let bias = Tensor::f32([units], bias);
+        inputs.push(builder.constant(&format!("{}_bias", layer.name), bias));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let output = activation::before(layer, &layer.name);
+    let node =
+        Node::new("Conv", &inputs, &[&output]).with("kernel_shape", Attribute::Ints(vec![1, 1]));
+    let value = Value {
+        tensor: builder.node(node),
+        form: Form::Spatial {
+            channels: units,
+            height,
+            width,
         },
     };
     activation::fused(builder, layer, value)

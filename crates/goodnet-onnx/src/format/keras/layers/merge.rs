@@ -5,7 +5,7 @@ use crate::format::keras::config::Layer;
 use crate::{Attribute, Node};
 use serde_json::Value as Json;
 
-fn inputs(builder: &Builder<'_>, layer: &Layer) -> Result<Vec<Value>, String> {
+pub(super) fn inputs(builder: &Builder<'_>, layer: &Layer) -> Result<Vec<Value>, String> {
     if layer.inputs.len() < 2 {
         return Err(format!(
             "expected at least two inputs, found {}",
@@ -29,12 +29,12 @@ fn aligned(builder: &mut Builder<'_>, layer: &Layer, values: Vec<Value>) -> Vec<
             tensor: builder.in_keras_order(&value, &format!("{}_{number}", layer.name)),
             form: Form::Flat { len, planes: None },
         },
-        Form::Spatial { .. } => value,
+        Form::Spatial { .. } | Form::Plane { .. } => value,
     };
     values.into_iter().enumerate().map(align).collect()
 }
 
-/// Add and its kin, of tensors of one shape.
+/// Add and its kin, of tensors of one shape, or of images of which one axis or several have an extent of 1.
 pub(super) fn elementwise(
     builder: &mut Builder<'_>,
     layer: &Layer,
@@ -42,13 +42,14 @@ pub(super) fn elementwise(
 ) -> Result<Value, String> {
     let values = inputs(builder, layer)?;
     let values = aligned(builder, layer, values);
-    if values.iter().any(|value| value.form != values[0].form) {
-        return Err("expected tensors of one shape, found several".to_owned());
-    }
+    let forms = values.iter().skip(1).map(|value| value.form);
+    let form = forms
+        .into_iter()
+        .try_fold(values[0].form, spread)
+        .ok_or("expected tensors of one shape, found several")?;
     if op == "Sub" && values.len() != 2 {
         return Err(format!("expected two inputs, found {}", values.len()));
     }
-    let form = values[0].form;
     let variadic = matches!(op, "Max" | "Min" | "Mean");
     let mut last = values[0].tensor.clone();
     if variadic {
@@ -66,14 +67,44 @@ pub(super) fn elementwise(
     Ok(Value { tensor: last, form })
 }
 
+/// The form of two tensors after broadcasting.
+pub(super) fn spread(one: Form, other: Form) -> Option<Form> {
+    let (
+        Form::Spatial {
+            channels,
+            height,
+            width,
+        },
+        Form::Spatial {
+            channels: more_channels,
+            height: more_height,
+            width: more_width,
+        },
+    ) = (one, other)
+    else {
+        return (one == other).then_some(one);
+    };
+    let extent = |a: usize, b: usize| (a == b || a == 1 || b == 1).then_some(a.max(b));
+    Some(Form::Spatial {
+        channels: extent(channels, more_channels)?,
+        height: extent(height, more_height)?,
+        width: extent(width, more_width)?,
+    })
+}
+
 /// Concatenate along the channels (the last axis in Keras), or along height or width.
 pub(super) fn concatenate(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let axis = layer.settings.get("axis").and_then(Json::as_i64);
+    concatenate_along(builder, layer, axis.unwrap_or(-1))
+}
+
+/// Joins what the layer reads along Keras' axis `wish`.
+pub(super) fn concatenate_along(
+    builder: &mut Builder<'_>,
+    layer: &Layer,
+    wish: i64,
+) -> Result<Value, String> {
     let values = inputs(builder, layer)?;
-    let wish = layer
-        .settings
-        .get("axis")
-        .and_then(Json::as_i64)
-        .unwrap_or(-1);
     let flat = values
         .iter()
         .all(|value| matches!(value.form, Form::Flat { .. }));

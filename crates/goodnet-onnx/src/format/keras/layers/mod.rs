@@ -1,13 +1,17 @@
 //! One function a layer kind.
 
 mod activation;
+mod constant;
 mod convolution;
 mod dense;
 mod merge;
 mod normalisation;
+mod operation;
 mod pooling;
+mod resize;
 mod settings;
 mod shape;
+mod slice;
 
 use super::build::{Builder, Value};
 use super::config::Layer;
@@ -15,6 +19,9 @@ use super::config::Layer;
 /// Adds a layer and gives its output.
 pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
     settings::refuse_channels_first(layer)?;
+    if operation::is_operation(layer) {
+        return operation::add(builder, layer);
+    }
     match layer.class.as_str() {
         "InputLayer" => shape::input_layer(builder, layer),
         "Conv2D" | "Convolution2D" => convolution::conv2d(builder, layer),
@@ -32,6 +39,10 @@ pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, Str
         "Flatten" => shape::flatten(builder, layer),
         "Reshape" => shape::reshape(builder, layer),
         "ZeroPadding2D" => shape::zero_padding(builder, layer),
+        "Cropping2D" => shape::cropping(builder, layer),
+        "CenterCrop" => shape::center_crop(builder, layer),
+        "UpSampling2D" => resize::up_sampling(builder, layer),
+        "Resizing" => resize::resizing(builder, layer),
         "Add" => merge::elementwise(builder, layer, "Add"),
         "Multiply" => merge::elementwise(builder, layer, "Mul"),
         "Subtract" => merge::elementwise(builder, layer, "Sub"),
@@ -43,15 +54,41 @@ pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, Str
         "ReLU" => activation::relu(builder, layer),
         "LeakyReLU" => activation::leaky_relu(builder, layer),
         "ELU" => activation::elu(builder, layer),
+        "PReLU" => activation::prelu(builder, layer),
         "Softmax" => activation::softmax_layer(builder, layer),
         "BatchNormalization" => normalisation::batch(builder, layer),
         "Rescaling" => normalisation::rescaling(builder, layer),
+        "LayerNormalization" => normalisation::layer(builder, layer),
+        "Normalization" => normalisation::adapted(builder, layer),
+        "LayerScale" => normalisation::layer_scale(builder, layer),
+        // What these do, they do in training.
         "Dropout"
         | "SpatialDropout2D"
         | "GaussianNoise"
         | "GaussianDropout"
         | "AlphaDropout"
-        | "ActivityRegularization" => settings::input(builder, layer),
+        | "ActivityRegularization"
+        | "StochasticDepth"
+        | "RandomBrightness"
+        | "RandomColorDegeneration"
+        | "RandomColorJitter"
+        | "RandomContrast"
+        | "RandomElasticTransform"
+        | "RandomErasing"
+        | "RandomFlip"
+        | "RandomGaussianBlur"
+        | "RandomGrayscale"
+        | "RandomHue"
+        | "RandomInvert"
+        | "RandomPerspective"
+        | "RandomPosterization"
+        | "RandomRotation"
+        | "RandomSaturation"
+        | "RandomSharpness"
+        | "RandomShear"
+        | "RandomTranslation"
+        | "RandomZoom"
+        | "Identity" => settings::input(builder, layer),
         _ => Err("not a layer that goodnet knows".to_owned()),
     }
 }

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::settings::{flag, padding, pair, spatial};
+use super::settings::{flag, input, padding, pair, spatial};
 use crate::format::keras::build::{Builder, Form, Value};
 use crate::format::keras::config::Layer;
 use crate::{Attribute, Node};
@@ -28,10 +28,29 @@ pub(super) fn window(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Resu
 
 /// Max or average over all positions.
 pub(super) fn global(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, String> {
-    let (from, [channels, ..]) = spatial(builder, layer)?;
-    if flag(layer, "keepdims", false) {
+    let value = input(builder, layer)?;
+    over_all(builder, layer, value, op, flag(layer, "keepdims", false))
+}
+
+/// Max or average over all positions of `value`, as an image of one pixel where axes are kept.
+pub(super) fn over_all(
+    builder: &mut Builder<'_>,
+    layer: &Layer,
+    value: Value,
+    op: &str,
+    keeps_axes: bool,
+) -> Result<Value, String> {
+    let Form::Spatial { channels, .. } = value.form else {
+        return Err("expected an image (n, H, W, C), found another shape".to_owned());
+    };
+    let to = match keeps_axes {
+        true => layer.name.clone(),
+        false => format!("{}_pooled", layer.name),
+    };
+    let pooled = builder.node(Node::new(op, &[&value.tensor], &[&to]));
+    if keeps_axes {
         return Ok(Value {
-            tensor: builder.node(Node::new(op, &[&from], &[&layer.name])),
+            tensor: pooled,
             form: Form::Spatial {
                 channels,
                 height: 1,
@@ -39,11 +58,6 @@ pub(super) fn global(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Resu
             },
         });
     }
-    let pooled = builder.node(Node::new(
-        op,
-        &[&from],
-        &[&format!("{}_pooled", layer.name)],
-    ));
     Ok(Value {
         tensor: builder.node(Node::new("Flatten", &[&pooled], &[&layer.name])),
         form: Form::Flat {

@@ -25,6 +25,7 @@ pub(super) fn spatial(
             width,
         } => Ok((value.tensor, [channels, height, width])),
         Form::Flat { .. } => Err("expected an image (n, H, W, C), found (n, values)".to_owned()),
+        Form::Plane { .. } => Err("expected an image (n, H, W, C), found (n, H, W)".to_owned()),
     }
 }
 
@@ -32,6 +33,28 @@ pub(super) fn refuse_channels_first(layer: &Layer) -> Result<(), String> {
     match layer.settings.get("data_format").and_then(Json::as_str) {
         Some("channels_first") => Err("expected channels last, found channels first".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// A setting `axis` that stands for the channels, as a number or a list of one; none is taken as the last.
+pub(super) fn check_last_axis(axis: Option<&Json>, value: &Value) -> Result<(), String> {
+    let last = match value.form {
+        Form::Flat { .. } => 1,
+        Form::Spatial { .. } => 3,
+        Form::Plane { .. } => return Err("expected an image, found (n, H, W)".to_owned()),
+    };
+    let Some(given) = axis.filter(|axis| !axis.is_null()) else {
+        return Ok(());
+    };
+    let number = match given.as_array().map(Vec::as_slice) {
+        Some([one]) => one.as_i64(),
+        Some(_) => None,
+        None => given.as_i64(),
+    };
+    match number {
+        Some(-1) => Ok(()),
+        Some(axis) if axis == last => Ok(()),
+        _ => Err(format!("expected the last axis, found axis {given}")),
     }
 }
 

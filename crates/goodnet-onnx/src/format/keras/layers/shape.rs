@@ -1,6 +1,6 @@
 //! Layers that only change shapes.
 
-use super::settings::{input, spatial};
+use super::settings::{count, input, spatial};
 use crate::format::keras::build::{Builder, Form, Value, transpose};
 use crate::format::keras::config::{Layer, input_shape};
 use crate::{Node, Tensor};
@@ -41,20 +41,32 @@ pub(super) fn input_layer(builder: &mut Builder<'_>, layer: &Layer) -> Result<Va
 /// Flatten: the values stay in (C, H, W) order and are marked so.
 pub(super) fn flatten(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
     let value = input(builder, layer)?;
+    if matches!(value.form, Form::Flat { .. }) {
+        return Ok(value);
+    }
+    flattened(builder, &layer.name, value)
+}
+
+/// An image's values as (n, values), in (C, H, W) order.
+pub(super) fn flattened(
+    builder: &mut Builder<'_>,
+    to: &str,
+    value: Value,
+) -> Result<Value, String> {
     let Form::Spatial {
         channels,
         height,
         width,
     } = value.form
     else {
-        return Ok(value);
+        return Err("expected an image (n, H, W, C), found another shape".to_owned());
     };
     let len = [channels, height, width]
         .iter()
         .try_fold(1usize, |product, &extent| product.checked_mul(extent))
         .ok_or("the image is too large")?;
     Ok(Value {
-        tensor: builder.node(Node::new("Flatten", &[&value.tensor], &[&layer.name])),
+        tensor: builder.node(Node::new("Flatten", &[&value.tensor], &[to])),
         form: Form::Flat {
             len,
             planes: (height * width > 1).then_some([channels, height, width]),
@@ -72,6 +84,7 @@ pub(super) fn reshape(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value,
             width,
         } => channels * height * width,
         Form::Flat { len, .. } => len,
+        Form::Plane { .. } => return Err("expected an image, found (n, H, W)".to_owned()),
     };
     let target = target_shape(layer, count)?;
     let from = builder.in_keras_order(&value, &layer.name);
@@ -124,7 +137,7 @@ fn target_shape(layer: &Layer, count: usize) -> Result<Vec<usize>, String> {
 /// ZeroPadding2D: one number, one a side pair, or all four.
 pub(super) fn zero_padding(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
     let (from, [channels, height, width]) = spatial(builder, layer)?;
-    let [top, bottom, left, right] = four_sides(layer)?;
+    let [top, bottom, left, right] = four_sides(layer, "padding")?;
     let pads = [0, 0, top, left, 0, 0, bottom, right].map(|pad| pad as i64);
     let pads = builder.constant(
         &format!("{}_pads", layer.name),
@@ -140,7 +153,60 @@ pub(super) fn zero_padding(builder: &mut Builder<'_>, layer: &Layer) -> Result<V
     })
 }
 
-fn four_sides(layer: &Layer) -> Result<[usize; 4], String> {
+/// Cropping2D: rows and columns cut off, as [`zero_padding`] adds them.
+pub(super) fn cropping(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let sides = four_sides(layer, "cropping")?;
+    crop(builder, layer, sides)
+}
+
+/// CenterCrop, of images that are no smaller than the crop: the odd pixel is cut off at the end.
+pub(super) fn center_crop(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    let (_, [_, height, width]) = spatial(builder, layer)?;
+    let [to_height, to_width] = [count(layer, "height")?, count(layer, "width")?];
+    let (Some(rows), Some(columns)) = (height.checked_sub(to_height), width.checked_sub(to_width))
+    else {
+        return Err(format!(
+            "expected images of at least {to_height} x {to_width}, found {height} x {width}"
+        ));
+    };
+    let (top, left) = (rows / 2, columns / 2);
+    crop(builder, layer, [top, rows - top, left, columns - left])
+}
+
+fn crop(
+    builder: &mut Builder<'_>,
+    layer: &Layer,
+    [top, bottom, left, right]: [usize; 4],
+) -> Result<Value, String> {
+    let (from, [channels, height, width]) = spatial(builder, layer)?;
+    let rest = |extent: usize, cut: [usize; 2]| {
+        let rest = extent.checked_sub(cut[0])?.checked_sub(cut[1])?;
+        (rest > 0).then_some(rest)
+    };
+    let (Some(rows), Some(columns)) = (rest(height, [top, bottom]), rest(width, [left, right]))
+    else {
+        return Err(format!("nothing is left of {height} x {width} pixels"));
+    };
+    let name = &layer.name;
+    let mut ints = |part: &str, values: [usize; 2]| {
+        let values = Tensor::i64([2], values.map(|value| value as i64).to_vec());
+        builder.constant(&format!("{name}_{part}"), values)
+    };
+    let starts = ints("starts", [top, left]);
+    let ends = ints("ends", [top + rows, left + columns]);
+    let axes = ints("axes", [2, 3]);
+    let node = Node::new("Slice", &[&from, &starts, &ends, &axes], &[name]);
+    Ok(Value {
+        tensor: builder.node(node),
+        form: Form::Spatial {
+            channels,
+            height: rows,
+            width: columns,
+        },
+    })
+}
+
+fn four_sides(layer: &Layer, setting: &str) -> Result<[usize; 4], String> {
     let side = |value: &Json| {
         let value = value.as_u64().filter(|&value| value <= MAX_SIDE)?;
         usize::try_from(value).ok()
@@ -150,12 +216,13 @@ fn four_sides(layer: &Layer) -> Result<[usize; 4], String> {
         Some(_) => None,
         None => Some([side(value)?; 2]),
     };
-    let padding = layer.settings.get("padding");
+    let padding = layer.settings.get(setting);
     let sides = padding.and_then(|padding| match padding.as_array().map(Vec::as_slice) {
         Some([rows, columns]) => Some((both(rows)?, both(columns)?)),
         Some(_) => None,
         None => Some((both(padding)?, both(padding)?)),
     });
-    let (rows, columns) = sides.ok_or("expected `padding` of one, two or four numbers")?;
+    let (rows, columns) =
+        sides.ok_or_else(|| format!("expected `{setting}` of one, two or four numbers"))?;
     Ok([rows[0], rows[1], columns[0], columns[1]])
 }
