@@ -1,11 +1,10 @@
 //! The whole demo: repair the shipped BadNet from its file, print the tables, serve the bundle.
 
 use super::progress::{Bars, cancel_on_signal};
-use super::{Cli, CliError, Command, GlobalArgs, print};
+use super::{CliError, GlobalArgs, print};
 use crate::demo::{Attack, FILES, PHOTOS_EACH, World, write_sets};
 use crate::repair::{RepairConfig, repair};
-use clap::{Args, Parser};
-use std::ffi::OsString;
+use clap::Args;
 use std::path::{Path, PathBuf};
 
 /// The demo BadNet, built into the program: `goodnet-lab train --seed 1`, see models/README.md.
@@ -55,28 +54,7 @@ pub(super) fn run(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliErro
     }
     drop(folder);
     print_invitation(args, &outcome.manifest);
-    serve(args, global)
-}
-
-/// `goodnet serve` with its defaults, for this bundle and address.
-fn serve(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
-    let typed = [
-        OsString::from("goodnet"),
-        "serve".into(),
-        "--bundle".into(),
-        args.out.clone().into(),
-        "--listen".into(),
-        args.listen.to_string().into(),
-    ];
-    match Cli::try_parse_from(typed)
-        .map_err(CliError::failed)?
-        .command
-    {
-        Command::Serve(serve) => super::serve::run(&serve, global),
-        _ => Err(CliError::failed(
-            "the command line of `goodnet serve` changed",
-        )),
-    }
+    super::serve::run_with_defaults(&args.out, args.listen, global)
 }
 
 /// Writes network and data to `folder` and gives the repair of them.

@@ -1,21 +1,8 @@
-//! `goodnet serve`: the options as typed, and the run.
+//! The options of `goodnet serve` as typed.
 
-use super::{CliError, GlobalArgs};
-use crate::bundle::{self, signature::Verifier};
 use crate::defence::Policy;
-use crate::engine::{Engine, SessionConfig};
-use crate::quarantine;
-use crate::serve::ServeError;
-use crate::serve::config::{
-    Access, Config, DEFAULT_MODEL_NAME, Inference, Limits, Quarantine, Source, Timeouts,
-    default_workers,
-};
-use crate::serve::control::{self, Events};
+use crate::serve::config::{DEFAULT_MODEL_NAME, Limits};
 use crate::serve::http::cors;
-use crate::serve::http::hosts::LOOPBACK;
-use crate::serve::http::keys::Keys;
-use crate::serve::inference::pool::PoolConfig;
-use crate::telemetry::{self, LogFormat};
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,22 +82,22 @@ pub struct InferenceArgs {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Longest body with one image, in bytes; longer ones are refused with 413.
-    #[arg(long, env = "GOODNET_MAX_BODY", default_value_t = 8 << 20, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BODY", default_value_t = Limits::default().body, value_name = "BYTES")]
     pub max_body: usize,
     /// Longest body of a batch, in bytes.
-    #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = 32 << 20, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = Limits::default().batch_body, value_name = "BYTES")]
     pub max_batch_body: usize,
     /// Bytes that the bodies of all requests together may take in memory; beyond that 429.
-    #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = 256 << 20, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = Limits::default().bodies, value_name = "BYTES")]
     pub max_bodies: usize,
     /// Bytes that answers may take in memory which clients have not read to the end; beyond that 429.
-    #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = 64 << 20, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = Limits::default().answers, value_name = "BYTES")]
     pub max_answers: usize,
     /// Most images in a batch.
     #[arg(
         long,
         env = "GOODNET_MAX_BATCH",
-        default_value_t = 64,
+        default_value_t = Limits::default().batch_images,
         value_name = "N"
     )]
     pub max_batch: usize,
@@ -119,7 +106,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_PIXELS",
-        default_value_t = 4_000_000,
+        default_value_t = Limits::default().pixels,
         value_name = "N"
     )]
     pub max_pixels: u64,
@@ -127,7 +114,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_SIDE",
-        default_value_t = 8192,
+        default_value_t = Limits::default().side,
         value_name = "N"
     )]
     pub max_side: u32,
@@ -135,7 +122,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_CONNECTIONS",
-        default_value_t = 1024,
+        default_value_t = Limits::default().connections,
         value_name = "N"
     )]
     pub max_connections: usize,
@@ -255,7 +242,7 @@ pub enum LogFormatName {
     Json,
 }
 
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
     let expected = || format!("expected a number of seconds, found {text:?}");
     let seconds: f64 = text.parse().map_err(|_| expected())?;
     Duration::try_from_secs_f64(seconds).map_err(|_| expected())
@@ -283,172 +270,4 @@ fn days(text: &str) -> Result<Duration, String> {
     let days: Option<f64> = text.parse().ok().filter(|&days| days > 0.0);
     days.and_then(|days| Duration::try_from_secs_f64(days * DAY).ok())
         .ok_or_else(|| format!("expected a number of days above 0, found {text:?}"))
-}
-
-impl ServeArgs {
-    /// The settings, validated.
-    ///
-    /// # Errors
-    /// If a key file is not usable.
-    pub fn config(&self) -> Result<Config, CliError> {
-        let verifier = self.trust.require_signature.as_deref();
-        let keys = self.trust.keys.as_deref();
-        let poll = self.trust.reload_interval;
-        Ok(Config {
-            source: Source {
-                dir: self.bundle.clone(),
-                poll: (!poll.is_zero()).then_some(poll),
-                verifier: verifier
-                    .map(Verifier::from_file)
-                    .transpose()
-                    .map_err(CliError::bad_input)?,
-            },
-            inference: self.inference.validated(),
-            limits: self.limits.validated(),
-            timeouts: self.timeouts.validated(),
-            access: Access {
-                keys: keys
-                    .map(Keys::from_file)
-                    .transpose()
-                    .map_err(CliError::bad_input)?,
-                keys_file: self.trust.keys.clone(),
-                allowed_hosts: self.trust.allowed_hosts(self.listen),
-                open_metrics: self.trust.open_metrics,
-                cors_origins: self.trust.cors_origins.clone(),
-            },
-            model_name: self.model_name.clone(),
-            quarantine: self.quarantine.validated(),
-        })
-    }
-}
-
-impl TrustArgs {
-    /// The hosts that requests may be meant for; none: any.
-    fn allowed_hosts(&self, listen: SocketAddr) -> Option<Vec<String>> {
-        if self.allowed_hosts.iter().any(|host| host == "*") {
-            return None;
-        }
-        let mut hosts = self.allowed_hosts.clone();
-        if listen.ip().is_loopback() {
-            hosts.extend(LOOPBACK.map(str::to_owned));
-        }
-        (!hosts.is_empty()).then_some(hosts)
-    }
-}
-
-impl InferenceArgs {
-    fn validated(&self) -> Inference {
-        Inference {
-            pool: PoolConfig {
-                workers: self.workers.map_or_else(default_workers, usize::from),
-                queue: usize::from(self.queue),
-            },
-            session: SessionConfig {
-                intra_threads: usize::from(self.intra_threads),
-            },
-            separate: self.separate,
-            default_drop: self.default_drop,
-            policy: self.policy,
-        }
-    }
-}
-
-impl LimitArgs {
-    fn validated(&self) -> Limits {
-        Limits {
-            body: self.max_body,
-            batch_body: self.max_batch_body,
-            bodies: self.max_bodies,
-            answers: self.max_answers,
-            batch_images: self.max_batch,
-            pixels: self.max_pixels,
-            side: self.max_side,
-            connections: self.max_connections.max(1),
-            connections_per_peer: self
-                .max_connections_per_peer
-                .unwrap_or(self.max_connections)
-                .max(1),
-        }
-    }
-}
-
-impl TimeoutArgs {
-    fn validated(&self) -> Timeouts {
-        Timeouts {
-            headers: self.header_timeout,
-            body: self.body_timeout,
-            request: self.request_timeout,
-            write: self.write_timeout,
-            answer: self.answer_timeout,
-            drain_delay: self.drain_delay,
-            drain: self.drain_timeout,
-        }
-    }
-}
-
-impl QuarantineArgs {
-    fn validated(&self) -> Option<Quarantine> {
-        Some(Quarantine {
-            dir: self.quarantine.clone()?,
-            limits: quarantine::Limits {
-                bytes: self.quarantine_size,
-                age: self.quarantine_days,
-            },
-        })
-    }
-}
-
-/// Runs `goodnet serve`.
-///
-/// # Errors
-/// If the options, the bundle or the address are not usable.
-pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError> {
-    let format = match args.logs.log_format {
-        LogFormatName::Human => LogFormat::Human,
-        LogFormatName::Json => LogFormat::Json,
-    };
-    let _logs = telemetry::init(format, &args.logs.log).map_err(CliError::bad_input)?;
-    let config = args.config()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(http_threads(config.inference.pool.workers))
-        .enable_all()
-        .thread_name("http")
-        .build()
-        .map_err(CliError::failed)?;
-    // Before anything that takes time: a signal that finds no handler would end the process.
-    let events = runtime
-        .block_on(async { control::from_signals() })
-        .map_err(CliError::failed)?;
-    let bundle = bundle::load_signed(&args.bundle, config.source.verifier.as_ref())
-        .map_err(CliError::bad_input)?;
-    let engine = global.engine()?;
-    runtime.block_on(listen(args.listen, config, engine, bundle, events))
-}
-
-/// HTTP takes a seventh of what inference takes; one thread more than that keeps the probes answered.
-fn http_threads(workers: usize) -> usize {
-    (workers / 6).max(1) + 1
-}
-
-async fn listen(
-    address: SocketAddr,
-    config: Config,
-    engine: Engine,
-    bundle: bundle::Bundle,
-    events: Events,
-) -> Result<(), CliError> {
-    let listener = tokio::net::TcpListener::bind(address)
-        .await
-        .map_err(|error| CliError::bad_input(format!("cannot listen on {address}: {error}")))?;
-    let address = listener.local_addr().map_err(CliError::failed)?;
-    if config.access.keys.is_none() && !address.ip().is_loopback() {
-        tracing::warn!(%address, "everybody who reaches this address may ask: set --keys");
-    }
-    tracing::info!(url = %format!("http://{address}/"), "listening");
-    crate::serve::run(config, listener, engine, bundle, events)
-        .await
-        .map_err(|error| match error {
-            ServeError::Quarantine(error) => CliError::bad_input(error),
-            error => CliError::failed(error),
-        })
 }
