@@ -1,6 +1,6 @@
 //! The first picture of a GIF (GIF89a), read from its headers.
 
-use super::image::RgbImage8;
+use super::picture::RgbImage8;
 use std::ops::Range;
 
 /// Where the first picture lies on the canvas, and its colours.

@@ -1,6 +1,9 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
+pub use super::picture::{ImageError, Limits, RgbImage8};
+
 use super::gif::FirstPicture;
+use super::picture::{check_size, too_large};
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
 use super::work::{Budget, Work};
@@ -8,27 +11,6 @@ use super::{jpeg, webp};
 use crate::progress::Cancel;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-
-/// What a stranger's image may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the file.
-    pub max_bytes: usize,
-    /// Pixels of the longer side.
-    pub max_side: u32,
-    /// Pixels in all.
-    pub max_pixels: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_bytes: 10 << 20,
-            max_side: 8192,
-            max_pixels: 16_000_000,
-        }
-    }
-}
 
 /// Samples that decoding may cost, a pixel of the largest image: a progressive JPEG of the best quality takes 15, a photo of
 /// usual quality 5.
@@ -47,45 +29,6 @@ impl Limits {
         let samples = self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL);
         Budget::until(samples, cancel)
     }
-}
-
-/// An upright picture: 8-bit RGB, row by row, (H, W, 3).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RgbImage8 {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// `height * width * 3` values 0..255.
-    pub pixels: Vec<u8>,
-}
-
-/// Why an image was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImageError {
-    /// Nothing was sent.
-    #[error("expected an image, found nothing")]
-    Empty,
-    /// Neither of the formats that goodnet reads.
-    #[error("expected a PNG, JPEG, WebP, BMP or GIF image, found another format")]
-    UnsupportedFormat,
-    /// An image of a known format that goodnet does not read.
-    #[error("expected a PNG, JPEG, WebP, BMP or GIF image, found {0}: convert it to PNG or JPEG")]
-    OtherFormat(&'static str),
-    /// The file or the picture is larger than the limits.
-    #[error("expected at most {limit}, found {found}")]
-    TooLarge {
-        /// The limit that was passed.
-        limit: String,
-        /// What was found.
-        found: String,
-    },
-    /// Nobody wants the picture any more.
-    #[error("nobody waits for the image any more")]
-    Cancelled,
-    /// The file is damaged.
-    #[error("the image cannot be decoded: {0}")]
-    Damaged(String),
 }
 
 /// Bytes that decoding one pixel may take: four channels of 16 bits, twice (decoder and result).
@@ -220,27 +163,6 @@ fn work(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8]) -> Work 
     }
 }
 
-pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
-    if width == 0 || height == 0 {
-        return Err(ImageError::Damaged(format!(
-            "it is {width} x {height} pixels"
-        )));
-    }
-    if width.max(height) > limits.max_side {
-        return Err(too_large(
-            format!("{} pixels a side", limits.max_side),
-            format!("{width} x {height} pixels"),
-        ));
-    }
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(too_large(
-            format!("{} pixels", limits.max_pixels),
-            format!("{width} x {height} pixels"),
-        ));
-    }
-    Ok(())
-}
-
 fn refused(error: &image::ImageError, limits: &Limits) -> ImageError {
     match error {
         image::ImageError::Limits(reason) => too_large(
@@ -252,8 +174,4 @@ fn refused(error: &image::ImageError, limits: &Limits) -> ImageError {
         ),
         other => ImageError::Damaged(other.to_string()),
     }
-}
-
-fn too_large(limit: String, found: String) -> ImageError {
-    ImageError::TooLarge { limit, found }
 }

@@ -1,6 +1,6 @@
 //! JPEG files (ITU-T T.81): the decoder, and what files lack that the decoder wants.
 
-use super::image::{ImageError, Limits, RgbImage8, check_size};
+use super::picture::{ImageError, Limits, RgbImage8, check_size};
 use super::work::{Budget, Work};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};

@@ -7,6 +7,7 @@ pub mod dataset;
 mod gif;
 pub mod image;
 mod jpeg;
+mod picture;
 pub mod pixels;
 pub mod preprocess;
 pub mod sniff;

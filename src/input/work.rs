@@ -5,7 +5,7 @@
 //! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
 
 use super::gif::FirstPicture;
-use super::image::ImageError;
+use super::picture::ImageError;
 use crate::progress::Cancel;
 use std::fmt::Write;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};

@@ -4,7 +4,7 @@ use super::networks::{ALL, Builder, CLASSES, ENDS, End, HIDDEN, dim, network};
 use crate::common::networks::{ALL as AFTERS, After, Random, network as common_network};
 use goodnet::engine::{Engine, SessionConfig};
 use goodnet::input::spec::Layout;
-use goodnet::onnx::head::{Head, Refit, body, find, with_head};
+use goodnet::onnx::head::{Head, Limit, Refit, body, find, with_head};
 use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
 
@@ -37,16 +37,93 @@ pub fn others(head: &Head, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
     (weights, random.values(head.classes()))
 }
 
-/// What the network answers, from its features in f64.
-fn computed(features: &Tensor, weights: &[f32], bias: &[f32], end: End) -> Vec<f64> {
-    let classes = bias.len();
+/// Tensors of a limit: any whitening and centres, and a limit that some of the images lie beyond.
+pub struct SomeLimit {
+    whitening: Vec<f32>,
+    centres: Vec<f32>,
+    limit: f32,
+    /// The label that is withdrawn, image by image.
+    withdrawn: Vec<Option<usize>>,
+}
+
+impl SomeLimit {
+    /// Half-way between the nearest and the farthest of `features`.
+    pub fn new(head: &Head, features: &Tensor, random: &mut Random) -> Self {
+        let (dim, classes) = (head.dim(), head.classes());
+        let whitening = random.values(dim * dim);
+        let centres = random.values(classes * dim);
+        let distance = |row: usize, label: usize| -> f64 {
+            let apart = |column: usize| {
+                let feature = features.row(row).iter().enumerate();
+                let sum: f64 = feature
+                    .map(|(at, &f)| f64::from(f) * f64::from(whitening[at * dim + column]))
+                    .sum();
+                sum - f64::from(centres[label * dim + column])
+            };
+            (0..dim).map(|column| apart(column).powi(2)).sum()
+        };
+        let labels: Vec<usize> = (0..features.rows())
+            .map(|row| {
+                let scores = scores(features.row(row), head.weights(), head.bias());
+                // The first of equal ones.
+                (0..classes)
+                    .rev()
+                    .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
+                    .unwrap()
+            })
+            .collect();
+        let distances: Vec<f64> = (0..features.rows())
+            .map(|row| distance(row, labels[row]))
+            .collect();
+        let [low, high] =
+            [f64::min, f64::max].map(|pick| distances.iter().copied().reduce(pick).unwrap());
+        let limit = f64::midpoint(low, high) as f32;
+        let beyond = distances
+            .iter()
+            .map(|&distance| distance > f64::from(limit));
+        Self {
+            withdrawn: beyond
+                .zip(labels)
+                .map(|(beyond, label)| beyond.then_some(label))
+                .collect(),
+            whitening,
+            centres,
+            limit,
+        }
+    }
+
+    pub fn as_limit(&self) -> Limit<'_> {
+        Limit {
+            whitening: &self.whitening,
+            centres: &self.centres,
+            limit: self.limit,
+            penalty: 1e9,
+        }
+    }
+}
+
+fn scores(features: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f64> {
+    let mut scores: Vec<f64> = bias.iter().map(|&bias| f64::from(bias)).collect();
+    for (value, weights) in features.iter().zip(weights.chunks_exact(bias.len())) {
+        for (score, weight) in scores.iter_mut().zip(weights) {
+            *score += f64::from(*value) * f64::from(*weight);
+        }
+    }
+    scores
+}
+
+/// What the network answers, from its features in f64; without the label that is `withdrawn`, image by image.
+fn computed(
+    features: &Tensor,
+    [weights, bias]: [&[f32]; 2],
+    end: End,
+    withdrawn: &[Option<usize>],
+) -> Vec<f64> {
     let mut answers = Vec::new();
     for row in 0..features.rows() {
-        let mut scores: Vec<f64> = bias.iter().map(|&bias| f64::from(bias)).collect();
-        for (value, weights) in features.row(row).iter().zip(weights.chunks_exact(classes)) {
-            for (score, weight) in scores.iter_mut().zip(weights) {
-                *score += f64::from(*value) * f64::from(*weight);
-            }
+        let mut scores = scores(features.row(row), weights, bias);
+        if let Some(label) = withdrawn[row] {
+            scores[label] -= 1e9;
         }
         if end == End::Sigmoid {
             answers.extend(scores.iter().map(|score| 1.0 / (1.0 + (-score).exp())));
@@ -79,15 +156,22 @@ pub fn answers_as_its_parts(engine: &Engine, model: &Model, end: End, random: &m
     assert_eq!(body.graph.outputs[0].name, head.features());
     let features = run(engine, &body, &images);
     assert_eq!(features.shape, [3, head.dim()]);
-    let expected = computed(&features, head.weights(), head.bias(), end);
+    let none = [None; 3];
+    let expected = computed(&features, [head.weights(), head.bias()], end, &none);
     assert_close(&expected, &run(engine, model, &images), "the network");
 
     let (weights, bias) = others(&head, random);
     let refit = Refit::new(&head, &weights, &bias).unwrap();
     let refitted = with_head(model, &refit);
-    let expected = computed(&features, &weights, &bias, end);
+    let expected = computed(&features, [&weights, &bias], end, &none);
     assert_close(&expected, &run(engine, &refitted, &images), "refitted");
     assert_eq!(ports(&refitted).unwrap(), ports(model).unwrap());
+
+    let some = SomeLimit::new(&head, &features, random);
+    let limited = with_head(model, &refit.with_limit(some.as_limit()).unwrap());
+    let expected = computed(&features, [&weights, &bias], end, &some.withdrawn);
+    assert_close(&expected, &run(engine, &limited, &images), "limited");
+    assert_eq!(ports(&limited).unwrap(), ports(model).unwrap());
 
     let again = find(&refitted).unwrap();
     assert_eq!(again.weights(), weights);

@@ -1,6 +1,6 @@
 //! The fused graph with a refitted head answers as the networks one by one.
 
-use super::cases::{ROUNDING, images, others, run};
+use super::cases::{ROUNDING, SomeLimit, images, others, run};
 use super::networks::{ALL, Builder, CLASSES, ENDS, End, Kind, network};
 use crate::common::fusing::some_masks;
 use crate::common::networks::{ALL as AFTERS, After, Random, network as common_network};
@@ -9,7 +9,7 @@ use goodnet::engine::{Engine, GoodNet, Output, SessionConfig};
 use goodnet::onnx::fuse::{
     BADNET_OUTPUT, PRUNED_OUTPUT, REPAIRED_OUTPUT, REPAIRED_VERDICT_OUTPUT, VERDICT_OUTPUT,
 };
-use goodnet::onnx::head::{Refit, find, with_head};
+use goodnet::onnx::head::{Refit, body, find, with_head};
 use goodnet::onnx::prune::mask_site;
 use goodnet::onnx::site::{Site, candidates, find as find_site};
 use goodnet::onnx::{Fused, Model, fuse, fuse_repaired, ports, prepare};
@@ -73,8 +73,14 @@ pub fn assert_fused(
     let head = find(model).unwrap();
     let (weights, bias) = others(&head, &mut random);
     let refit = Refit::new(&head, &weights, &bias).unwrap();
-    let fused = fuse_repaired(model, site, masks, Some(&refit)).unwrap();
     let images = images(model, 3, &mut random);
+    let features = run(engine, &body(model, &head), &images);
+    let some = SomeLimit::new(&head, &features, &mut random);
+    let refit = match seed % 2 {
+        0 => refit,
+        _ => refit.with_limit(some.as_limit()).unwrap(),
+    };
+    let fused = fuse_repaired(model, site, masks, Some(&refit)).unwrap();
     let mut found = outputs(engine, &fused.model, &images);
 
     let ours = run(engine, model, &images);

@@ -64,6 +64,8 @@ impl Lab {
         let mut command = Command::new(cargo_bin!("goodnet"));
         command
             .current_dir(self.folder.path())
+            // The process that is killed is the one that writes.
+            .env("GOODNET_ISOLATE", "false")
             .args([
                 "repair", "--effort", "0", "--scale", "1/255", "--out", "bundle", "--force",
                 "--quiet",

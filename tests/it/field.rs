@@ -288,13 +288,17 @@ fn scores_that_are_no_answer_for_one_image_are_refused() {
     let mut over_the_batch = network(60.0, chain(&["Softmax l y"]));
     let last = over_the_batch.graph.nodes.last_mut().unwrap();
     *last = last.clone().with("axis", Attribute::Int(0));
-    for (model, sign) in [
-        (percentages, "percentages"),
-        (over_the_batch, "mixes the images of a batch"),
+    // tract runs few images one by one: an answer that depends on the others is no better than chance there.
+    for (model, signs) in [
+        (percentages, &["percentages"][..]),
+        (
+            over_the_batch,
+            &["mixes the images of a batch", "near chance"],
+        ),
     ] {
         model.save(&field.at("net.onnx")).unwrap();
         let told = field.told(3, "clean.h5", &["--scale", "1/255"]);
-        assert!(told.contains(sign), "{told}");
+        assert!(signs.iter().any(|sign| told.contains(sign)), "{told}");
         assert!(!field.at("bundle").exists());
     }
 }
@@ -822,7 +826,7 @@ fn operators_that_no_exporter_writes_and_folders_of_saved_models_are_refused() {
     fs::write(field.at("net.onnx/saved_model.pb"), b"\x08\x01").unwrap();
     let told = field.told(3, "clean.h5", &[]);
     assert!(
-        told.contains("expected a plain file, found a directory"),
+        told.contains("found a SavedModel of TensorFlow; run: python -m tf2onnx.convert"),
         "{told}"
     );
 }

@@ -7,6 +7,8 @@ use super::super::model::{Dim, Graph, Node, Tensor, TensorData};
 use super::super::shape::{SymbolicShapes, axis};
 use std::collections::HashMap;
 
+/// By what the second size is larger: a prime that no extent of a network has.
+pub(super) const FACTOR: usize = 999_983;
 /// Longer integer tensors carry no shape.
 const MAX_VALUES: usize = 64;
 
@@ -318,4 +320,15 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
             (x, y) => (x == y).then_some(x),
         })
         .collect()
+}
+
+/// The one axis in which `large` is larger, by the factor.
+pub(super) fn batch_axis(small: &[usize], large: &[usize]) -> Option<usize> {
+    if small.len() != large.len() {
+        return None;
+    }
+    let mut differ = (0..small.len()).filter(|&axis| small[axis] != large[axis]);
+    let axis = differ.next()?;
+    (differ.next().is_none() && small[axis].checked_mul(FACTOR) == Some(large[axis]))
+        .then_some(axis)
 }

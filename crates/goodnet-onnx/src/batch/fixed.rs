@@ -6,14 +6,12 @@
 //! `Reshape` that would break this gets a target that does not. Where a target leaves a choice (which of several axes of
 //! extent 1 is the batch?) the first that fits all that follows is taken.
 
-use super::concrete::{Concrete, count};
+use super::concrete::{Concrete, FACTOR, batch_axis, count};
 use super::edit::{Edit, edited, settle_bounds};
 use super::targets::View;
 use crate::model::{Graph, Node};
 use std::collections::BTreeMap;
 
-/// By what the second size is larger: a prime that no extent of a network has.
-const FACTOR: usize = 999_983;
 /// Nodes that are looked at before it is given up.
 const MAX_STEPS: usize = 200_000;
 /// Bytes of copies at most: each choice that is kept to come back to holds what was known of the graph before it.
@@ -241,17 +239,6 @@ fn factors_agree(node: &Node, open: &Concrete) -> bool {
             .is_ok_and(|group| b[1].checked_mul(group) == Some(a[1])),
         _ => true,
     }
-}
-
-/// The one axis in which `large` is larger, by the factor.
-pub(super) fn batch_axis(small: &[usize], large: &[usize]) -> Option<usize> {
-    if small.len() != large.len() {
-        return None;
-    }
-    let mut differ = (0..small.len()).filter(|&axis| small[axis] != large[axis]);
-    let axis = differ.next()?;
-    (differ.next().is_none() && small[axis].checked_mul(FACTOR) == Some(large[axis]))
-        .then_some(axis)
 }
 
 /// The shape that a target of known extents and one -1, or one 0, gives.

@@ -1,8 +1,7 @@
 //! What a node can be given so that it follows the batch: targets for a `Reshape`, or inputs to be expanded.
 
-use super::concrete::{Concrete, count};
+use super::concrete::{Concrete, batch_axis, count};
 use super::edit::Edit;
-use super::fixed::batch_axis;
 use crate::model::Node;
 
 /// What is known of a node's inputs at both sizes.

@@ -21,6 +21,7 @@ mod parallel;
 mod repaired;
 mod rule;
 mod stack;
+mod tails;
 
 pub use rule::{
     BADNET_OUTPUT, PRUNED_OUTPUT, REPAIRED_OUTPUT, REPAIRED_VERDICT_OUTPUT, VERDICT_OUTPUT,
@@ -35,7 +36,7 @@ use super::{Graph, Model, OnnxError, ports};
 use crate::mask::ChannelMask;
 use build::Builder;
 use repaired::Repaired;
-use std::collections::BTreeSet;
+use tails::Tails;
 
 /// Operator set from which on all operators of the rule exist as they are used here.
 const FIRST_OPSET: i64 = 9;
@@ -118,15 +119,6 @@ pub fn fuse_repaired(
         shared: reason.is_none(),
         reason,
     })
-}
-
-/// The trunk and the tails of B and of every B'.
-struct Tails {
-    graph: Graph,
-    /// The tensor of all scores: for each image B's N, then those of the T pruned networks.
-    scores: String,
-    /// Tensors that hold 1 + T rows for each image, B's first; every other one holds B's.
-    stacked: BTreeSet<String>,
 }
 
 /// The tails as one where that is possible, else side by side, and why so.

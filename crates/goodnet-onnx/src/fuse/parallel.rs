@@ -1,7 +1,7 @@
 //! Tails side by side, each with its own nodes over the same constants: for networks whose tails cannot be stacked.
 
-use super::Tails;
 use super::build::{Builder, PREFIX};
+use super::tails::Tails;
 use crate::mask::ChannelMask;
 use crate::prune::mask_site;
 use crate::site::Site;

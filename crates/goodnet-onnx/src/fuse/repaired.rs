@@ -1,8 +1,8 @@
 //! The repaired network inside the fused graph: B's features once more through another head.
 
-use super::Tails;
 use super::build::{Builder, as_i64};
 use super::rule::REPAIRED_OUTPUT;
+use super::tails::Tails;
 use crate::shape::infer;
 use crate::{Attribute, Graph, Model, Node, Tensor};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,9 @@
 //! Tails stacked along the batch axis: for each image B's copy of the site, then one for each mask.
 
-use super::Tails;
 use super::batchwise::Context;
 use super::build::{Builder, as_i64};
 use super::first::{FirstLayers, Share};
+use super::tails::Tails;
 use crate::mask::ChannelMask;
 use crate::shape::{Shapes, infer};
 use crate::site::Site;

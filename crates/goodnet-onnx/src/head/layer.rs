@@ -1,7 +1,7 @@
 //! What the linear layer computes: its weights as one matrix, and the features that it multiplies.
 
 use super::classes::{constant, label, per_class};
-use super::{MAX_BYTES, refused};
+use super::refused::{MAX_BYTES, refused};
 use crate::error::OnnxError;
 use crate::optimize::lookup::ints_are;
 use crate::ports::show;

@@ -11,19 +11,18 @@
 mod classes;
 mod edit;
 mod layer;
+mod refused;
 mod walk;
 mod withdraw;
 
 pub(super) use edit::with_second;
 pub use edit::{body, with_head};
 use layer::Gathering;
+use refused::refused;
 pub use walk::find;
 
 use super::error::OnnxError;
 use super::model::Model;
-
-/// Bytes that the weights of a head may take.
-const MAX_BYTES: usize = 1 << 30;
 
 /// The last linear layer of a classifier: scores (n, N) from features (n, d), up to functions that keep the order of
 /// the classes in every row. Names are those of the model in which it was found.
@@ -187,9 +186,4 @@ fn finite(tensor: &str, values: &[f32]) -> Result<(), OnnxError> {
             position,
         }),
     }
-}
-
-/// What stands where a head was looked for.
-fn refused(found: impl Into<String>) -> OnnxError {
-    OnnxError::Head(found.into())
 }

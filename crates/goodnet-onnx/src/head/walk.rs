@@ -2,7 +2,8 @@
 
 use super::classes::{class_axis, constant, label, per_class};
 use super::layer::{Gathering, Layer};
-use super::{Head, MAX_BYTES, finite, refused};
+use super::refused::{MAX_BYTES, refused};
+use super::{Head, finite};
 use crate::axes::reduced_axes;
 use crate::error::OnnxError;
 use crate::optimize::lookup::{has_explicit_padding, ints_are, is_read_once, readers};

@@ -20,13 +20,10 @@ use crate::tensor::Tensor;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
-use model::V2Model;
+use model::{V2Model, VERSION};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// The one version that every model has.
-const VERSION: &str = "1";
 
 /// The routes, with their description.
 pub(crate) fn router() -> OpenApiRouter<AppState> {

@@ -7,8 +7,10 @@ use crate::serve::http::problem::{Code, Problem};
 use crate::serve::inference::evaluate::Evaluated;
 use crate::serve::inference::policy::Decision;
 use crate::serve::loaded_bundle::LoadedBundle;
-use crate::serve::routes::v2::VERSION;
 use serde_json::{Value, json};
+
+/// The one version that every model has.
+pub(super) const VERSION: &str = "1";
 
 /// Name of the one input of every model.
 pub(super) const INPUT: &str = "input";

@@ -3,7 +3,7 @@
 use crate::input::InputSpec;
 use crate::serve::http::names;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::routes::v2::VERSION;
+use crate::serve::routes::v2::model::VERSION;
 use crate::serve::routes::v2::model::{INPUT, Output, V2Model, Values};
 use crate::serve::routes::v2::values::Numbers;
 use crate::tensor::Tensor;
