@@ -8,6 +8,8 @@ use clap::Args;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Says to a process that it is the one under limits.
@@ -92,10 +94,19 @@ impl IsolationArgs {
             // It may have ended already.
             let _ = rustix::process::kill_process(pid, signal);
         };
+        let asked = Arc::new(AtomicBool::new(false));
+        let asking = Arc::clone(&asked);
         // A second handler in the same process is refused; there is none.
-        let _ = ctrlc::set_handler(move || stop(Signal::TERM));
+        let _ = ctrlc::set_handler(move || {
+            asking.store(true, Ordering::Relaxed);
+            stop(Signal::TERM);
+        });
         let end = self.time_limit.map(|time| Instant::now() + time);
         let (status, late) = wait(&mut child, end, stop).map_err(CliError::failed)?;
+        // A process that had no handler yet is ended by the signal itself.
+        if asked.load(Ordering::Relaxed) && status.code().is_none() {
+            return Err(CliError::Interrupted);
+        }
         self.outcome(status, late, memory)
     }
 

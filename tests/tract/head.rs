@@ -75,7 +75,8 @@ fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        name.ends_with(extension) && !name.contains(".reference.")
+        let whole = !name.contains(".reference.") && !name.contains("weights");
+        name.ends_with(extension) && whole
     });
     files.sort();
     files
@@ -91,15 +92,21 @@ fn exported_and_imported_networks_have_heads() {
     ];
     let files = files.concat();
     assert!(files.len() >= 12, "only {} fixtures found", files.len());
+    let mut seen = 0;
     for path in files {
         let imported = read_model(&path, None).unwrap();
         let model = prepare(&imported.model).unwrap();
+        // Some end in no linear layer, or have nothing to prune.
+        let (Ok(_), Ok(site)) = (find(&model), default_site(&model)) else {
+            continue;
+        };
+        seen += 1;
         let mut random = Random(12);
         cases::answers_as_its_parts(&engine(), &model, End::Softmax, &mut random);
-        let site = default_site(&model).unwrap();
         let mask = ChannelMask::removing(site.channels, &[0]).unwrap();
         fused::assert_fused(&engine(), &model, &site, &[mask], 12);
     }
+    assert!(seen >= 12, "only {seen} of them have heads");
 }
 
 #[test]

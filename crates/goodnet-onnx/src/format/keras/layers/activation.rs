@@ -219,7 +219,7 @@ pub(super) fn prelu(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, S
         Form::Plane { .. } => return Err("expected an image, found (n, H, W)".to_owned()),
     };
     let slope = builder.weights.get(&layer.name, "alpha", &shape)?;
-    let slope = constant::aligned(slope.shape, slope.values, value.form)?;
+    let slope = constant::aligned(&slope.shape, slope.values, value.form)?;
     let slope = builder.constant(&format!("{}_slope", layer.name), slope);
     let node = Node::new("PRelu", &[&value.tensor, &slope], &[&layer.name]);
     Ok(Value {

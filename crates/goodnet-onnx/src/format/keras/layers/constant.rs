@@ -41,7 +41,7 @@ fn collect(value: &Json, shape: &[usize], values: &mut Vec<f32>) -> Option<()> {
 }
 
 /// A constant of Keras' `shape` for broadcasting over a tensor of `form`: (C, H, W) beside an image, (values) beside (n, values).
-pub(super) fn aligned(shape: Vec<usize>, values: Vec<f32>, form: Form) -> Result<Tensor, String> {
+pub(super) fn aligned(shape: &[usize], values: Vec<f32>, form: Form) -> Result<Tensor, String> {
     let fail = || format!("a constant of shape {shape:?} does not fit");
     if values.len() == 1 {
         return Ok(Tensor::f32([1], values));
@@ -57,7 +57,7 @@ pub(super) fn aligned(shape: Vec<usize>, values: Vec<f32>, form: Form) -> Result
     };
     let missing = extents.len().checked_sub(shape.len()).ok_or_else(fail)?;
     let mut full = vec![1; missing];
-    full.extend(&shape);
+    full.extend(shape);
     let fits = full
         .iter()
         .zip(&extents)

@@ -162,7 +162,7 @@ pub(super) fn adapted(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value,
         false => [("Sub", "mean", mean), ("Div", "deviation", deviation)],
         true => [("Mul", "deviation", deviation), ("Add", "mean", mean)],
     };
-    steps_by_feature(builder, layer, value, steps)
+    steps_by_feature(builder, layer, &value, steps)
 }
 
 /// Keras' `epsilon()`.
@@ -172,13 +172,13 @@ const SMALLEST_DEVIATION: f32 = 1e-7;
 fn steps_by_feature(
     builder: &mut Builder<'_>,
     layer: &Layer,
-    value: Value,
+    value: &Value,
     steps: [(&str, &str, Vec<f32>); 2],
 ) -> Result<Value, String> {
     let mut tensor = value.tensor.clone();
     let last = steps.len() - 1;
     for (at, (op, part, values)) in steps.into_iter().enumerate() {
-        let values = constant::aligned(vec![values.len()], values, value.form)?;
+        let values = constant::aligned(&[values.len()], values, value.form)?;
         let values = builder.constant(&format!("{}_{part}", layer.name), values);
         let to = match at == last {
             true => layer.name.clone(),
@@ -186,7 +186,10 @@ fn steps_by_feature(
         };
         tensor = builder.node(Node::new(op, &[&tensor, &values], &[&to]));
     }
-    Ok(Value { tensor, ..value })
+    Ok(Value {
+        tensor,
+        form: value.form,
+    })
 }
 
 /// Rescaling: x · scale + offset, one number each or one a channel.
@@ -198,7 +201,7 @@ pub(super) fn rescaling(builder: &mut Builder<'_>, layer: &Layer) -> Result<Valu
     };
     let (scale, offset) = (numbers("scale", 1.0)?, numbers("offset", 0.0)?);
     let steps = [("Mul", "scale", scale), ("Add", "shift", offset)];
-    steps_by_feature(builder, layer, value, steps)
+    steps_by_feature(builder, layer, &value, steps)
 }
 
 /// LayerScale of Keras' ConvNeXt: x · gamma, by channel.
@@ -207,7 +210,7 @@ pub(super) fn layer_scale(builder: &mut Builder<'_>, layer: &Layer) -> Result<Va
     let gamma = builder
         .weights
         .get(&layer.name, "gamma", &[features(&value)?])?;
-    let gamma = constant::aligned(gamma.shape, gamma.values, value.form)?;
+    let gamma = constant::aligned(&gamma.shape, gamma.values, value.form)?;
     let gamma = builder.constant(&format!("{}_gamma", layer.name), gamma);
     let node = Node::new("Mul", &[&value.tensor, &gamma], &[&layer.name]);
     Ok(Value {

@@ -220,7 +220,7 @@ fn constant_of(
     form: Form,
 ) -> Result<String, String> {
     let (shape, values) = constant::numbers(given)?;
-    let values = constant::aligned(shape, values, form)?;
+    let values = constant::aligned(&shape, values, form)?;
     Ok(builder.constant(&format!("{}_constant", layer.name), values))
 }
 
@@ -235,7 +235,7 @@ fn reduce(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, S
         ));
     }
     let keeps = setting(layer, &["keepdims", "keep_dims"]).and_then(Json::as_bool);
-    pooling::over_all(builder, layer, value, op, keeps.unwrap_or(false))
+    pooling::over_all(builder, layer, &value, op, keeps.unwrap_or(false))
 }
 
 fn are_height_and_width(axes: Option<&Json>) -> bool {
@@ -264,5 +264,5 @@ fn squeeze(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
     if !is_pixel || !are_height_and_width(setting(layer, &["axis"])) {
         return Err("expected an image of one pixel, squeezed over height and width".to_owned());
     }
-    shape::flattened(builder, &layer.name, value)
+    shape::flattened(builder, &layer.name, &value)
 }

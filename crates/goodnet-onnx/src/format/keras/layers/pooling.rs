@@ -29,14 +29,14 @@ pub(super) fn window(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Resu
 /// Max or average over all positions.
 pub(super) fn global(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, String> {
     let value = input(builder, layer)?;
-    over_all(builder, layer, value, op, flag(layer, "keepdims", false))
+    over_all(builder, layer, &value, op, flag(layer, "keepdims", false))
 }
 
 /// Max or average over all positions of `value`, as an image of one pixel where axes are kept.
 pub(super) fn over_all(
     builder: &mut Builder<'_>,
     layer: &Layer,
-    value: Value,
+    value: &Value,
     op: &str,
     keeps_axes: bool,
 ) -> Result<Value, String> {

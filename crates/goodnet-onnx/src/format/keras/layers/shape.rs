@@ -44,14 +44,14 @@ pub(super) fn flatten(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value,
     if matches!(value.form, Form::Flat { .. }) {
         return Ok(value);
     }
-    flattened(builder, &layer.name, value)
+    flattened(builder, &layer.name, &value)
 }
 
 /// An image's values as (n, values), in (C, H, W) order.
 pub(super) fn flattened(
     builder: &mut Builder<'_>,
     to: &str,
-    value: Value,
+    value: &Value,
 ) -> Result<Value, String> {
     let Form::Spatial {
         channels,
