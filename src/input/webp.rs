@@ -315,8 +315,8 @@ impl Bits<'_> {
 fn pixels_together(colours: usize) -> u32 {
     match colours {
         ..=2 => 3,
-        ..=4 => 2,
-        ..=16 => 1,
+        3..=4 => 2,
+        5..=16 => 1,
         _ => 0,
     }
 }

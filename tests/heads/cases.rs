@@ -120,9 +120,9 @@ fn computed(
     withdrawn: &[Option<usize>],
 ) -> Vec<f64> {
     let mut answers = Vec::new();
-    for row in 0..features.rows() {
+    for (row, withdrawn) in withdrawn.iter().enumerate() {
         let mut scores = scores(features.row(row), weights, bias);
-        if let Some(label) = withdrawn[row] {
+        if let &Some(label) = withdrawn {
             scores[label] -= 1e9;
         }
         if end == End::Sigmoid {

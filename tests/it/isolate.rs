@@ -86,7 +86,7 @@ fn a_crash_is_one_line_and_an_exit_code() {
 #[test]
 fn the_process_is_under_the_limits_that_were_asked_for() {
     let folder = data();
-    let job = start(folder.path(), &["--memory", "2000", "--time-limit", "600"]);
+    let mut job = start(folder.path(), &["--memory", "2000", "--time-limit", "600"]);
     let id = worker(&job);
     let bytes = (2000_u64 + 4096) << 20;
     let limited = |text: &str| {
@@ -100,7 +100,8 @@ fn the_process_is_under_the_limits_that_were_asked_for() {
         assert!(Instant::now() < end, "no limits");
         std::thread::sleep(Duration::from_millis(10));
     }
-    kill("-KILL", &job.id().to_string());
+    job.kill().unwrap();
+    job.wait().unwrap();
     let gone = || {
         let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         status.is_empty() || status.contains(") Z ")

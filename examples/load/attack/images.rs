@@ -12,21 +12,21 @@ const SCANS: usize = 67;
 pub(super) fn costly() -> Vec<Vec<u8>> {
     vec![
         scans(),
-        file(DynamicImage::new_rgba16(SIDE, SIDE), ImageFormat::Png),
+        file(&DynamicImage::new_rgba16(SIDE, SIDE), ImageFormat::Png),
         large_in_small(),
-        file(DynamicImage::new_rgb8(SIDE, SIDE), ImageFormat::WebP),
+        file(&DynamicImage::new_rgb8(SIDE, SIDE), ImageFormat::WebP),
         bitmap(),
     ]
 }
 
 /// A picture that is answered.
 pub(super) fn small() -> Vec<u8> {
-    file(DynamicImage::new_rgb8(64, 64), ImageFormat::Png)
+    file(&DynamicImage::new_rgb8(64, 64), ImageFormat::Png)
 }
 
 /// A BMP of four megabytes.
 pub(super) fn bitmap() -> Vec<u8> {
-    file(DynamicImage::new_luma8(SIDE, SIDE), ImageFormat::Bmp)
+    file(&DynamicImage::new_luma8(SIDE, SIDE), ImageFormat::Bmp)
 }
 
 /// A progressive JPEG of less than a kilobyte, each of whose scans goes over all of the picture and says nothing of it (ITU-T T.81).
@@ -56,12 +56,12 @@ fn segment(file: &mut Vec<u8>, marker: u8, payload: &[u8]) {
 
 /// A GIF whose picture is larger than its canvas of one pixel.
 fn large_in_small() -> Vec<u8> {
-    let mut file = file(DynamicImage::new_rgb8(SIDE, SIDE), ImageFormat::Gif);
+    let mut file = file(&DynamicImage::new_rgb8(SIDE, SIDE), ImageFormat::Gif);
     file[6..10].copy_from_slice(&[1, 0, 1, 0]);
     file
 }
 
-fn file(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn file(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     // Writing to memory fails for no picture of these kinds.
     picture

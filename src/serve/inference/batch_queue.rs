@@ -46,7 +46,7 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Sends it back, to be answered by a job of its own.
-    pub(crate) fn is_heavy(self, taken: Instant) {
+    pub(crate) fn send_back(self, taken: Instant) {
         let timings = Timings {
             queue: taken.saturating_duration_since(self.since),
             ..Timings::default()

@@ -329,7 +329,7 @@ fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<Wai
         let decoding =
             AssertUnwindSafe(|| loaded.decoder.decode_light(&waiting.payload, &mut pixels));
         match catch_unwind(decoding) {
-            Ok(Ok(false)) => waiting.is_heavy(started),
+            Ok(Ok(false)) => waiting.send_back(started),
             Ok(result) => {
                 decoded.push(result.map(drop));
                 requests.push(waiting);
