@@ -99,7 +99,7 @@ expect(names == [config["metadata"]["name"]], f"deployment: expected the config 
 mounted = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
 expect(mounted == [secret["metadata"]["name"]], f"deployment: expected the secret {secret['metadata']['name']}, found {mounted}")
 expect(secret["stringData"]["metrics"] in secret["stringData"]["keys"].split(), "secret: the metrics key is none of the keys")
-variables = set(re.findall(r'env = "(GOODNET_\w+)"', "".join(path.read_text() for path in Path("src/cli").glob("*.rs"))))
+variables = set(re.findall(r'env = "(GOODNET_\w+)"', "".join(path.read_text() for path in Path("src/cli").rglob("*.rs"))))
 for name in [*config["data"], *(env["name"] for env in pod["containers"][0].get("env", []))]:
     expect(name in variables, f"{name}: expected an option's variable, found none of that name")
 
