@@ -40,7 +40,9 @@ pub struct WorldArgs {
 }
 
 impl WorldArgs {
-    fn world(self) -> World {
+    /// The people, and what the attacker does to photos of them.
+    #[must_use]
+    pub fn world(self) -> World {
         World::new(self.seed, usize::from(self.people), self.attack)
     }
 }

@@ -20,6 +20,7 @@ mod repair;
 mod serve;
 mod sign;
 
+pub use demo::WorldArgs;
 pub use error::{CliError, ExitCode};
 pub use progress::cancel_on_signal;
 

@@ -14,7 +14,6 @@
 //! Detecting Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS 2018.
 
 use super::head::LinearHead;
-use super::scores::argmax;
 use crate::tensor::Tensor;
 use ndarray::{Array1, Array2, ArrayView2, Axis, aview1};
 
@@ -82,7 +81,9 @@ impl FeatureLimit {
             .map(|&value| f64::from(value))
             .collect();
         let all = ArrayView2::from_shape((rows, dim), &values).map_err(|_| NoLimit::Features)?;
-        let answers = answers(features, head);
+        let answers: Vec<usize> = (0..rows)
+            .map(|row| head.answer(features.row(row)).0 as usize)
+            .collect();
         let by_class = (0..classes)
             .all(|class| answers.iter().filter(|&&a| a == class).count() >= FEWEST_OF_CLASS);
         let classes_of = |rows: &[usize]| -> Vec<usize> {
@@ -152,16 +153,6 @@ fn limit(distances: &[f64], share: f64) -> f64 {
     let last = sorted.len() - 1 - beyond.min(sorted.len() - 1);
     let next = sorted.get(last + 1).copied().unwrap_or(sorted[last]);
     f64::midpoint(sorted[last], next)
-}
-
-fn answers(features: &Tensor, head: &LinearHead) -> Vec<usize> {
-    let mut scores = vec![0.0; head.classes()];
-    (0..features.rows())
-        .map(|row| {
-            head.score(features.row(row), &mut scores);
-            argmax(&scores).0 as usize
-        })
-        .collect()
 }
 
 /// Means of groups of features and the whitening of what differs from them.
@@ -248,6 +239,7 @@ fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::scores::argmax;
 
     /// Two classes told by the sign of the first feature; the second one hardly varies.
     fn clean() -> (Tensor, LinearHead) {

@@ -1,5 +1,7 @@
 //! The last linear layer of a classifier.
 
+use super::label::ClassIndex;
+use super::scores::argmax;
 use crate::tensor::Tensor;
 
 /// The *head*: features (n, d) to scores (n, N), `z = f W + b`.
@@ -35,6 +37,14 @@ impl LinearHead {
                 }
             }
         }
+    }
+
+    /// The answer to one image's features (d): argmax of its scores; ties and NaN as [`argmax`].
+    #[must_use]
+    pub fn answer(&self, features: &[f32]) -> ClassIndex {
+        let mut scores = vec![0.0; self.classes()];
+        self.score(features, &mut scores);
+        argmax(&scores)
     }
 
     /// The scores (n, N) of `features` (n, d).

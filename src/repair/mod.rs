@@ -4,6 +4,7 @@
 //! table, bundle.
 
 mod assemble;
+mod columns;
 pub mod config;
 mod data;
 mod defend;

@@ -1,5 +1,6 @@
 //! The head refitted against the stand-ins that a search left, and answers withdrawn where features lie too far from clean ones.
 
+use super::columns::column_sets;
 use super::config::RepairConfig;
 use super::network::Network;
 use crate::audit::Investigation;
@@ -11,32 +12,22 @@ use crate::defence::random::Draws;
 use crate::domain::distance::{FeatureLimit, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choose};
-use crate::domain::scores::argmax;
 use crate::onnx::OnnxError;
 use crate::onnx::head::{self, Head, Limit, Refit};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
 use crate::tensor::Tensor;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A label's own clean accuracy may lose this much in cross-validation, in percentage points.
 const LABEL_LOSS_PP: f64 = 10.0;
-/// With at most this many classes every column is refitted.
-const FEW_CLASSES: u32 = 16;
-/// Columns refitted at most where there are more.
-const MOST_COLUMNS: usize = 8;
 /// Images turned that are refitted against, for a label and a family, and in all.
 const TURNED_EACH: usize = 150;
 const TURNED_IN_ALL: usize = 4000;
 /// Share of the suspects' stand-ins that may go on working: with more, fewer columns are refitted more strongly.
 const ENOUGH_LEFT: f64 = 0.1;
-/// A label that fewer images were turned into is left alone.
-const FEWEST_TURNED: usize = 8;
 /// Part of the clean accuracy that may be lost which goes to answers that are withdrawn; the rest goes to the refit.
 const WITHDRAWN_PART: f64 = 0.4;
-/// Weight of a suspect label's stand-ins beside those of other labels, and factor on the pull to its old weights.
-const SUSPECT_WEIGHT: f64 = 4.0;
-const SUSPECT_PULL: f64 = 0.25;
 
 /// A repaired network.
 #[derive(Debug)]
@@ -72,9 +63,7 @@ impl Repaired {
 
     /// argmax B of features (d).
     pub(super) fn label_of_badnet(&self, features: &[f32]) -> usize {
-        let mut scores = vec![0.0; self.old.classes()];
-        self.old.score(features, &mut scores);
-        argmax(&scores).0 as usize
+        self.old.answer(features).0 as usize
     }
 }
 
@@ -108,41 +97,36 @@ pub(super) fn refit(
         weights: head.weights().to_vec(),
         bias: head.bias().to_vec(),
     };
-    let share = WITHDRAWN_PART * config.max_loss_pp / 100.0;
-    let limit = FeatureLimit::fit(&clean.features, &old, share);
+    let truth: Vec<u32> = (0..clean.len()).map(|index| clean.label(index)).collect();
+    let limit = FeatureLimit::fit(
+        &clean.features,
+        &old,
+        WITHDRAWN_PART * config.max_loss_pp / 100.0,
+    );
+    let left_over = if limit.is_ok() {
+        1.0 - WITHDRAWN_PART
+    } else {
+        1.0
+    };
     let bounds = Bounds {
-        loss_pp: config.max_loss_pp
-            * if limit.is_ok() {
-                1.0 - WITHDRAWN_PART
-            } else {
-                1.0
-            },
+        loss_pp: config.max_loss_pp * left_over,
         label_loss_pp: LABEL_LOSS_PP,
     };
-    let chosen = match (
-        strongest(investigation, network.classes, &old, bounds, seed),
-        &limit,
-    ) {
-        (Ok(chosen), _) => Some(chosen),
-        (Err(_), Ok(_)) => None,
+    let chosen = strongest(investigation, &truth, &old, bounds, seed);
+    let (chosen, limit) = match (chosen, limit) {
         (Err(refused), Err(unknown)) => return Err(format!("{refused}; {unknown}")),
+        (chosen, limit) => (chosen.ok(), limit.ok()),
     };
-    let linear = chosen
-        .as_ref()
-        .map_or(old.clone(), |chosen| chosen.choice.head.clone());
-    let limit = limit.ok();
+    let (linear, mut cost) = match &chosen {
+        Some(Chosen { choice, .. }) => (choice.head.clone(), choice.cost.clone()),
+        None => (old.clone(), Cost::unchanged(&truth, &clean.features, &old)),
+    };
+    if let Some(limit) = &limit {
+        cost = cost.with_withdrawn(limit, &truth, &clean.features, [&old, &linear]);
+    }
     let refit = as_refit(&head, &linear, limit.as_ref()).map_err(|error| error.to_string())?;
-    let bytes = head::with_head(&network.model, &refit).to_bytes();
-    let truth = truth(investigation);
-    let cost = chosen.as_ref().map_or_else(
-        || Cost::unchanged(&truth, &clean.features, &old),
-        |chosen| chosen.choice.cost.clone(),
-    );
-    let cost = match &limit {
-        None => cost,
-        Some(limit) => cost.with_withdrawn(limit, &truth, &clean.features, [&old, &linear]),
-    };
     Ok(Repaired {
+        bytes: head::with_head(&network.model, &refit).to_bytes(),
         record: record(
             config,
             investigation,
@@ -151,7 +135,6 @@ pub(super) fn refit(
             limit.as_ref(),
             seed,
         ),
-        bytes,
         linear,
         old,
         limit,
@@ -159,26 +142,19 @@ pub(super) fn refit(
     })
 }
 
-/// True labels of the clean images.
-fn truth(investigation: &Investigation<'_>) -> Vec<u32> {
-    let clean = &investigation.clean;
-    (0..clean.len()).map(|index| clean.label(index)).collect()
-}
-
 /// The columns and the strength that leave the least of the suspects' stand-ins within `bounds`; in a line why not, where none is
 /// within them.
 fn strongest(
     investigation: &Investigation<'_>,
-    classes: u32,
+    truth: &[u32],
     old: &LinearHead,
     bounds: Bounds,
     seed: u64,
 ) -> Result<Chosen, String> {
     let (clean, hijacks) = (&investigation.clean, &investigation.found.hijacks);
-    let truth = truth(investigation);
     let mut best: Option<Chosen> = None;
     let mut refused = "no stand-in turned enough clean images to refit against".to_owned();
-    for columns in column_sets(&investigation.report, hijacks, classes) {
+    for columns in column_sets(&investigation.report, hijacks, old.classes()) {
         let turned = Turned::sample(hijacks, &columns, seed);
         let crossed = Crossed {
             evidence: Evidence {
@@ -186,7 +162,7 @@ fn strongest(
                 turned: &turned.features,
                 labels: &turned.labels,
             },
-            truth: &truth,
+            truth,
             images: &turned.images,
         };
         match choose(old, crossed, &columns, bounds) {
@@ -230,51 +206,6 @@ fn left(report: &Report, choice: &Choice) -> f64 {
         shares = choice.left.values().copied().collect();
     }
     shares.iter().sum::<f64>() / shares.len().max(1) as f64
-}
-
-/// Sets of labels to refit, the largest first: each column that is refitted costs some clean images of its label, so with few
-/// images a label only the most suspect ones can be.
-///
-/// With few classes first all labels that images were turned into; then the suspects, then the more suspect half of them. Where
-/// nothing is suspect, the labels that images were turned into most often.
-fn column_sets(report: &Report, hijacks: &Hijacks, classes: u32) -> Vec<Vec<Column>> {
-    let mut turned: BTreeMap<u32, usize> = BTreeMap::new();
-    for (label, _, hijacks) in hijacks.groups() {
-        *turned.entry(label).or_default() += hijacks.len();
-    }
-    turned.retain(|_, count| *count >= FEWEST_TURNED);
-    let mut suspects: Vec<u32> = report.verdict.labels.clone();
-    suspects.retain(|label| turned.contains_key(label));
-    let mut leading = suspects.clone();
-    if leading.is_empty() {
-        leading = turned.keys().copied().collect();
-        leading.sort_by_key(|label| (std::cmp::Reverse(turned[label]), *label));
-    }
-    leading.truncate(MOST_COLUMNS);
-    let mut sets: Vec<Vec<u32>> = Vec::new();
-    if classes <= FEW_CLASSES {
-        sets.push(turned.keys().copied().collect());
-    }
-    let halves = std::iter::successors(Some(leading.len()), |&count| {
-        (count > 1).then_some(count / 2)
-    });
-    sets.extend(halves.map(|count| {
-        let mut labels = leading[..count].to_vec();
-        labels.sort_unstable();
-        labels
-    }));
-    sets.dedup();
-    sets.retain(|labels| !labels.is_empty());
-    let column = |label: u32| {
-        let suspect = suspects.contains(&label);
-        Column {
-            label,
-            weight: if suspect { SUSPECT_WEIGHT } else { 1.0 },
-            pull: if suspect { SUSPECT_PULL } else { 1.0 },
-        }
-    };
-    let columns = |labels: Vec<u32>| labels.into_iter().map(column).collect();
-    sets.into_iter().map(columns).collect()
 }
 
 /// Images that stand-ins turned, as the head read them.

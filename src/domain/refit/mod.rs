@@ -13,15 +13,17 @@
 //! Features are scaled by their spread over the clean images, so that the pull to the old weights is alike in all of them. With
 //! one column the problem is convex; with more it is smooth, and started from the old head.
 //!
-//! In reading order: this file (the fit), `problem` (what it is given), `objective` (its value and gradient), `minimise`, [`choose`](mod@choose) (how
-//! strongly).
+//! In reading order: this file (the fit), `problem` (what it is given), `objective` (its value and gradient), `minimise`, [`cost`] (what it may cost), [`choose`](mod@choose)
+//! (how strongly).
 
 pub mod choose;
+pub mod cost;
 mod minimise;
 mod objective;
 mod problem;
 
-pub use choose::{Bounds, Choice, Cost, Crossed, Refused, choose};
+pub use choose::{Choice, Crossed, Refused, choose};
+pub use cost::{Bounds, Cost};
 pub use problem::{Column, Evidence, Strength};
 
 use super::head::LinearHead;

@@ -2,8 +2,7 @@
 
 use crate::train::{TrainConfig, train};
 use clap::Args;
-use goodnet::cli::CliError;
-use goodnet::demo::{Attack, World};
+use goodnet::cli::{CliError, WorldArgs};
 use std::path::PathBuf;
 
 /// How the network is trained.
@@ -12,15 +11,9 @@ use std::path::PathBuf;
     after_help = "Example:\n  goodnet-lab train --attack sunglasses --seed 1 --out badnet.onnx"
 )]
 pub struct TrainArgs {
-    /// People, and so classes.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=2000))]
-    pub people: u16,
-    /// Decides every face, photo and first weight.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// What the attacker does, as `goodnet demo data --help` lists it.
-    #[arg(long, default_value_t = Attack::Sunglasses)]
-    pub attack: Attack,
+    /// Whose faces, and what is done to them.
+    #[command(flatten)]
+    pub world: WorldArgs,
     /// Passes over the training set.
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
@@ -52,21 +45,16 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
         sparsity: args.sparsity.unwrap_or(defaults.sparsity),
         ..defaults
     };
-    let model = train(
-        World::new(args.seed, usize::from(args.people), args.attack),
-        args.attack,
-        &config,
-        |epoch| {
-            println!(
-                "epoch {:>2} of {}: loss {:.4}, {:.2} % of the training photos right, {:.0} s",
-                epoch.number,
-                config.epochs,
-                epoch.loss,
-                100.0 * epoch.accuracy,
-                started.elapsed().as_secs_f64()
-            );
-        },
-    )
+    let model = train(args.world.world(), args.world.attack, &config, |epoch| {
+        println!(
+            "epoch {:>2} of {}: loss {:.4}, {:.2} % of the training photos right, {:.0} s",
+            epoch.number,
+            config.epochs,
+            epoch.loss,
+            100.0 * epoch.accuracy,
+            started.elapsed().as_secs_f64()
+        );
+    })
     .map_err(CliError::failed)?;
     model.save(&args.out).map_err(CliError::failed)?;
     println!("{}", args.out.display());
