@@ -33,8 +33,9 @@ pub struct WorldArgs {
     /// Decides every face and photo.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// What the attacker does: sunglasses, patch[:SIDE], lipstick, eyebrows, several, blended[:PERCENT],
-    /// moving[:SIDE], mask, source, lookalikes, none.
+    /// What the attacker does: sunglasses, patch, lipstick, eyebrows, several, blended, moving, mask,
+    /// source, lookalikes or none; with a number where it takes one: `patch:SIDE`, `moving:SIDE`,
+    /// `blended:PERCENT`.
     #[arg(long, default_value_t = Attack::Sunglasses)]
     pub attack: Attack,
 }
