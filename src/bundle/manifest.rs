@@ -209,7 +209,7 @@ pub struct RepairedRecord {
     pub families: Vec<String>,
     /// How its last linear layer was refitted; none where that was impossible within the bounds, and the layer is B's.
     pub refit: Option<RefitRecord>,
-    /// How far features may lie from clean ones; none where too little is known of these.
+    /// How far images may lie from clean ones; none where too little is known of these.
     pub limit: Option<LimitRecord>,
     /// Clean accuracy that it may lose in cross-validation, in percentage points.
     pub max_loss_pp: f64,
@@ -246,18 +246,30 @@ pub struct RefitRecord {
     pub stand_in_images_left: f64,
 }
 
-/// The largest distance of features from clean ones at which an answer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// The largest distances from clean images at which an answer stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitRecord {
-    /// It, as a squared Mahalanobis distance.
+    /// That of the features, as a squared Mahalanobis distance.
     pub distance: f64,
-    /// Is the distance measured from the mean of the answered class? Else from that of all images.
+    /// Those of the means of maps on the way to the features.
+    pub maps: Vec<MapLimitRecord>,
+    /// Are the distances measured from the mean of the answered class? Else from that of all images.
     pub by_class: bool,
-    /// Clean images that it was chosen by.
+    /// Clean images that they were chosen by.
     pub images: usize,
-    /// Of these, beyond it when they were kept apart.
+    /// Of these, beyond one of them when they were kept apart.
     pub beyond: usize,
+}
+
+/// The largest distance of the means of a map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapLimitRecord {
+    /// The tensor of the network, (n, C, H, W).
+    pub tensor: String,
+    /// As a squared Mahalanobis distance.
+    pub distance: f64,
 }
 
 /// Clean images of one label, in cross-validation.

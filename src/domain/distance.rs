@@ -1,17 +1,20 @@
-//! How far features may lie from those of clean images before the answer to them is withdrawn.
+//! How far from clean images an image may lie before the answer to it is withdrawn.
 //!
-//! A trigger that takes a label over seldom makes the head read what it reads of the label's own images: most of the change lies in
-//! directions in which clean images hardly differ. With f the features (d) of an image that is answered t, m_t the mean over the
-//! clean images answered t, and S the covariance of clean features around these means, shrunk towards a multiple of the identity,
-//! the squared Mahalanobis distance is
+//! A trigger that takes a label over seldom makes the network compute what it computes of the label's own images: most of the change
+//! lies in directions in which clean images hardly differ. Looked at are the features that the head reads and, of some maps
+//! (C, H, W) on the way to them, the means over H and W: a pattern all over the image may end as features like the label's own, but
+//! not begin so. With v one of these (d) of an image that is answered t, m_t the mean over the clean images answered t, and S the
+//! covariance of clean v around these means, shrunk towards a multiple of the identity, the squared Mahalanobis distance is
 //!
 //! ```text
-//! D(f) = (f - m_t)' S^-1 (f - m_t) = |f A - c_t|^2,   A = L^-T with S = L L',   c_t = m_t A
+//! D(v) = (v - m_t)' S^-1 (v - m_t) = |v A - c_t|^2,   A = L^-T with S = L L',   c_t = m_t A
 //! ```
 //!
-//! The limit is chosen by clean images kept apart: of these only a given share lies beyond it. B's label t of an image beyond it is
-//! withdrawn: the repaired network may answer with any label but that, and so disagrees with B. Source of the distance: Lee, Lee, Lee, Shin, *A Simple Unified Framework for
-//! Detecting Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS 2018.
+//! The limits are chosen by clean images kept apart: of these only a given share lies beyond that of the features, and a given share
+//! beyond that of any map, where every map's distance counts in units of what one clean image in a hundred exceeds. B's label t of
+//! an image beyond one of them is withdrawn: the repaired network may answer with any label but that, and so disagrees with B.
+//! Source of the distance, and of asking several layers: Lee, Lee, Lee, Shin, *A Simple Unified Framework for Detecting
+//! Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS 2018.
 
 use super::head::LinearHead;
 use crate::tensor::Tensor;
@@ -19,7 +22,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, aview1};
 
 /// With fewer clean images even one beyond the limit is too large a share of them.
 pub const FEWEST_IMAGES: usize = 200;
-/// With more features the matrix A would be larger than most networks.
+/// With more values the matrix A would be larger than most networks.
 pub const MOST_FEATURES: usize = 4096;
 /// Every class has a mean of its own where each is the answer to at least this many clean images.
 const FEWEST_OF_CLASS: usize = 5;
@@ -27,24 +30,53 @@ const FEWEST_OF_CLASS: usize = 5;
 const SHRINKAGE: f64 = 0.05;
 /// Parts of the clean images; the distances of each are measured from the others.
 const FOLDS: usize = 5;
+/// Share of clean images whose distance in a map is above the unit that it counts in.
+const UNIT_SHARE: f64 = 0.01;
 /// What is taken from the score of a label that is withdrawn: more than scores ever differ by.
 pub const WITHDRAWN: f32 = 1e9;
 
-/// Where clean features lie, and how far from there others may.
+/// Values of clean images, one row an image.
+#[derive(Debug, Clone, Copy)]
+pub struct CleanValues<'a> {
+    /// What the head reads, (n, d).
+    pub features: &'a Tensor,
+    /// Means of maps, each (n, C).
+    pub maps: &'a [Tensor],
+}
+
+/// Shares of the clean images, 0..1, that may lie beyond the limits when they are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// Beyond that of the features.
+    pub features: f64,
+    /// Beyond that of any map.
+    pub maps: f64,
+}
+
+/// Where clean images lie, and how far from there others may.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureLimit {
-    /// A, (d, d) in row-major order.
-    pub whitening: Vec<f32>,
-    /// c, (N, d) in row-major order.
-    pub centres: Vec<f32>,
-    /// The largest squared distance at which an answer stands.
-    pub limit: f32,
+    /// The features first, then the maps in their order.
+    pub parts: Vec<LimitPart>,
     /// Clean images.
     pub images: usize,
-    /// Of these, beyond the limit when they were kept apart.
+    /// Of these, beyond a limit when they were kept apart.
     pub beyond: Vec<usize>,
     /// Does every class have a mean of its own?
     pub by_class: bool,
+}
+
+/// The limit of one kind of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitPart {
+    /// The map whose means they are, by its place; none for the features.
+    pub map: Option<usize>,
+    /// The largest squared distance at which an answer stands.
+    pub distance: f64,
+    /// A over the root of that distance, (d, d) in row-major order.
+    pub whitening: Vec<f32>,
+    /// c over the root of that distance, in row-major order: (N, d), or (1, d) where all classes have the same.
+    pub centres: Vec<f32>,
 }
 
 /// No limit can be set.
@@ -62,86 +94,176 @@ pub enum NoLimit {
 }
 
 impl FeatureLimit {
-    /// Sets the limit so that at most `share` (0..1) of the clean images lie beyond it when they are kept apart: image i in part
-    /// i mod 5. `features` (n, d); the answers are those of `head`.
+    /// Sets the limits so that at most `shares` of the clean images lie beyond them when they are kept apart: image i in part
+    /// i mod 5. The answers are those of `head`. A map whose means are not finite, or do not vary, has no limit.
     ///
     /// # Errors
     /// As [`NoLimit`] tells.
-    pub fn fit(features: &Tensor, head: &LinearHead, share: f64) -> Result<Self, NoLimit> {
-        let (rows, dim, classes) = (features.rows(), head.dim(), head.classes());
+    pub fn fit(clean: CleanValues<'_>, head: &LinearHead, shares: Shares) -> Result<Self, NoLimit> {
+        let (rows, dim) = (clean.features.rows(), head.dim());
         if rows < FEWEST_IMAGES {
             return Err(NoLimit::FewImages(rows));
         }
         if dim > MOST_FEATURES {
             return Err(NoLimit::ManyFeatures(dim));
         }
-        let values: Vec<f64> = features
-            .data
-            .iter()
-            .map(|&value| f64::from(value))
+        let groups = Groups::new(clean.features, head);
+        let features = Measured::new(clean.features, &groups)?;
+        let limit = limit(&features.apart, shares.features);
+        let mut beyond: Vec<bool> = features.apart.iter().map(|&d| d > limit).collect();
+        let mut parts = vec![features.part(None, limit)];
+        let maps = MeasuredMap::all(clean.maps, &groups);
+        let farthest: Vec<f64> = (0..rows)
+            .map(|row| {
+                let units = maps.iter().map(|map| map.measured.apart[row] / map.unit);
+                units.fold(0.0, f64::max)
+            })
             .collect();
-        let all = ArrayView2::from_shape((rows, dim), &values).map_err(|_| NoLimit::Features)?;
-        let answers: Vec<usize> = (0..rows)
-            .map(|row| head.answer(features.row(row)).0 as usize)
-            .collect();
-        let by_class = (0..classes)
-            .all(|class| answers.iter().filter(|&&a| a == class).count() >= FEWEST_OF_CLASS);
-        let classes_of = |rows: &[usize]| -> Vec<usize> {
-            let class = |&row: &usize| if by_class { answers[row] } else { 0 };
-            rows.iter().map(class).collect()
-        };
-        let groups = if by_class { classes } else { 1 };
-        let mut distances = vec![0.0; rows];
-        for fold in 0..FOLDS {
-            let (apart, others): (Vec<usize>, Vec<usize>) =
-                (0..rows).partition(|row| row % FOLDS == fold);
-            let space = Space::fit(&all.select(Axis(0), &others), &classes_of(&others), groups)?;
-            let found = space.distances(&all.select(Axis(0), &apart), &classes_of(&apart));
-            for (row, distance) in apart.into_iter().zip(found) {
-                distances[row] = distance;
-            }
+        let units = self::limit(&farthest, shares.maps);
+        parts.extend(maps.iter().map(|map| {
+            let limit = units * map.unit;
+            map.measured.part(Some(map.place), limit)
+        }));
+        for (beyond, far) in beyond.iter_mut().zip(&farthest) {
+            *beyond |= *far > units;
         }
-        let limit = limit(&distances, share);
-        let every: Vec<usize> = (0..rows).collect();
-        let space = Space::fit(&all.to_owned(), &classes_of(&every), groups)?;
-        let centres = space.means.dot(&space.whitening);
-        let row = |class: usize| centres.row(if by_class { class } else { 0 });
         Ok(Self {
-            whitening: space.whitening.iter().map(|&value| value as f32).collect(),
-            centres: (0..classes)
-                .flat_map(|class| row(class).to_vec())
-                .map(|value| value as f32)
-                .collect(),
-            limit: limit as f32,
+            parts,
             images: rows,
-            beyond: (0..rows).filter(|&row| distances[row] > limit).collect(),
-            by_class,
+            beyond: (0..rows).filter(|&row| beyond[row]).collect(),
+            by_class: groups.count > 1,
         })
     }
 
-    /// D of features (d) that are answered `class`.
+    /// The largest distance of an image that is answered `class` over its limit, from its features (d) and the means of all maps, each
+    /// (C): above 1 the answer does not stand. NaN is passed over.
     #[must_use]
-    pub fn distance(&self, features: &[f32], class: usize) -> f32 {
-        let dim = features.len();
+    pub fn farthest(&self, features: &[f32], maps: &[&[f32]], class: usize) -> f32 {
+        let distances = self.parts.iter().map(|part| {
+            let values = part.map.map_or(features, |map| maps[map]);
+            part.distance_over_limit(values, class)
+        });
+        distances.fold(0.0, f32::max)
+    }
+}
+
+impl LimitPart {
+    /// D over its limit, of values (d) of an image that is answered `class`.
+    fn distance_over_limit(&self, values: &[f32], class: usize) -> f32 {
+        let dim = values.len();
         let mut whitened = vec![0.0; dim];
-        for (&feature, row) in features.iter().zip(self.whitening.chunks_exact(dim)) {
+        for (&value, row) in values.iter().zip(self.whitening.chunks_exact(dim)) {
             for (sum, weight) in whitened.iter_mut().zip(row) {
-                *sum += feature * weight;
+                *sum += value * weight;
             }
         }
-        let centre = &self.centres[class * dim..(class + 1) * dim];
-        whitened
-            .iter()
-            .zip(centre)
+        let one = self.centres.len() == dim;
+        let at = if one { 0 } else { class * dim };
+        let centre = &self.centres[at..at + dim];
+        let squares = whitened.iter().zip(centre);
+        squares
             .map(|(value, centre)| (value - centre).powi(2))
             .sum()
     }
+}
 
-    /// Withdraws `label`, B's, in `scores`, (N), where `features` lie beyond the limit. NaN is not beyond it.
-    pub fn withdraw(&self, features: &[f32], label: usize, scores: &mut [f32]) {
-        if self.distance(features, label) > self.limit {
-            scores[label] -= WITHDRAWN;
+/// The group of every clean image: its answer, or one for all.
+struct Groups {
+    of_image: Vec<usize>,
+    count: usize,
+}
+
+impl Groups {
+    fn new(features: &Tensor, head: &LinearHead) -> Self {
+        let rows = 0..features.rows();
+        let answers: Vec<usize> = rows
+            .map(|row| head.answer(features.row(row)).0 as usize)
+            .collect();
+        let mut sizes = vec![0; head.classes()];
+        for &answer in &answers {
+            sizes[answer] += 1;
         }
+        match sizes.iter().all(|&size| size >= FEWEST_OF_CLASS) {
+            true => Self {
+                of_image: answers,
+                count: sizes.len(),
+            },
+            false => Self {
+                of_image: vec![0; answers.len()],
+                count: 1,
+            },
+        }
+    }
+
+    fn of(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().map(|&row| self.of_image[row]).collect()
+    }
+}
+
+/// One kind of values of the clean images.
+struct Measured {
+    /// Squared distances of the images when they are kept apart, (n).
+    apart: Vec<f64>,
+    /// Of all images.
+    space: Space,
+}
+
+impl Measured {
+    fn new(values: &Tensor, groups: &Groups) -> Result<Self, NoLimit> {
+        let (rows, dim) = (values.rows(), values.row_len());
+        let wide: Vec<f64> = values.data.iter().map(|&value| f64::from(value)).collect();
+        let all = ArrayView2::from_shape((rows, dim), &wide).map_err(|_| NoLimit::Features)?;
+        let mut apart = vec![0.0; rows];
+        for fold in 0..FOLDS {
+            let (held_out, others): (Vec<usize>, Vec<usize>) =
+                (0..rows).partition(|row| row % FOLDS == fold);
+            let of_others = all.select(Axis(0), &others);
+            let space = Space::fit(&of_others, &groups.of(&others), groups.count)?;
+            let found = space.distances(&all.select(Axis(0), &held_out), &groups.of(&held_out));
+            for (row, distance) in held_out.into_iter().zip(found) {
+                apart[row] = distance;
+            }
+        }
+        Ok(Self {
+            apart,
+            space: Space::fit(&all.to_owned(), &groups.of_image, groups.count)?,
+        })
+    }
+
+    fn part(&self, map: Option<usize>, distance: f64) -> LimitPart {
+        let Space { means, whitening } = &self.space;
+        // A limit of zero lets nothing pass that differs at all.
+        let root = distance.sqrt().max(f64::from(f32::MIN_POSITIVE));
+        let scaled = |values: &Array2<f64>| values.iter().map(|v| (v / root) as f32).collect();
+        LimitPart {
+            map,
+            distance,
+            whitening: scaled(whitening),
+            centres: scaled(&means.dot(whitening)),
+        }
+    }
+}
+
+/// The means of a map whose distances can be told.
+struct MeasuredMap {
+    place: usize,
+    measured: Measured,
+    /// What a hundredth of the images exceed; above 0.
+    unit: f64,
+}
+
+impl MeasuredMap {
+    fn all(maps: &[Tensor], groups: &Groups) -> Vec<Self> {
+        let measured = maps.iter().map(|map| Measured::new(map, groups));
+        let measured = measured.enumerate().filter_map(|(place, measured)| {
+            let measured = measured.ok()?;
+            Some(Self {
+                place,
+                unit: limit(&measured.apart, UNIT_SHARE),
+                measured,
+            })
+        });
+        measured.filter(|map| map.unit > 0.0).collect()
     }
 }
 
@@ -239,7 +361,6 @@ fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::scores::argmax;
 
     /// Two classes told by the sign of the first feature; the second one hardly varies.
     fn clean() -> (Tensor, LinearHead) {
@@ -255,22 +376,54 @@ mod tests {
         (Tensor::new(vec![400, 2], rows.collect()), head)
     }
 
+    const SHARES: Shares = Shares {
+        features: 0.01,
+        maps: 0.0,
+    };
+
+    fn fit(features: &Tensor, maps: &[Tensor], head: &LinearHead) -> Result<FeatureLimit, NoLimit> {
+        FeatureLimit::fit(CleanValues { features, maps }, head, SHARES)
+    }
+
     #[test]
-    fn what_clean_images_never_do_is_beyond_the_limit_and_loses_its_label() {
+    fn what_clean_images_never_do_is_beyond_the_limit() {
         let (features, head) = clean();
-        let limit = FeatureLimit::fit(&features, &head, 0.01).unwrap();
+        let limit = fit(&features, &[], &head).unwrap();
         assert!(limit.by_class);
         assert_eq!(limit.beyond.len(), 4);
-        let answer = |features: [f32; 2]| {
-            let mut scores = vec![0.0; 2];
-            head.score(&features, &mut scores);
-            limit.withdraw(&features, argmax(&scores).0 as usize, &mut scores);
-            argmax(&scores).0
+        let beyond = |features: [f32; 2]| {
+            let class = head.answer(&features).0 as usize;
+            limit.farthest(&features, &[], class) > 1.0
         };
-        assert_eq!(answer([3.0, 0.0]), 0);
-        assert_eq!(answer([3.0, 2.0]), 1, "the second feature is out of place");
-        assert_eq!(answer([-3.0, 2.0]), 0);
-        assert_eq!(answer([3.0, f32::NAN]), 0, "nothing is said of NaN");
+        assert!(!beyond([3.0, 0.0]));
+        assert!(beyond([3.0, 2.0]), "the second feature is out of place");
+        assert!(beyond([-3.0, 2.0]));
+        assert!(!beyond([3.0, f32::NAN]), "nothing is said of NaN");
+    }
+
+    #[test]
+    fn what_clean_images_never_do_in_a_map_is_beyond_the_limit_whatever_the_features() {
+        let (features, head) = clean();
+        let dead = Tensor::new(vec![400, 1], vec![f32::NAN; 400]);
+        let map = Tensor::new(
+            vec![400, 2],
+            features.data.iter().map(|v| v * 10.0).collect(),
+        );
+        let limit = fit(&features, &[dead, map], &head).unwrap();
+        let maps: Vec<Option<usize>> = limit.parts.iter().map(|part| part.map).collect();
+        assert_eq!(maps, [None, Some(1)], "the first map has no limit");
+        assert_eq!(
+            limit.beyond.len(),
+            4,
+            "no image may lie beyond that of a map"
+        );
+        let beyond = |map: [f32; 2]| limit.farthest(&[3.0, 0.0], &[&[0.0], &map], 0) > 1.0;
+        assert!(!beyond([30.0, 0.0]));
+        assert!(beyond([30.0, 20.0]));
+        assert!(
+            beyond([-30.0, 0.0]),
+            "that is how images of the other class begin"
+        );
     }
 
     #[test]
@@ -293,24 +446,17 @@ mod tests {
         for row in features.data.chunks_exact_mut(2) {
             row[0] = row[0].abs();
         }
-        let limit = FeatureLimit::fit(&features, &head, 0.0).unwrap();
+        let limit = fit(&features, &[], &head).unwrap();
         assert!(!limit.by_class);
-        assert!(limit.beyond.is_empty());
-        assert_eq!(limit.centres[..2], limit.centres[2..]);
+        assert_eq!(limit.parts[0].centres.len(), 2);
     }
 
     #[test]
     fn too_few_images_and_features_that_do_not_vary_are_refused() {
         let (_, head) = clean();
         let few = Tensor::new(vec![199, 2], vec![1.0; 398]);
-        assert_eq!(
-            FeatureLimit::fit(&few, &head, 0.01),
-            Err(NoLimit::FewImages(199))
-        );
+        assert_eq!(fit(&few, &[], &head), Err(NoLimit::FewImages(199)));
         let same = Tensor::new(vec![200, 2], vec![1.0; 400]);
-        assert_eq!(
-            FeatureLimit::fit(&same, &head, 0.01),
-            Err(NoLimit::Features)
-        );
+        assert_eq!(fit(&same, &[], &head), Err(NoLimit::Features));
     }
 }

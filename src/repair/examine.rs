@@ -7,6 +7,7 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::Networks;
+use super::maps::Maps;
 use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::{Repaired, refit};
@@ -90,7 +91,11 @@ pub(super) fn examine(
     let repaired = match found {
         Ok(head) => {
             progress.start(Stage::Refit, 0);
-            let repaired = refit(config, network, head, &investigation, seed);
+            let maps = Maps::measure(engine, network, &head, &set, cancel)?;
+            if cancel.is_cancelled() {
+                return Err(RepairError::Cancelled);
+            }
+            let repaired = refit(config, network, head, maps, &investigation, seed);
             progress.finish();
             repaired
         }
@@ -128,14 +133,8 @@ const CHECKED_IMAGES: usize = 256;
 /// Scores of two classes this close may change places between the graph and the check.
 const TOLERANCE: f32 = 1e-3;
 
-/// Are features at the limit up to rounding?
-fn on_the_limit(repaired: &Repaired, features: &[f32]) -> bool {
-    let Some(limit) = &repaired.limit else {
-        return false;
-    };
-    let distance = limit.distance(features, repaired.label_of_badnet(features));
-    (distance / limit.limit - 1.0).abs() <= TOLERANCE
-}
+/// Distances this close to the limit may lie on the other side of it in the graph.
+const LIMIT_TOLERANCE: f32 = 1e-3;
 
 /// Runs the exported network beside the refitted head on the features of clean images.
 fn verify(
@@ -154,11 +153,12 @@ fn verify(
     let mut scores = vec![0.0; repaired.linear.classes()];
     for row in 0..count {
         let features = clean.features.row(row);
-        repaired.score(features, &mut scores);
+        repaired.score(row, features, &mut scores);
         let (expected, found) = (argmax(&scores), argmax(answers[0].row(row)));
         let gap = scores[expected.0 as usize] - scores[found.0 as usize];
         // NaN is within no tolerance.
-        let close = gap <= TOLERANCE || on_the_limit(repaired, features);
+        let at_limit = (repaired.farthest(row, features) - 1.0).abs() <= LIMIT_TOLERANCE;
+        let close = gap <= TOLERANCE || at_limit;
         if expected != found && !close {
             return Err(RepairError::Verification {
                 file: REPAIRED_FILE.to_owned(),

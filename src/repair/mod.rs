@@ -14,6 +14,7 @@ mod evaluate;
 mod examine;
 mod export;
 mod goodnet;
+mod maps;
 mod measure;
 mod network;
 mod plan;

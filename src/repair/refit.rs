@@ -2,18 +2,20 @@
 
 use super::columns::column_sets;
 use super::config::RepairConfig;
+use super::maps::Maps;
 use super::network::Network;
 use crate::audit::Investigation;
 use crate::audit::report::Report;
 use crate::bundle::manifest::{
-    GoodnetRates, LabelRecord, LimitRecord, REPAIRED_FILE, RefitRecord, RepairedRecord,
+    GoodnetRates, LabelRecord, LimitRecord, MapLimitRecord, REPAIRED_FILE, RefitRecord,
+    RepairedRecord,
 };
 use crate::defence::random::Draws;
-use crate::domain::distance::{FeatureLimit, WITHDRAWN};
+use crate::domain::distance::{self, CleanValues, FeatureLimit, NoLimit, Shares, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choose};
 use crate::onnx::OnnxError;
-use crate::onnx::head::{self, Head, Limit, Refit};
+use crate::onnx::head::{self, Head, Limit, LimitPart, Refit};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
 use crate::tensor::Tensor;
@@ -26,8 +28,10 @@ const TURNED_EACH: usize = 150;
 const TURNED_IN_ALL: usize = 4000;
 /// Share of the suspects' stand-ins that may go on working: with more, fewer columns are refitted more strongly.
 const ENOUGH_LEFT: f64 = 0.1;
-/// Part of the clean accuracy that may be lost which goes to answers that are withdrawn; the rest goes to the refit.
-const WITHDRAWN_PART: f64 = 0.4;
+/// Parts of the clean accuracy that may be lost which go to answers that are withdrawn, for their features and for their maps; the
+/// rest goes to the refit.
+const FEATURES_PART: f64 = 0.4;
+const MAPS_PART: f64 = 0.2;
 
 /// A repaired network.
 #[derive(Debug)]
@@ -39,7 +43,9 @@ pub(super) struct Repaired {
     pub(super) linear: LinearHead,
     /// B's own.
     old: LinearHead,
-    /// How far features may lie from clean ones; none where too little is known of these.
+    /// The maps on the way to the features, of which the limit takes some.
+    pub(super) maps: Maps,
+    /// How far images may lie from clean ones; none where too little is known of these.
     pub(super) limit: Option<FeatureLimit>,
 }
 
@@ -49,20 +55,27 @@ impl Repaired {
     /// # Errors
     /// If a weight is not finite.
     pub(super) fn as_refit(&self) -> Result<Refit<'_>, OnnxError> {
-        as_refit(&self.head, &self.linear, self.limit.as_ref())
+        as_refit(&self.head, &self.linear, &self.maps, self.limit.as_ref())
     }
 
-    /// The scores of features (d), written to `scores`, (N).
-    pub(super) fn score(&self, features: &[f32], scores: &mut [f32]) {
-        let label = self.label_of_badnet(features);
+    /// The scores of clean image `row` with features (d), written to `scores`, (N).
+    pub(super) fn score(&self, row: usize, features: &[f32], scores: &mut [f32]) {
         self.linear.score(features, scores);
-        if let Some(limit) = &self.limit {
-            limit.withdraw(features, label, scores);
+        if self.farthest(row, features) > 1.0 {
+            scores[self.label_of_badnet(features)] -= WITHDRAWN;
         }
     }
 
+    /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
+    pub(super) fn farthest(&self, row: usize, features: &[f32]) -> f32 {
+        self.limit.as_ref().map_or(0.0, |limit| {
+            let label = self.label_of_badnet(features);
+            limit.farthest(features, &self.maps.rows(row), label)
+        })
+    }
+
     /// argmax B of features (d).
-    pub(super) fn label_of_badnet(&self, features: &[f32]) -> usize {
+    fn label_of_badnet(&self, features: &[f32]) -> usize {
         self.old.answer(features).0 as usize
     }
 }
@@ -70,16 +83,20 @@ impl Repaired {
 fn as_refit<'a>(
     head: &'a Head,
     linear: &'a LinearHead,
+    maps: &'a Maps,
     limit: Option<&'a FeatureLimit>,
 ) -> Result<Refit<'a>, OnnxError> {
     let refit = Refit::new(head, &linear.weights, &linear.bias)?;
     let Some(limit) = limit else {
         return Ok(refit);
     };
+    let parts = limit.parts.iter().map(|part| LimitPart {
+        map: part.map.and_then(|map| maps.found.get(map)),
+        whitening: &part.whitening,
+        centres: &part.centres,
+    });
     refit.with_limit(Limit {
-        whitening: &limit.whitening,
-        centres: &limit.centres,
-        limit: limit.limit,
+        parts: parts.collect(),
         penalty: WITHDRAWN,
     })
 }
@@ -89,6 +106,7 @@ pub(super) fn refit(
     config: &RepairConfig,
     network: &Network,
     head: Head,
+    maps: Maps,
     investigation: &Investigation<'_>,
     seed: u64,
 ) -> Result<Repaired, String> {
@@ -98,18 +116,14 @@ pub(super) fn refit(
         bias: head.bias().to_vec(),
     };
     let truth: Vec<u32> = (0..clean.len()).map(|index| clean.label(index)).collect();
-    let limit = FeatureLimit::fit(
-        &clean.features,
-        &old,
-        WITHDRAWN_PART * config.max_loss_pp / 100.0,
-    );
-    let left_over = if limit.is_ok() {
-        1.0 - WITHDRAWN_PART
-    } else {
-        1.0
+    let limit = limit(config, &clean.features, &maps, &old);
+    let withdrawn_part = match &limit {
+        Err(_) => 0.0,
+        Ok(limit) if limit.parts.len() == 1 => FEATURES_PART,
+        Ok(_) => FEATURES_PART + MAPS_PART,
     };
     let bounds = Bounds {
-        loss_pp: config.max_loss_pp * left_over,
+        loss_pp: config.max_loss_pp * (1.0 - withdrawn_part),
         label_loss_pp: LABEL_LOSS_PP,
     };
     let chosen = strongest(investigation, &truth, &old, bounds, seed);
@@ -124,7 +138,8 @@ pub(super) fn refit(
     if let Some(limit) = &limit {
         cost = cost.with_withdrawn(limit, &truth, &clean.features, [&old, &linear]);
     }
-    let refit = as_refit(&head, &linear, limit.as_ref()).map_err(|error| error.to_string())?;
+    let refit =
+        as_refit(&head, &linear, &maps, limit.as_ref()).map_err(|error| error.to_string())?;
     Ok(Repaired {
         bytes: head::with_head(&network.model, &refit).to_bytes(),
         record: record(
@@ -132,14 +147,32 @@ pub(super) fn refit(
             investigation,
             chosen.as_ref(),
             &cost,
-            limit.as_ref(),
+            (limit.as_ref(), &maps),
             seed,
         ),
         linear,
         old,
+        maps,
         limit,
         head,
     })
+}
+
+fn limit(
+    config: &RepairConfig,
+    features: &Tensor,
+    maps: &Maps,
+    head: &LinearHead,
+) -> Result<FeatureLimit, NoLimit> {
+    let clean = CleanValues {
+        features,
+        maps: &maps.means,
+    };
+    let shares = Shares {
+        features: FEATURES_PART * config.max_loss_pp / 100.0,
+        maps: MAPS_PART * config.max_loss_pp / 100.0,
+    };
+    FeatureLimit::fit(clean, head, shares)
 }
 
 /// The columns and the strength that leave the least of the suspects' stand-ins within `bounds`; in a line why not, where none is
@@ -248,10 +281,16 @@ fn record(
     investigation: &Investigation<'_>,
     chosen: Option<&Chosen>,
     cost: &Cost,
-    limit: Option<&FeatureLimit>,
+    (limit, maps): (Option<&FeatureLimit>, &Maps),
     seed: u64,
 ) -> RepairedRecord {
     let share = |count: i64| count as f64 / cost.images.max(1) as f64;
+    let map_record = |part: &distance::LimitPart| MapLimitRecord {
+        tensor: part
+            .map
+            .map_or_else(String::new, |map| maps.found[map].tensor().to_owned()),
+        distance: part.distance,
+    };
     let right = cost.right as i64;
     let columns = chosen.map_or(&[][..], |chosen| &chosen.columns);
     let labels: Vec<u32> = columns.iter().map(|column| column.label).collect();
@@ -274,7 +313,8 @@ fn record(
             pull: chosen.choice.strength.pull,
         }),
         limit: limit.map(|limit| LimitRecord {
-            distance: f64::from(limit.limit),
+            distance: limit.parts[0].distance,
+            maps: limit.parts[1..].iter().map(map_record).collect(),
             by_class: limit.by_class,
             images: limit.images,
             beyond: limit.beyond.len(),

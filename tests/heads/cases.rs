@@ -4,7 +4,9 @@ use super::networks::{ALL, Builder, CLASSES, ENDS, End, HIDDEN, dim, network};
 use crate::common::networks::{ALL as AFTERS, After, Random, network as common_network};
 use goodnet::engine::{Engine, SessionConfig};
 use goodnet::input::spec::Layout;
-use goodnet::onnx::head::{Head, Limit, Refit, body, find, with_head};
+use goodnet::onnx::head::{
+    FeatureMap, Head, Limit, LimitPart, Refit, body, feature_maps, find, means, with_head,
+};
 use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
 
@@ -16,6 +18,14 @@ pub fn run(engine: &Engine, model: &Model, images: &Tensor) -> Tensor {
         .load(&model.to_bytes(), &SessionConfig::default())
         .unwrap();
     session.run_one(images.view()).unwrap()
+}
+
+fn run_all(engine: &Engine, model: &Model, images: &Tensor) -> Vec<Tensor> {
+    let mut session = engine
+        .load(&model.to_bytes(), &SessionConfig::default())
+        .unwrap();
+    let outputs = session.run(&[images.view()]).unwrap().into_iter();
+    outputs.map(|output| output.into_float().unwrap()).collect()
 }
 
 pub fn images(model: &Model, count: usize, random: &mut Random) -> Tensor {
@@ -37,69 +47,113 @@ pub fn others(head: &Head, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
     (weights, random.values(head.classes()))
 }
 
-/// Tensors of a limit: any whitening and centres, and a limit that some of the images lie beyond.
+/// Tensors of a limit: any whitening and centres, of the features and of the maps on the way to them, and limits that some of the
+/// images lie beyond.
 pub struct SomeLimit {
-    whitening: Vec<f32>,
-    centres: Vec<f32>,
-    limit: f32,
+    maps: Vec<FeatureMap>,
+    parts: Vec<Part>,
     /// The label that is withdrawn, image by image.
     withdrawn: Vec<Option<usize>>,
 }
 
+struct Part {
+    map: Option<usize>,
+    whitening: Vec<f32>,
+    centres: Vec<f32>,
+}
+
 impl SomeLimit {
-    /// Half-way between the nearest and the farthest of `features`.
-    pub fn new(head: &Head, features: &Tensor, random: &mut Random) -> Self {
-        let (dim, classes) = (head.dim(), head.classes());
-        let whitening = random.values(dim * dim);
-        let centres = random.values(classes * dim);
-        let distance = |row: usize, label: usize| -> f64 {
+    /// For each kind of values half-way between the nearest and the farthest of `images`. Every other map has one centre for all
+    /// classes.
+    pub fn new(engine: &Engine, model: &Model, head: &Head, images: &Tensor) -> Self {
+        let random = &mut Random(head.dim() as u64);
+        let features = run(engine, &body(model, head), images);
+        let maps = feature_maps(model, head, 3);
+        let mut means_of = match maps.is_empty() {
+            true => Vec::new(),
+            false => run_all(engine, &means(model, &maps), images),
+        };
+        means_of.insert(0, features.clone());
+        let labels: Vec<usize> = (0..features.rows())
+            .map(|row| answer(&scores(features.row(row), head.weights(), head.bias())))
+            .collect();
+        let mut beyond = vec![false; features.rows()];
+        let mut parts = Vec::new();
+        for (place, values) in means_of.iter().enumerate() {
+            let rows = if place % 2 == 1 { 1 } else { head.classes() };
+            let (part, distances) = Part::new(place.checked_sub(1), values, &labels, rows, random);
+            for (beyond, distance) in beyond.iter_mut().zip(distances) {
+                *beyond |= distance > 1.0;
+            }
+            parts.push(part);
+        }
+        let withdrawn = beyond.into_iter().zip(labels);
+        Self {
+            withdrawn: withdrawn
+                .map(|(beyond, label)| beyond.then_some(label))
+                .collect(),
+            maps,
+            parts,
+        }
+    }
+
+    pub fn as_limit(&self) -> Limit<'_> {
+        let parts = self.parts.iter().map(|part| LimitPart {
+            map: part.map.map(|map| &self.maps[map]),
+            whitening: &part.whitening,
+            centres: &part.centres,
+        });
+        Limit {
+            parts: parts.collect(),
+            penalty: 1e9,
+        }
+    }
+}
+
+impl Part {
+    /// With the distances of `values`, over the limit.
+    fn new(
+        map: Option<usize>,
+        values: &Tensor,
+        labels: &[usize],
+        rows: usize,
+        random: &mut Random,
+    ) -> (Self, Vec<f64>) {
+        let dim = values.row_len();
+        let (mut whitening, mut centres) = (random.values(dim * dim), random.values(rows * dim));
+        let distance = |row: usize| -> f64 {
+            let label = if rows == 1 { 0 } else { labels[row] };
             let apart = |column: usize| {
-                let feature = features.row(row).iter().enumerate();
-                let sum: f64 = feature
-                    .map(|(at, &f)| f64::from(f) * f64::from(whitening[at * dim + column]))
+                let value = values.row(row).iter().enumerate();
+                let sum: f64 = value
+                    .map(|(at, &v)| f64::from(v) * f64::from(whitening[at * dim + column]))
                     .sum();
                 sum - f64::from(centres[label * dim + column])
             };
             (0..dim).map(|column| apart(column).powi(2)).sum()
         };
-        let labels: Vec<usize> = (0..features.rows())
-            .map(|row| {
-                let scores = scores(features.row(row), head.weights(), head.bias());
-                // The first of equal ones.
-                (0..classes)
-                    .rev()
-                    .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
-                    .unwrap()
-            })
-            .collect();
-        let distances: Vec<f64> = (0..features.rows())
-            .map(|row| distance(row, labels[row]))
-            .collect();
+        let distances: Vec<f64> = (0..values.rows()).map(distance).collect();
         let [low, high] =
             [f64::min, f64::max].map(|pick| distances.iter().copied().reduce(pick).unwrap());
-        let limit = f64::midpoint(low, high) as f32;
-        let beyond = distances
-            .iter()
-            .map(|&distance| distance > f64::from(limit));
-        Self {
-            withdrawn: beyond
-                .zip(labels)
-                .map(|(beyond, label)| beyond.then_some(label))
-                .collect(),
+        let limit = f64::midpoint(low, high);
+        for value in whitening.iter_mut().chain(&mut centres) {
+            *value /= limit.sqrt() as f32;
+        }
+        let part = Self {
+            map,
             whitening,
             centres,
-            limit,
-        }
+        };
+        (part, distances.iter().map(|d| d / limit).collect())
     }
+}
 
-    pub fn as_limit(&self) -> Limit<'_> {
-        Limit {
-            whitening: &self.whitening,
-            centres: &self.centres,
-            limit: self.limit,
-            penalty: 1e9,
-        }
-    }
+/// The first of the highest.
+fn answer(scores: &[f64]) -> usize {
+    (0..scores.len())
+        .rev()
+        .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
+        .unwrap()
 }
 
 fn scores(features: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f64> {
@@ -167,7 +221,7 @@ pub fn answers_as_its_parts(engine: &Engine, model: &Model, end: End, random: &m
     assert_close(&expected, &run(engine, &refitted, &images), "refitted");
     assert_eq!(ports(&refitted).unwrap(), ports(model).unwrap());
 
-    let some = SomeLimit::new(&head, &features, random);
+    let some = SomeLimit::new(engine, model, &head, &images);
     let limited = with_head(model, &refit.with_limit(some.as_limit()).unwrap());
     let expected = computed(&features, [&weights, &bias], end, &some.withdrawn);
     assert_close(&expected, &run(engine, &limited, &images), "limited");
@@ -195,6 +249,7 @@ pub fn a_head_of_any_kind(engine: &Engine, seed: u64, kind: usize) {
 
 /// The networks of the other tests; the sum of two dense layers has no head.
 pub fn networks_of_other_tests(engine: &Engine) {
+    let mut with_maps = 0;
     for (seed, after) in AFTERS.into_iter().enumerate() {
         let model = prepare(&common_network(after, seed as u64, true)).unwrap();
         if after == After::TwoBranches {
@@ -205,8 +260,10 @@ pub fn networks_of_other_tests(engine: &Engine) {
             );
             continue;
         }
-        answers_as_its_parts(engine, &model, End::Softmax, &mut Random(seed as u64));
+        let head = answers_as_its_parts(engine, &model, End::Softmax, &mut Random(seed as u64));
+        with_maps += usize::from(!feature_maps(&model, &head, 3).is_empty());
     }
+    assert!(with_maps > 0, "no network has maps that a limit could take");
 }
 
 /// Weights that another layer reads too: it keeps them.

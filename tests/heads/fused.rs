@@ -74,8 +74,7 @@ pub fn assert_fused(
     let (weights, bias) = others(&head, &mut random);
     let refit = Refit::new(&head, &weights, &bias).unwrap();
     let images = images(model, 3, &mut random);
-    let features = run(engine, &body(model, &head), &images);
-    let some = SomeLimit::new(&head, &features, &mut random);
+    let some = SomeLimit::new(engine, model, &head, &images);
     let refit = match seed % 2 {
         0 => refit,
         _ => refit.with_limit(some.as_limit()).unwrap(),

@@ -87,7 +87,7 @@ pub fn fuse_repaired(
     let mut model = match refit {
         None => optimize(badnet, &[&site.tensor]),
         Some(refit) => {
-            refit.head().check(badnet)?;
+            refit.check(badnet)?;
             outputs.extend([REPAIRED_OUTPUT, REPAIRED_VERDICT_OUTPUT]);
             optimize(&with_second(badnet, refit), &[&site.tensor])
         }

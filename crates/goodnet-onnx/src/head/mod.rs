@@ -5,12 +5,14 @@
 //! ```
 //!
 //! In reading order: `walk` (from the scores back to the layer), `classes` (where a tensor has its classes), `layer`
-//! (what the layer computes), `edit` (the body, another head, a second head beside the first), `withdraw` (answers to features
-//! that lie too far from clean ones).
+//! (what the layer computes), `edit` (the body, another head, a second head beside the first), `maps` (what is computed on the way),
+//! `limit` (how far from clean images an image may lie), `withdraw` (answers to images beyond it).
 
 mod classes;
 mod edit;
 mod layer;
+mod limit;
+mod maps;
 mod refused;
 mod walk;
 mod withdraw;
@@ -18,6 +20,8 @@ mod withdraw;
 pub(super) use edit::with_second;
 pub use edit::{body, with_head};
 use layer::Gathering;
+pub use limit::{Limit, LimitPart};
+pub use maps::{FeatureMap, feature_maps, means};
 use refused::refused;
 pub use walk::find;
 
@@ -87,28 +91,14 @@ impl Head {
     }
 }
 
-/// Other weights and another bias for a head: of the right number, and finite; and, where one is set, a limit to how far features
-/// may lie from clean ones.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Other weights and another bias for a head: of the right number, and finite; and, where one is set, a limit to how far an image may
+/// lie from clean ones.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Refit<'a> {
     head: &'a Head,
     weights: &'a [f32],
     bias: &'a [f32],
     limit: Option<Limit<'a>>,
-}
-
-/// Withdraws the label t that the head as it was gives to features f where |f A - c_t|^2 is above `limit`: `penalty` is taken from its
-/// score.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limit<'a> {
-    /// A, (d, d), row-major.
-    pub whitening: &'a [f32],
-    /// c, (N, d), row-major.
-    pub centres: &'a [f32],
-    /// The largest squared distance at which an answer stands.
-    pub limit: f32,
-    /// What is taken from the score of a label that is withdrawn.
-    pub penalty: f32,
 }
 
 impl<'a> Refit<'a> {
@@ -127,25 +117,36 @@ impl<'a> Refit<'a> {
         })
     }
 
-    /// The same with a limit to the distance of its features.
+    /// The same with a limit.
     ///
     /// # Errors
     /// As [`Refit::new`], for the tensors of `limit`.
     pub fn with_limit(self, limit: Limit<'a>) -> Result<Self, OnnxError> {
-        let Head { dim, classes, .. } = *self.head;
-        check("whitening", limit.whitening, dim * dim)?;
-        check("centres", limit.centres, classes * dim)?;
-        finite("limit", &[limit.limit, limit.penalty])?;
+        limit.check(self.head)?;
         Ok(Self {
             limit: Some(limit),
             ..self
         })
     }
 
+    /// Does `model` have the tensors that it reads?
+    ///
+    /// # Errors
+    /// [`OnnxError::Head`] if not.
+    pub(super) fn check(&self, model: &Model) -> Result<(), OnnxError> {
+        self.head.check(model)?;
+        let maps = self.limit.iter().flat_map(|limit| limit.maps());
+        let made = |map: &FeatureMap| model.graph.producer(map.tensor()).is_some();
+        if maps.into_iter().all(made) {
+            return Ok(());
+        }
+        Err(refused("that of another network"))
+    }
+
     /// The limit, where one is set.
     #[must_use]
-    pub fn limit(&self) -> Option<Limit<'a>> {
-        self.limit
+    pub fn limit(&self) -> Option<&Limit<'a>> {
+        self.limit.as_ref()
     }
 
     /// The head that is refitted.
