@@ -15,7 +15,7 @@ mod tract;
 
 pub use error::EngineError;
 pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT, REPAIRED_OUTPUT};
-pub use port::{Output, Port, SessionConfig};
+pub use port::{Output, Port, SessionConfig, images_a_run};
 pub use session::Session;
 
 use onnxruntime::OrtNetwork;

@@ -16,6 +16,14 @@ impl Default for SessionConfig {
     }
 }
 
+/// Images in one run of a network whose inputs for an image take `bytes`: 32, large enough to amortise the call; fewer of large
+/// images, 4 at least, since a session keeps the memory of its largest run.
+#[must_use]
+pub fn images_a_run(bytes: usize) -> usize {
+    const MOST_BYTES: usize = 1 << 20;
+    (MOST_BYTES / bytes.max(1)).clamp(4, 32)
+}
+
 /// Name and shape of an input or output; `None` is an open extent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
@@ -65,5 +73,18 @@ impl Output {
             Self::Int(tensor) => Ok(tensor),
             Self::Float(_) => Err(mismatch("an i64 output", "an f32 output")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::images_a_run;
+
+    #[test]
+    fn small_images_run_by_thirty_two_and_large_ones_by_four() {
+        for (side, images) in [(1, 32), (47, 32), (64, 21), (224, 4), (4096, 4)] {
+            assert_eq!(images_a_run(side * side * 3 * 4), images, "{side}");
+        }
+        assert_eq!(images_a_run(0), 32);
     }
 }

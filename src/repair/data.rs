@@ -54,6 +54,11 @@ impl Data {
         self.test_clean.as_ref().unwrap_or(&self.clean)
     }
 
+    /// Is the clean set of the final table the one that the sweep runs on?
+    pub(super) fn final_clean_was_swept(&self) -> bool {
+        self.test_clean.is_none()
+    }
+
     /// The backdoored set of the final table.
     pub(super) fn for_final_backdoored(&self) -> Option<&DataSet> {
         self.test_backdoored.as_ref().or(self.backdoored.as_ref())

@@ -10,12 +10,9 @@ use crate::domain::label::ClassIndex;
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
-use crate::engine::{Engine, EngineError, Output, Session, SessionConfig};
+use crate::engine::{Engine, EngineError, Output, Session, SessionConfig, images_a_run};
 use crate::onnx::fuse::fuse_repaired;
 use crate::tensor::{Tensor, TensorView};
-
-/// Images in one run of the check.
-const PIECE: usize = 32;
 
 /// `goodnet.onnx` and what the manifest says of it.
 #[derive(Debug)]
@@ -84,8 +81,9 @@ pub(super) fn verify(
             repaired,
             pruned,
         } = networks.answers(batch)?;
-        for start in (0..batch.rows()).step_by(PIECE) {
-            let end = batch.rows().min(start + PIECE);
+        let images = images_a_run(batch.row_len() * size_of::<f32>());
+        for start in (0..batch.rows()).step_by(images) {
+            let end = batch.rows().min(start + images);
             let answers = run(&mut session, batch, start, end)?;
             for (row, answer) in answers.iter().enumerate() {
                 let image = start + row;

@@ -1,7 +1,8 @@
 //! The two passes over the data: activations at the site, then every step of the sweep.
 //!
-//! For every chunk of images the part before the site runs once, whatever the number of steps, and only counters are
-//! kept: memory does not grow with the data set.
+//! For every chunk of images the part before the site runs once, whatever the number of steps. Beside counters only what the
+//! site holds for the clean images is kept from the first pass to the second, up to a limit: beyond it the part before the site
+//! runs again, and memory does not grow with the data set.
 
 use super::data::Data;
 use super::error::RepairError;
@@ -15,10 +16,14 @@ use crate::domain::verdict::VerdictTally;
 use crate::engine::Engine;
 use crate::input::dataset::{DataSet, LabelledBatch};
 use crate::progress::{Cancel, Progress, Stage};
+use crate::tensor::Tensor;
 use std::sync::mpsc::sync_channel;
 
 /// Images read at a time.
 const CHUNK: usize = 512;
+
+/// Bytes of features that are kept between the two passes.
+const MAX_KEPT: usize = 64 << 20;
 
 /// Everything that the two passes found out.
 #[derive(Debug)]
@@ -40,14 +45,19 @@ pub(super) fn measure(
 ) -> Result<Measured, RepairError> {
     let cut = network.cut()?;
     let trunk = Replicas::load(engine, &cut.trunk.to_bytes())?;
-    let means = mean_activations(&trunk, network.site.channels, &data.clean, progress, cancel)?;
+    let mut kept = Kept::default();
+    let channels = network.site.channels;
+    let means = mean_activations(&trunk, channels, &data.clean, &mut kept, progress, cancel)?;
     let ranking = rank(&means);
     let tails = Tails::prepare(engine, &cut, &ranking)?;
     progress.start(
         Stage::Sweep,
         data.validation().iter().map(|set| set.len()).sum(),
     );
-    let clean = sweep(&trunk, &tails, &data.clean, progress, cancel)?;
+    let clean = match kept.chunks {
+        Some(chunks) => sweep_over(&tails, &chunks, progress, cancel)?,
+        None => sweep(&trunk, &tails, &data.clean, progress, cancel)?,
+    };
     let backdoored = data
         .backdoored
         .as_ref()
@@ -95,11 +105,49 @@ pub(super) fn for_each_chunk(
     })
 }
 
+/// What the part before the site gives for a chunk of images.
+#[derive(Debug)]
+struct Features {
+    /// The site, then what else crosses the cut; one row an image.
+    tensors: Vec<Tensor>,
+    labels: Vec<u32>,
+}
+
+/// Features of all chunks; none where they are more than [`MAX_KEPT`].
+#[derive(Debug)]
+struct Kept {
+    chunks: Option<Vec<Features>>,
+    bytes: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            chunks: Some(Vec::new()),
+            bytes: 0,
+        }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, features: Features) {
+        let values: usize = features.tensors.iter().map(|t| t.data.len()).sum();
+        self.bytes = self.bytes.saturating_add(values * size_of::<f32>());
+        if self.bytes > MAX_KEPT {
+            self.chunks = None;
+        }
+        if let Some(chunks) = &mut self.chunks {
+            chunks.push(features);
+        }
+    }
+}
+
 /// Mean activation of each channel of the site over the clean set.
 fn mean_activations(
     trunk: &Replicas,
     channels: usize,
     clean: &DataSet,
+    kept: &mut Kept,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<f64>, RepairError> {
@@ -109,6 +157,8 @@ fn mean_activations(
         let tensors = trunk.run(&[&batch.images])?;
         means.add(tensors[0].view())?;
         progress.advance(batch.labels.len() as u64);
+        let labels = batch.labels;
+        kept.add(Features { tensors, labels });
         Ok(())
     })?;
     progress.finish();
@@ -123,6 +173,21 @@ pub(super) struct StepTallies {
 }
 
 impl StepTallies {
+    fn of(tails: &Tails) -> Self {
+        Self {
+            steps: vec![VerdictTally::default(); tails.steps()],
+        }
+    }
+
+    /// Counts a chunk: its classes at every step, `[k][image]`.
+    fn count(&mut self, classes: &[Vec<u32>], labels: &[u32]) {
+        for (tally, at_step) in self.steps.iter_mut().zip(classes) {
+            for ((&badnet, &pruned), &label) in classes[0].iter().zip(at_step).zip(labels) {
+                tally.count(badnet, pruned, label);
+            }
+        }
+    }
+
     /// B' alone, k = 0..=C.
     fn pruned(&self) -> Vec<Tally> {
         self.steps.iter().map(|step| step.pruned).collect()
@@ -137,17 +202,54 @@ fn sweep(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<StepTallies, RepairError> {
-    let mut tallies = vec![VerdictTally::default(); tails.steps()];
+    let mut tallies = StepTallies::of(tails);
     for_each_chunk(data, cancel, |batch| {
         let tensors = trunk.run(&[&batch.images])?;
-        let classes = tails.classes(&tensors)?;
-        for (tally, at_step) in tallies.iter_mut().zip(&classes) {
-            for ((&badnet, &pruned), &label) in classes[0].iter().zip(at_step).zip(&batch.labels) {
-                tally.count(badnet, pruned, label);
-            }
-        }
+        tallies.count(&tails.classes(&tensors)?, &batch.labels);
         progress.advance(batch.labels.len() as u64);
         Ok(())
     })?;
-    Ok(StepTallies { steps: tallies })
+    Ok(tallies)
+}
+
+/// Every step of the sweep on features that were kept.
+fn sweep_over(
+    tails: &Tails,
+    chunks: &[Features],
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<StepTallies, RepairError> {
+    let mut tallies = StepTallies::of(tails);
+    for Features { tensors, labels } in chunks {
+        if cancel.is_cancelled() {
+            return Err(RepairError::Cancelled);
+        }
+        tallies.count(&tails.classes(tensors)?, labels);
+        progress.advance(labels.len() as u64);
+    }
+    Ok(tallies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(values: usize) -> Features {
+        Features {
+            tensors: vec![Tensor::new(vec![1, values], vec![0.0; values])],
+            labels: vec![0],
+        }
+    }
+
+    #[test]
+    fn features_beyond_the_limit_are_dropped_and_stay_so() {
+        let mut kept = Kept::default();
+        kept.add(chunk(1));
+        kept.add(chunk(MAX_KEPT / 4 - 1));
+        assert_eq!(kept.chunks.as_ref().map(Vec::len), Some(2));
+        kept.add(chunk(1));
+        assert!(kept.chunks.is_none());
+        kept.add(chunk(1));
+        assert!(kept.chunks.is_none());
+    }
 }

@@ -112,6 +112,9 @@ pub fn repair(
         progress,
         cancel,
     )?;
+    if data.final_clean_was_swept() {
+        export::confirm(&planned, &measured.clean, &evaluation)?;
+    }
     if let Some(examined) = &mut examined {
         examined.measure(&networks, data.backdoored.as_ref(), cancel)?;
         if let Err(reason) = &examined.repaired {

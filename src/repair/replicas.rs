@@ -1,13 +1,10 @@
 //! The same network loaded once a thread, run on pieces of a batch in parallel.
 
-use crate::engine::{Engine, EngineError, Session, SessionConfig};
+use crate::engine::{Engine, EngineError, Session, SessionConfig, images_a_run};
 use crate::tensor::{Tensor, TensorView};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Images in one run: large enough to amortise the call, small enough to stay in the cache.
-const PIECE: usize = 32;
 
 /// Sessions of one network, one a thread of the pool.
 #[derive(Debug)]
@@ -32,12 +29,7 @@ impl Replicas {
 
     /// Runs all rows of `inputs` (one tensor an input port, equal rows) and gives the outputs over all rows.
     pub(super) fn run(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, EngineError> {
-        let rows = inputs.first().map_or(0, |tensor| tensor.rows());
-        let pieces: Vec<Range<usize>> = (0..rows)
-            .step_by(PIECE)
-            .map(|start| start..rows.min(start + PIECE))
-            .collect();
-        let outputs = pieces
+        let outputs = pieces(inputs)
             .into_par_iter()
             .map(|piece| run_rows(&mut self.session(), inputs, piece))
             .collect::<Result<Vec<_>, _>>()?;
@@ -59,11 +51,21 @@ pub(super) fn run_in_pieces(
     let mut inputs = vec![input];
     inputs.extend(others);
     let mut outputs = Vec::new();
-    for start in (0..input.rows()).step_by(PIECE) {
-        let piece = start..input.rows().min(start + PIECE);
+    for piece in pieces(&inputs) {
         outputs.push(run_rows(session, &inputs, piece)?);
     }
     Ok(concatenate(outputs).into_iter().next().unwrap_or_default())
+}
+
+/// The rows of `inputs` (equal in number) in pieces of [`images_a_run`].
+fn pieces(inputs: &[&Tensor]) -> Vec<Range<usize>> {
+    let rows = inputs.first().map_or(0, |tensor| tensor.rows());
+    let values: usize = inputs.iter().map(|tensor| tensor.row_len()).sum();
+    let images = images_a_run(values * size_of::<f32>());
+    (0..rows)
+        .step_by(images)
+        .map(|start| start..rows.min(start + images))
+        .collect()
 }
 
 fn run_rows(

@@ -576,3 +576,59 @@ fn nodes_that_take_or_give_nothing_are_refused_by_name() {
         }
     }
 }
+
+/// 20,000 nodes of residual blocks, each with a pooling layer in a branch that the sums read again.
+fn endless_blocks() -> Model {
+    let mut model = network(After::Flatten, 1, false);
+    let site = default_site(&model).unwrap();
+    let graph = &mut model.graph;
+    let at = graph
+        .nodes
+        .iter()
+        .position(|node| node.outputs.contains(&site.tensor))
+        .unwrap();
+    let mut nodes = graph.nodes[..=at].to_vec();
+    let mut last = site.tensor.clone();
+    for block in 0..5_000 {
+        let [normal, rectified, pooled, sum] =
+            ["normal", "rectified", "pooled", "sum"].map(|part| format!("{part}_{block}"));
+        nodes.push(Node::new("Tanh", &[&last], &[&normal]));
+        nodes.push(Node::new("Relu", &[&normal], &[&rectified]));
+        nodes.push(
+            Node::new("MaxPool", &[&rectified], &[&pooled])
+                .with("kernel_shape", goodnet::onnx::Attribute::Ints(vec![1, 1])),
+        );
+        nodes.push(Node::new("Add", &[&last, &pooled], &[&sum]));
+        last = sum;
+    }
+    for node in &graph.nodes[at + 1..] {
+        let mut node = node.clone();
+        for input in node.inputs.iter_mut().filter(|i| **i == site.tensor) {
+            input.clone_from(&last);
+        }
+        nodes.push(node);
+    }
+    graph.nodes = nodes;
+    model
+}
+
+#[test]
+fn twenty_thousand_nodes_are_looked_through_in_time_that_grows_with_their_number() {
+    let model = endless_blocks();
+    assert!(model.graph.nodes.len() > 20_000);
+    let started = std::time::Instant::now();
+    let site = default_site(&model).unwrap();
+    assert!(goodnet::onnx::site::candidates(&model).len() > 5_000);
+    let flat = goodnet::onnx::site::flat_candidates(&model);
+    assert!(flat.len() < model.graph.nodes.len());
+    let mask = ChannelMask::removing(site.channels, &[0]).unwrap();
+    let pruned = prune(&model, &site, &mask);
+    assert_eq!(pruned.method, PruneMethod::Removed, "{:?}", pruned.reason);
+    let last = find(&model, "sum_4999").unwrap();
+    let pruned = prune(&model, &last, &mask);
+    assert_eq!(pruned.method, PruneMethod::Removed, "{:?}", pruned.reason);
+    // A second as built for use; what grows with the square takes minutes.
+    let limit = if cfg!(debug_assertions) { 20 } else { 1 };
+    let taken = started.elapsed();
+    assert!(taken.as_secs() < limit, "{taken:?}");
+}

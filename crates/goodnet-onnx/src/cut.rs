@@ -1,10 +1,11 @@
 //! The network in two parts: the trunk up to the site, and the tail after it.
 
+use super::elements::no_floats;
 use super::error::OnnxError;
-use super::model::{Dim, ElementType, Graph, Model, Node, ValueInfo};
-use super::shape::{Shapes, infer};
+use super::model::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
+use super::shape::{Shapes, SymbolicShapes, infer};
 use super::site::Site;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The two parts. Both are models of their own with an open batch axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,25 +35,28 @@ pub fn cut(model: &Model, site: &Site) -> Result<Cut, OnnxError> {
             expected: "a tensor that the scores depend on".to_owned(),
         });
     }
-    let image: Vec<&str> = graph
-        .inputs
-        .iter()
-        .map(|input| input.name.as_str())
-        .collect();
-    let from_image = graph.dependents(&image);
-    let integers = shape_arithmetic(graph);
+    let image = graph.inputs.iter().map(|input| input.name.as_str());
+    let from_image = graph.dependents(&image.collect::<Vec<&str>>());
+    let again = computed_again(graph, &from_image);
+    let symbolic = SymbolicShapes::infer(graph);
     let mut in_tail: BTreeSet<usize> = (0..graph.nodes.len())
         .filter(|&index| reads_any(&graph.nodes[index], &after))
         .collect();
     let mut crossing = BTreeSet::new();
-    // Only f32 tensors cross: shape arithmetic and what does not depend on the image is computed in the tail again.
+    let mut extents = BTreeMap::new();
+    // Only f32 tensors that hold something of the image cross; the rest is computed in the tail again.
     let mut open: Vec<usize> = in_tail.iter().copied().collect();
     while let Some(index) = open.pop() {
+        let is_before = !reads_any(&graph.nodes[index], &after);
+        if is_before && let Some(found) = extents_by_batch(graph, &symbolic, site, index) {
+            extents.insert(index, found);
+            continue;
+        }
         for input in &graph.nodes[index].inputs {
             if input.is_empty() || after.contains(input) || graph.initializers.contains_key(input) {
                 continue;
             }
-            if from_image.contains(input) && !integers.contains(input) {
+            if from_image.contains(input) && !again.contains(input.as_str()) {
                 crossing.insert(input.clone());
                 continue;
             }
@@ -71,7 +75,7 @@ pub fn cut(model: &Model, site: &Site) -> Result<Cut, OnnxError> {
     let shapes = infer(graph);
     Ok(Cut {
         trunk: trunk(model, site, &crossing, &shapes),
-        tail: tail(model, site, &crossing, &shapes, &in_tail),
+        tail: tail(model, site, &crossing, &shapes, &in_tail, &extents),
         crossing,
     })
 }
@@ -80,21 +84,62 @@ fn reads_any(node: &Node, tensors: &BTreeSet<String>) -> bool {
     node.inputs.iter().any(|input| tensors.contains(input))
 }
 
-/// Tensors that are computed from the shape of another one.
-fn shape_arithmetic(graph: &Graph) -> BTreeSet<String> {
-    let mut integers = BTreeSet::new();
+/// Tensors that do not cross: those that are no f32, and those that hold nothing of the image but extents.
+fn computed_again<'a>(graph: &'a Graph, from_image: &BTreeSet<String>) -> HashSet<&'a str> {
+    let mut again = no_floats(graph);
+    let mut extents: HashSet<&str> = HashSet::new();
     for node in &graph.nodes {
-        let continues = !node.is("Reshape")
-            && !node.is("Expand")
-            && node
-                .inputs
-                .first()
-                .is_some_and(|input| integers.contains(input));
-        if node.is("Shape") || node.is("Size") || continues {
-            integers.extend(node.outputs.iter().cloned());
+        let mut of_image = node
+            .inputs
+            .iter()
+            .filter(|input| from_image.contains(*input));
+        if node.is("Shape") || node.is("Size") || of_image.all(|i| extents.contains(i.as_str())) {
+            extents.extend(node.outputs.iter().map(String::as_str));
         }
     }
-    integers
+    again.extend(extents);
+    again
+}
+
+/// What the Shape node `index` gives, where that is numbers and the batch, which the site has too.
+fn extents_by_batch(
+    graph: &Graph,
+    shapes: &SymbolicShapes,
+    site: &Site,
+    index: usize,
+) -> Option<Vec<Dim>> {
+    let node = &graph.nodes[index];
+    let batch = shapes.get(&site.tensor)?.first()?;
+    let is_known = |dim: &Dim| dim == batch || matches!(dim, Dim::Fixed(_));
+    let values = shapes.values(node.outputs.first()?)?;
+    let known = node.is("Shape") && matches!(batch, Dim::Symbol(_)) && values.iter().all(is_known);
+    known.then(|| values.to_vec())
+}
+
+/// Nodes that make `name`, (k): numbers, and the first extent of the site where `dims` has the batch.
+fn extents_of(graph: &mut Graph, site: &Site, dims: &[Dim], name: &str) -> Vec<Node> {
+    let mut constant = |value: i64| {
+        let constant = graph.fresh_name(&format!("{name}_extent"));
+        graph
+            .initializers
+            .insert(constant.clone(), Tensor::i64([1], vec![value]));
+        constant
+    };
+    let first = constant(0);
+    let [whole, batch] = ["whole", "batch"].map(|part| format!("{name}_{part}_of_site"));
+    let parts: Vec<String> = dims
+        .iter()
+        .map(|dim| match dim {
+            Dim::Fixed(extent) => constant(i64::try_from(*extent).unwrap_or(i64::MAX)),
+            _ => batch.clone(),
+        })
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    vec![
+        Node::new("Shape", &[&site.tensor], &[&whole]),
+        Node::new("Gather", &[&whole, &first], &[&batch]),
+        Node::new("Concat", &parts, &[name]).with("axis", Attribute::Int(0)),
+    ]
 }
 
 fn trunk(model: &Model, site: &Site, crossing: &[String], shapes: &Shapes) -> Model {
@@ -125,6 +170,7 @@ fn tail(
     crossing: &[String],
     shapes: &Shapes,
     in_tail: &BTreeSet<usize>,
+    extents: &BTreeMap<usize, Vec<Dim>>,
 ) -> Model {
     let mut tail = model.clone();
     let graph = &mut tail.graph;
@@ -132,10 +178,15 @@ fn tail(
     graph
         .inputs
         .extend(crossing.iter().map(|name| port(name, shapes)));
-    graph.nodes = in_tail
-        .iter()
-        .map(|&index| model.graph.nodes[index].clone())
-        .collect();
+    graph.nodes.clear();
+    for index in in_tail {
+        let node = &model.graph.nodes[*index];
+        let made = match extents.get(index) {
+            Some(dims) => extents_of(graph, site, dims, &node.outputs[0]),
+            None => vec![node.clone()],
+        };
+        graph.nodes.extend(made);
+    }
     graph.remove_unused();
     tail
 }

@@ -26,6 +26,23 @@ impl Graph {
         self.outputs.iter().any(|output| output.name == tensor)
     }
 
+    /// The names that tensors and nodes of the graph have: for many new ones, where [`Self::fresh_name`] would look at all of the
+    /// graph for each.
+    pub(crate) fn names(&self) -> Names {
+        let outputs = self.nodes.iter().flat_map(|node| &node.outputs);
+        let inputs = self.inputs.iter().map(|input| &input.name);
+        let taken = self
+            .initializers
+            .keys()
+            .chain(inputs)
+            .chain(outputs)
+            .chain(self.nodes.iter().map(|node| &node.name));
+        Names {
+            taken: taken.cloned().collect(),
+            numbers: HashMap::new(),
+        }
+    }
+
     /// A name that no tensor and no node of the graph has yet, made from `wish`.
     #[must_use]
     pub fn fresh_name(&self, wish: &str) -> String {
@@ -76,6 +93,36 @@ impl Graph {
             }
         }
         reached
+    }
+}
+
+/// Names that are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    taken: HashSet<String>,
+    /// Where to go on for a wish that was made before.
+    numbers: HashMap<String, u64>,
+}
+
+impl Names {
+    /// Takes a free name, made from `wish` as [`Graph::fresh_name`] makes it.
+    pub(crate) fn fresh(&mut self, wish: &str) -> String {
+        if self.taken.insert(wish.to_owned()) {
+            return wish.to_owned();
+        }
+        let number = self.numbers.entry(wish.to_owned()).or_insert(0);
+        loop {
+            *number += 1;
+            let name = format!("{wish}_{number}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+
+    /// Takes `name` as it is.
+    pub(crate) fn take(&mut self, name: &str) {
+        self.taken.insert(name.to_owned());
     }
 }
 

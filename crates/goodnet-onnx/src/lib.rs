@@ -22,7 +22,7 @@
 //!
 //! In reading order: [`model`] (the values), `proto`, `read`, `external` and `write` (the file), [`graph`] (look-ups), [`shape`]
 //! (inference), `choose` (what the file leaves open), [`widen`] (16-bit floats as f32), `bytes` (a `uint8` input), `batch` (an open
-//! batch axis), [`ports`](mod@ports) (what a classifier takes and gives), [`activations`] (what running it takes), `probabilities`
+//! batch axis), `fold` (computed shapes as constants), `elements` (which tensors are floats), [`ports`](mod@ports) (what a classifier takes and gives), [`activations`] (what running it takes), `probabilities`
 //! (what its scores mean), [`site`] (what is pruned), [`cut`](mod@cut) (trunk and tail),
 //! [`prune`](mod@prune) (channels out), [`describe`] (what `goodnet inspect` shows), [`mod@optimize`] (faster, same answers),
 //! [`head`] (the last linear layer, and another in its place), [`mod@fuse`] (the whole GoodNet as one graph); [`mod@format`] reads files
@@ -37,10 +37,12 @@ mod bytes;
 mod choose;
 pub mod cut;
 pub mod describe;
+mod elements;
 mod error;
 mod external;
 #[doc(hidden)]
 pub mod files;
+mod fold;
 pub mod format;
 pub mod fuse;
 pub mod graph;

@@ -4,6 +4,7 @@
 use super::batch::{BATCH, open_batch};
 use super::bytes::take_floats;
 use super::error::OnnxError;
+use super::fold::{fold_copies, fold_targets};
 use super::model::{Attribute, Dim, ElementType, Graph, Model, Node, TensorData, ValueInfo};
 use super::probabilities::{Meaning, meaning};
 use super::shape::{Shape, Shapes, infer};
@@ -135,16 +136,52 @@ pub fn prepare(model: &Model) -> Result<Model, OnnxError> {
 /// As [`prepare`].
 pub fn prepare_as_delivered(model: &Model) -> Result<Model, OnnxError> {
     refuse_subgraphs(model)?;
+    refuse_runtime_operators(model)?;
     let mut model = model.clone();
     if is_half(&model) {
         widen(&mut model.graph);
     }
+    fold_copies(&mut model.graph);
     take_floats(&mut model.graph)?;
     open_batch(&mut model.graph)?;
+    fold_targets(&mut model.graph);
     flatten_scores(&mut model.graph);
     ports(&model)?;
     model.graph.remove_unused();
     Ok(model)
+}
+
+/// Operators of quantised arithmetic, whose weights and sums are integers.
+const INTEGER_OPERATORS: [&str; 5] = [
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeLinear",
+];
+
+/// What ONNX Runtime itself writes cannot be pruned: layers are merged there, or their weights are integers.
+fn refuse_runtime_operators(model: &Model) -> Result<(), OnnxError> {
+    for node in &model.graph.nodes {
+        let (op, name) = (&node.op_type, &node.name);
+        let is_runtimes = node.domain.starts_with("com.microsoft");
+        let is_integer = (node.domain.is_empty() && INTEGER_OPERATORS.contains(&op.as_str()))
+            || (is_runtimes && (op.starts_with("QLinear") || op.starts_with("QGemm")));
+        if is_integer {
+            return Err(OnnxError::Unsupported(format!(
+                "operator {op} ({name}), quantised arithmetic: repair the network before it is quantised, or quantise it with \
+                 quant_format=QuantFormat.QDQ"
+            )));
+        }
+        if is_runtimes {
+            return Err(OnnxError::Unsupported(format!(
+                "operator {op} of {} ({name}), which ONNX Runtime's optimisation writes: give the network as it was exported, without \
+                 optimisation, and optimise after the repair",
+                node.domain
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Look-ups, cutting and pruning see one graph; what a graph inside a node reads would be missed.

@@ -62,6 +62,19 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Its images 0, `step`, 2 `step` and so on; all of them for a step of 0.
+    #[must_use]
+    pub fn every(&self, step: usize) -> Self {
+        let len = self.pixels.len() / self.labels.len().max(1);
+        let images = self.pixels.chunks_exact(len.max(1)).step_by(step.max(1));
+        Self {
+            pixels: images.flatten().copied().collect(),
+            labels: self.labels.iter().step_by(step.max(1)).copied().collect(),
+        }
+    }
+}
+
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 
@@ -286,5 +299,22 @@ impl DataSet {
             Source::Hdf5(file) => file.sha256(),
             Source::Folder(folder) => folder.sha256(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sample;
+
+    #[test]
+    fn every_second_image_keeps_its_pixels_and_label() {
+        let sample = Sample {
+            pixels: (0..10u8).map(f32::from).collect(),
+            labels: vec![5, 6, 7, 8, 9],
+        };
+        let second = sample.every(2);
+        assert_eq!(second.labels, [5, 7, 9]);
+        assert_eq!(second.pixels, [0.0, 1.0, 4.0, 5.0, 8.0, 9.0]);
+        assert_eq!(sample.every(1), sample);
     }
 }

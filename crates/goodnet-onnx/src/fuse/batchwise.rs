@@ -1,10 +1,11 @@
 //! Which nodes compute every row of a batch by itself, so that tails can be stacked along the batch axis.
 
+use crate::axes::{named_axes, reduced_axes};
 use crate::{Graph, Node};
 use std::collections::BTreeSet;
 
 /// Element by element, reading one tensor (further inputs are constants).
-const UNARY: [&str; 16] = [
+const UNARY: [&str; 27] = [
     "Relu",
     "LeakyRelu",
     "Elu",
@@ -21,6 +22,17 @@ const UNARY: [&str; 16] = [
     "Clip",
     "Dropout",
     "PRelu",
+    "Abs",
+    "Cast",
+    "Celu",
+    "DequantizeLinear",
+    "Erf",
+    "Gelu",
+    "Mish",
+    "Neg",
+    "QuantizeLinear",
+    "Reciprocal",
+    "Sqrt",
 ];
 
 /// Image by image, reading one tensor (further inputs are constants).
@@ -35,7 +47,7 @@ const SPATIAL: [&str; 7] = [
 ];
 
 /// Element by element over several tensors, with broadcasting.
-const ELEMENTWISE: [&str; 6] = ["Add", "Sub", "Mul", "Div", "Max", "Min"];
+const ELEMENTWISE: [&str; 7] = ["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"];
 
 /// What the check needs to know of the graph around a node.
 pub(super) struct Context<'a> {
@@ -73,8 +85,35 @@ impl Context<'_> {
                 .ints("perm")
                 .is_some_and(|perm| perm.first() == Some(&0)),
             "Reshape" => self.reshape_keeps_rows(node),
+            "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceSum" | "ReduceL2" => {
+                self.reads_one(node) && self.leaves_batch(node, reduced_axes)
+            }
+            "Squeeze" | "Unsqueeze" => self.reads_one(node) && self.leaves_batch(node, named_axes),
+            "LayerNormalization" => {
+                let axis = node.int("axis", -1);
+                let rank = self.rank(&node.inputs[0]);
+                self.reads_one(node)
+                    && rank.is_some_and(|rank| axis.rem_euclid(rank.max(1) as i64) > 0)
+            }
             _ => false,
         }
+    }
+
+    /// Are the axes that the node folds, drops or adds known, and none of them the batch?
+    fn leaves_batch(
+        &self,
+        node: &Node,
+        axes: fn(&Node, &Graph, usize) -> Option<Vec<usize>>,
+    ) -> bool {
+        let output = node.outputs.first();
+        let of = if node.is("Unsqueeze") {
+            output
+        } else {
+            node.inputs.first()
+        };
+        let rank = of.and_then(|tensor| self.rank(tensor));
+        let axes = rank.and_then(|rank| axes(node, self.graph, rank));
+        axes.is_some_and(|axes| !axes.contains(&0))
     }
 
     fn is_batched(&self, tensor: &str) -> bool {
@@ -114,9 +153,9 @@ impl Context<'_> {
 
     fn bias_is_flat(&self, node: &Node) -> bool {
         let bias = node.inputs.get(2).filter(|name| !name.is_empty());
-        bias.is_none_or(|name| {
-            let tensor = self.graph.initializers.get(name);
-            tensor.is_some_and(|t| t.shape.len() < 2 || t.shape[0] == 1)
+        bias.is_none_or(|name| match self.graph.initializers.get(name) {
+            Some(tensor) => tensor.shape.len() < 2 || tensor.shape[0] == 1,
+            None => self.rank(name).is_some_and(|rank| rank < 2),
         })
     }
 

@@ -90,11 +90,16 @@ fn check(
         batched: tail_tensors,
         row_shape: &row_shape,
     };
+    let inputs = model.graph.inputs.iter().map(|input| input.name.as_str());
+    let image = model.graph.dependents(&inputs.collect::<Vec<&str>>());
     for node in tail {
+        let is_weighted = node.is("Conv") || node.is("Gemm") || node.is("MatMul");
         let known = |input: &String| {
             input.is_empty()
                 || tail_tensors.contains(input)
                 || model.graph.initializers.contains_key(input)
+                // Weights that are stored as integers and widened.
+                || (is_weighted && !image.contains(input))
         };
         let label = format!("{} {}", node.op_type, node.name);
         if let Some(other) = node.inputs.iter().find(|input| !known(input)) {

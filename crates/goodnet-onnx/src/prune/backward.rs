@@ -1,11 +1,15 @@
 //! From the site up to the convolution that makes its channels.
 
 use super::edit::Edit;
+use super::quantised;
 use crate::axes::reduced_axes;
 use crate::model::{Graph, Node};
 use crate::shape::Shapes;
 use crate::site::{FOUR_AXES, Site};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Ways up that are tried before the site is masked; each leaves more tensors whole than the last.
+const MAX_TRIES: usize = 32;
 
 /// A use of a tensor that must be narrowed.
 struct Use {
@@ -18,12 +22,6 @@ struct Use {
     keep: Vec<usize>,
 }
 
-/// Why a tensor cannot be narrowed.
-struct Refused {
-    tensor: String,
-    reason: String,
-}
-
 /// Plans the removal of all but `kept` channels from the layers that make the site.
 ///
 /// Tensors on the way up are narrowed. One that other layers read in full, or that a layer makes which channels cannot be
@@ -31,95 +29,150 @@ struct Refused {
 /// "Channel pruning for accelerating very deep neural networks", ICCV 2017, section 4.1).
 ///
 /// # Errors
-/// The first reason that stopped the way up, where no weights on the way become fewer.
+/// The first reason that stopped the way up, where no weights on the way become fewer, or where it is stopped again and again.
 pub(super) fn plan(
     graph: &Graph,
     shapes: &Shapes,
     site: &Site,
     kept: &[usize],
 ) -> Result<Vec<Edit>, String> {
-    let mut whole = BTreeSet::new();
-    let mut first = None;
-    loop {
-        let refused = match climb(graph, shapes, site, kept, &whole) {
-            Ok(edits) => {
-                let narrows = |edit: &Edit| matches!(edit, Edit::Slice { .. });
-                let reason = first.filter(|_| !edits.iter().any(narrows));
-                return reason.map_or(Ok(edits), Err);
-            }
-            Err(refused) => refused,
+    let mut way = Way {
+        graph,
+        shapes,
+        site,
+        makers: makers(graph),
+        reads: reads(graph),
+        whole: BTreeSet::new(),
+        first: None,
+    };
+    for _ in 0..MAX_TRIES {
+        let Some(edits) = way.climb(kept)? else {
+            continue;
         };
-        let reason = first.get_or_insert(refused.reason).clone();
-        if refused.tensor == site.tensor || !whole.insert(refused.tensor) {
+        let narrows = |edit: &Edit| matches!(edit, Edit::Slice { .. });
+        return match way.first.filter(|_| !edits.iter().any(narrows)) {
+            Some(reason) => Err(reason),
+            None => Ok(edits),
+        };
+    }
+    Err(way.first.unwrap_or_default())
+}
+
+/// The node that makes a tensor as its first output.
+fn makers(graph: &Graph) -> HashMap<&str, usize> {
+    let mut makers = HashMap::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if let Some(output) = node.outputs.first() {
+            makers.entry(output.as_str()).or_insert(index);
+        }
+    }
+    makers
+}
+
+/// How often the layers of `graph` read a tensor.
+fn reads(graph: &Graph) -> HashMap<&str, usize> {
+    let mut reads = HashMap::new();
+    for input in graph.nodes.iter().flat_map(|node| &node.inputs) {
+        *reads.entry(input.as_str()).or_default() += 1;
+    }
+    reads
+}
+
+/// The way up.
+struct Way<'a> {
+    graph: &'a Graph,
+    shapes: &'a Shapes,
+    site: &'a Site,
+    makers: HashMap<&'a str, usize>,
+    reads: HashMap<&'a str, usize>,
+    /// Tensors that are left as they are.
+    whole: BTreeSet<String>,
+    /// Why the first of them is.
+    first: Option<String>,
+}
+
+impl Way<'_> {
+    /// Leaves `tensor` whole.
+    ///
+    /// # Errors
+    /// If it is the site.
+    fn leave(&mut self, tensor: &str, reason: String) -> Result<(), String> {
+        let reason = self.first.get_or_insert(reason).clone();
+        if tensor == self.site.tensor {
             return Err(reason);
         }
+        self.whole.insert(tensor.to_owned());
+        Ok(())
     }
-}
 
-/// One way up, with the tensors `whole` left as they are.
-fn climb(
-    graph: &Graph,
-    shapes: &Shapes,
-    site: &Site,
-    kept: &[usize],
-    whole: &BTreeSet<String>,
-) -> Result<Vec<Edit>, Refused> {
-    let mut edits = Vec::new();
-    let mut uses: Vec<Use> = Vec::new();
-    let mut open = vec![(site.tensor.clone(), site.channels, kept.to_vec())];
-    let mut narrowed: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    while let Some((tensor, channels, keep)) = open.pop() {
-        let refuse = |reason: String| Refused {
-            tensor: tensor.clone(),
-            reason,
-        };
-        match narrowed.get(&tensor) {
-            Some(other) if *other == keep => continue,
-            Some(_) => return Err(refuse(format!("{tensor} is read in two ways"))),
-            None => {}
-        }
-        let makes = |node: &Node| node.outputs.first() == Some(&tensor);
-        let index = graph.nodes.iter().position(makes);
-        let index = index.ok_or_else(|| refuse(format!("no layer makes {tensor}")))?;
-        let before = make(graph, shapes, index, channels, &keep, &mut edits).map_err(refuse)?;
-        narrowed.insert(tensor, keep);
-        for next in before
-            .into_iter()
-            .filter(|next| next.keep.len() < next.channels)
-        {
-            if !whole.contains(&next.tensor) {
-                open.push((next.tensor.clone(), next.channels, next.keep.clone()));
+    /// One way up; none where tensors that it narrowed must be left whole: it is tried again then.
+    fn climb(&mut self, kept: &[usize]) -> Result<Option<Vec<Edit>>, String> {
+        let (graph, shapes) = (self.graph, self.shapes);
+        let mut edits = Vec::new();
+        let mut uses: Vec<Use> = Vec::new();
+        let mut open = vec![(self.site.tensor.clone(), self.site.channels, kept.to_vec())];
+        let mut narrowed: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut again = false;
+        while let Some((tensor, channels, keep)) = open.pop() {
+            match narrowed.get(&tensor) {
+                _ if self.whole.contains(&tensor) => continue,
+                Some(other) if *other == keep => continue,
+                Some(_) => {
+                    self.leave(&tensor, format!("{tensor} is read in two ways"))?;
+                    again = true;
+                    continue;
+                }
+                None => {}
             }
-            uses.push(next);
+            let planned = edits.len();
+            let before = match self.makers.get(tensor.as_str()) {
+                Some(&index) => make(graph, shapes, index, channels, &keep, &mut edits),
+                None => Err(format!("no layer makes {tensor}")),
+            };
+            let before = match before {
+                Ok(before) => before,
+                Err(reason) => {
+                    edits.truncate(planned);
+                    self.leave(&tensor, reason)?;
+                    continue;
+                }
+            };
+            narrowed.insert(tensor, keep);
+            for next in before
+                .into_iter()
+                .filter(|next| next.keep.len() < next.channels)
+            {
+                open.push((next.tensor.clone(), next.channels, next.keep.clone()));
+                uses.push(next);
+            }
         }
-    }
-    for tensor in narrowed.keys().filter(|tensor| **tensor != site.tensor) {
-        if graph.is_output(tensor) || reads(graph, tensor) != uses_of(&uses, tensor) {
-            return Err(Refused {
-                tensor: tensor.clone(),
-                reason: format!("{tensor} is read by more than the layers before the site"),
-            });
+        let mut used: HashMap<&str, usize> = HashMap::new();
+        for found in &uses {
+            *used.entry(found.tensor.as_str()).or_default() += 1;
         }
+        let site = self.site;
+        for tensor in narrowed.keys().filter(|tensor| **tensor != site.tensor) {
+            let all = self.reads.get(tensor.as_str()).copied().unwrap_or(0);
+            let on_the_way = used.get(tensor.as_str()).copied().unwrap_or(0);
+            if graph.is_output(tensor) || all != on_the_way {
+                let reason = format!("{tensor} is read by more than the layers before the site");
+                self.leave(tensor, reason)?;
+                again = true;
+            }
+        }
+        if again {
+            return Ok(None);
+        }
+        let picks = uses
+            .into_iter()
+            .filter(|found| self.whole.contains(&found.tensor));
+        edits.extend(picks.map(|found| Edit::Pick {
+            node: found.node,
+            input: found.input,
+            keep: found.keep,
+        }));
+        Ok(Some(edits))
     }
-    let picks = uses
-        .into_iter()
-        .filter(|found| whole.contains(&found.tensor));
-    edits.extend(picks.map(|found| Edit::Pick {
-        node: found.node,
-        input: found.input,
-        keep: found.keep,
-    }));
-    Ok(edits)
-}
-
-/// How often the layers of `graph` read `tensor`.
-fn reads(graph: &Graph, tensor: &str) -> usize {
-    let inputs = graph.nodes.iter().flat_map(|node| &node.inputs);
-    inputs.filter(|input| *input == tensor).count()
-}
-
-fn uses_of(uses: &[Use], tensor: &str) -> usize {
-    uses.iter().filter(|found| found.tensor == tensor).count()
 }
 
 /// Narrows the layer `index` to `kept` channels and gives the uses of its inputs that must be narrowed too.
@@ -213,20 +266,20 @@ fn make_convolution(
     edits: &mut Vec<Edit>,
 ) -> Result<bool, String> {
     let node = &graph.nodes[index];
-    let weight = constant_shape(graph, node, 1).ok_or_else(|| no_constant(node))?;
+    let weight = quantised::weight(graph, index, 1).ok_or_else(|| no_constant(node))?;
     let groups = node.int("group", 1);
     let depthwise = groups != 1 && usize::try_from(groups) == Ok(channels);
-    if (groups != 1 && !depthwise) || weight.first() != Some(&channels) {
+    if (groups != 1 && !depthwise) || weight.shape.first() != Some(&channels) {
         return Err(format!("{} is a grouped convolution", node.name));
     }
     for input in 1..node.inputs.len() {
         if node.inputs[input].is_empty() {
             continue;
         }
-        if constant_shape(graph, node, input).and_then(<[usize]>::first) != Some(&channels) {
-            return Err(no_constant(node));
-        }
-        edits.push(slice(index, input, 0, kept));
+        let weight = quantised::weight(graph, index, input);
+        let weight = weight.filter(|weight| weight.shape.first() == Some(&channels));
+        let weight = weight.ok_or_else(|| no_constant(node))?;
+        weight.keep(0, kept, edits);
     }
     if depthwise {
         edits.push(Edit::SetGroups {
@@ -256,6 +309,10 @@ fn pass(
         | "GlobalLpPool" | "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Clip" | "Elu" | "Selu"
         | "Celu" | "HardSwish" | "HardSigmoid" | "Softplus" | "Softsign" | "Gelu" | "Mish"
         | "Identity" | "Dropout" | "Abs" | "Neg" | "Exp" | "Sqrt" => Ok(()),
+        "QuantizeLinear" | "DequantizeLinear" => match quantised::treats_all_alike(graph, node) {
+            true => Ok(()),
+            false => Err(no_constant(node)),
+        },
         "ReduceMean" | "ReduceMax" => {
             let rank = shapes.get(&node.inputs[0]).map_or(0, Vec::len);
             let axes = reduced_axes(node, graph, rank).unwrap_or_default();

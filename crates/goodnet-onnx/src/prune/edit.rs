@@ -1,6 +1,8 @@
 //! The edits that a removal is made of.
 
+use crate::graph::Names;
 use crate::model::{Attribute, Model, Node, Tensor, TensorData};
+use std::collections::HashMap;
 
 /// One change to a graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +56,7 @@ pub enum Edit {
 
 /// Applies `edits` to a copy of `model`. A constant that other nodes read too is copied first.
 pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
-    let mut edited = model.clone();
-    edited.graph.value_info.clear();
+    let mut edited = Edited::of(model);
     for edit in edits {
         match edit {
             Edit::Slice {
@@ -63,96 +64,120 @@ pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
                 input,
                 axis,
                 keep,
-            } => change_constant(&mut edited, *node, *input, |tensor| {
-                slice(tensor, *axis, keep)
-            }),
+            } => edited.change_constant(*node, *input, |tensor| slice(tensor, *axis, keep)),
             Edit::SetExtent {
                 node,
                 input,
                 position,
                 value,
-            } => change_constant(&mut edited, *node, *input, |tensor| {
+            } => edited.change_constant(*node, *input, |tensor| {
                 set_extent(tensor, *position, *value)
             }),
             Edit::SetGroups { node, groups } => {
-                edited.graph.nodes[*node]
+                edited.model.graph.nodes[*node]
                     .attributes
                     .insert("group".to_owned(), Attribute::Int(*groups as i64));
             }
-            Edit::SetBias { node, values } => set_bias(&mut edited, *node, values),
+            Edit::SetBias { node, values } => edited.set_bias(*node, values),
             // Nodes are inserted last, when no edit names another by its index any more.
             Edit::Pick { .. } => {}
         }
     }
-    pick_channels(&mut edited, edits);
-    edited.graph.remove_unused();
-    edited
+    edited.pick_channels(edits);
+    edited.model.graph.remove_unused();
+    edited.model
 }
 
-/// Inserts the picks, those of the last reader first, so that the indices of the others hold.
-fn pick_channels(model: &mut Model, edits: &[Edit]) {
-    let graph = &mut model.graph;
-    let mut gathers = Vec::new();
-    for edit in edits {
-        let Edit::Pick { node, input, keep } = edit else {
-            continue;
+/// The copy, with what would otherwise be counted for every edit.
+struct Edited {
+    model: Model,
+    names: Names,
+    /// How often a tensor is read.
+    uses: HashMap<String, usize>,
+}
+
+impl Edited {
+    fn of(model: &Model) -> Self {
+        let mut model = model.clone();
+        model.graph.value_info.clear();
+        let mut uses: HashMap<String, usize> = HashMap::new();
+        for input in model.graph.nodes.iter().flat_map(|node| &node.inputs) {
+            *uses.entry(input.clone()).or_default() += 1;
+        }
+        Self {
+            names: model.graph.names(),
+            uses,
+            model,
+        }
+    }
+
+    /// Inserts the picks, each before its reader.
+    fn pick_channels(&mut self, edits: &[Edit]) {
+        let graph = &mut self.model.graph;
+        let mut gathers: HashMap<usize, Vec<Node>> = HashMap::new();
+        for edit in edits {
+            let Edit::Pick { node, input, keep } = edit else {
+                continue;
+            };
+            let source = graph.nodes[*node].inputs[*input].clone();
+            // Two readers of one tensor have a pick each.
+            let picked = self.names.fresh(&format!("{source}_picked_{node}_{input}"));
+            let list = self.names.fresh(&format!("{source}_kept"));
+            let indices = keep.iter().map(|&channel| channel as i64).collect();
+            graph
+                .initializers
+                .insert(list.clone(), Tensor::i64([keep.len()], indices));
+            graph.nodes[*node].inputs[*input].clone_from(&picked);
+            let gather =
+                Node::new("Gather", &[&source, &list], &[&picked]).with("axis", Attribute::Int(1));
+            gathers.entry(*node).or_default().push(gather);
+        }
+        let nodes = std::mem::take(&mut graph.nodes);
+        for (index, node) in nodes.into_iter().enumerate() {
+            graph
+                .nodes
+                .extend(gathers.remove(&index).unwrap_or_default());
+            graph.nodes.push(node);
+        }
+    }
+
+    fn set_bias(&mut self, node: usize, values: &[f32]) {
+        let graph = &mut self.model.graph;
+        let name = self
+            .names
+            .fresh(&format!("{}_bias", graph.nodes[node].inputs[1]));
+        let tensor = Tensor::f32([values.len()], values.to_vec());
+        graph.initializers.insert(name.clone(), tensor);
+        let node = &mut graph.nodes[node];
+        if node.is("MatMul") {
+            node.op_type = "Gemm".to_owned();
+        }
+        node.inputs.truncate(2);
+        node.inputs.push(name);
+    }
+
+    fn change_constant(
+        &mut self,
+        node: usize,
+        input: usize,
+        change: impl FnOnce(&Tensor) -> Tensor,
+    ) {
+        let graph = &mut self.model.graph;
+        let name = graph.nodes[node].inputs[input].clone();
+        let Some(changed) = graph.initializers.get(&name).map(change) else {
+            return;
         };
-        let source = graph.nodes[*node].inputs[*input].clone();
-        // Two readers of one tensor have a pick each.
-        let picked = graph.fresh_name(&format!("{source}_picked_{node}_{input}"));
-        let list = graph.fresh_name(&format!("{source}_kept"));
-        let indices = keep.iter().map(|&channel| channel as i64).collect();
-        graph
-            .initializers
-            .insert(list.clone(), Tensor::i64([keep.len()], indices));
-        graph.nodes[*node].inputs[*input].clone_from(&picked);
-        let gather =
-            Node::new("Gather", &[&source, &list], &[&picked]).with("axis", Attribute::Int(1));
-        gathers.push((*node, gather));
+        let uses = self.uses.entry(name.clone()).or_default();
+        if *uses <= 1 {
+            graph.initializers.insert(name, changed);
+            return;
+        }
+        *uses -= 1;
+        let own = self.names.fresh(&format!("{name}_kept"));
+        self.uses.insert(own.clone(), 1);
+        graph.initializers.insert(own.clone(), changed);
+        graph.nodes[node].inputs[input] = own;
     }
-    gathers.sort_by_key(|(node, _)| std::cmp::Reverse(*node));
-    for (node, gather) in gathers {
-        graph.nodes.insert(node, gather);
-    }
-}
-
-fn set_bias(model: &mut Model, node: usize, values: &[f32]) {
-    let graph = &mut model.graph;
-    let name = graph.fresh_name(&format!("{}_bias", graph.nodes[node].inputs[1]));
-    let tensor = Tensor::f32([values.len()], values.to_vec());
-    graph.initializers.insert(name.clone(), tensor);
-    let node = &mut graph.nodes[node];
-    if node.is("MatMul") {
-        node.op_type = "Gemm".to_owned();
-    }
-    node.inputs.truncate(2);
-    node.inputs.push(name);
-}
-
-fn change_constant(
-    model: &mut Model,
-    node: usize,
-    input: usize,
-    change: impl FnOnce(&Tensor) -> Tensor,
-) {
-    let graph = &mut model.graph;
-    let name = graph.nodes[node].inputs[input].clone();
-    let Some(changed) = graph.initializers.get(&name).map(change) else {
-        return;
-    };
-    let uses = graph
-        .nodes
-        .iter()
-        .flat_map(|node| &node.inputs)
-        .filter(|used| **used == name)
-        .count();
-    if uses == 1 {
-        graph.initializers.insert(name, changed);
-        return;
-    }
-    let own = graph.fresh_name(&format!("{name}_kept"));
-    graph.initializers.insert(own.clone(), changed);
-    graph.nodes[node].inputs[input] = own;
 }
 
 /// `tensor` with only the entries `keep` along `axis`.

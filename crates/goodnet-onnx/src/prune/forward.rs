@@ -3,11 +3,11 @@
 use super::backward::{no_constant, slice};
 use super::carried::Carried;
 use super::edit::Edit;
-use super::unary;
+use super::{quantised, unary};
 use crate::mask::ChannelMask;
 use crate::model::{Graph, Node};
 use crate::shape::Shapes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Plans the removal of channels from everything that reads the tensor `site`, (n, C, H, W).
 pub(super) fn plan(
@@ -20,6 +20,11 @@ pub(super) fn plan(
         graph,
         shapes,
         carried: HashMap::new(),
+        read: graph
+            .nodes
+            .iter()
+            .flat_map(|node| node.inputs.iter().map(String::as_str))
+            .collect(),
         edits: Vec::new(),
     };
     let at_site = Carried {
@@ -43,6 +48,8 @@ pub(super) struct Planner<'a> {
     pub(super) graph: &'a Graph,
     pub(super) shapes: &'a Shapes,
     carried: HashMap<String, Carried>,
+    /// Tensors that a layer reads.
+    read: HashSet<&'a str>,
     pub(super) edits: Vec<Edit>,
 }
 
@@ -62,7 +69,7 @@ impl Planner<'_> {
             return Err(cannot_pass(node));
         };
         for name in further.filter(|name| !name.is_empty()) {
-            if self.graph.consumers(name).next().is_some() || self.graph.is_output(name) {
+            if self.read.contains(name.as_str()) || self.graph.is_output(name) {
                 return Err(format!("{} has a second output that is read", node.name));
             }
         }
@@ -96,6 +103,9 @@ impl Planner<'_> {
             "Add" | "Sub" | "Mul" | "Div" | "PRelu" => Some(self.operand(index, carried)?),
             "MaxPool" | "GlobalAveragePool" | "GlobalMaxPool" => Some(carried),
             "AveragePool" => Some(average(node, carried)?),
+            "QuantizeLinear" | "DequantizeLinear" => {
+                Some(quantised::pass(self.graph, node, carried)?)
+            }
             "LpPool" | "GlobalLpPool" | "Gelu" | "Selu" if carried.is_zero() => Some(carried),
             _ => {
                 let function =

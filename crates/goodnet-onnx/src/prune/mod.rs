@@ -7,6 +7,7 @@ mod backward;
 mod carried;
 mod edit;
 mod forward;
+mod quantised;
 mod unary;
 mod weighted;
 

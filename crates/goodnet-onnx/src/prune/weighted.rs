@@ -3,10 +3,11 @@
 //! A removed channel that holds a constant other than zero there (after a normalisation, say) adds the same to every
 //! output; that sum goes into the bias.
 
-use super::backward::{constant_shape, no_constant, slice};
+use super::backward::{no_constant, slice};
 use super::carried::Carried;
 use super::edit::Edit;
 use super::forward::{Planner, pads};
+use super::quantised;
 use crate::model::Node;
 
 impl Planner<'_> {
@@ -17,7 +18,7 @@ impl Planner<'_> {
         carried: Carried,
     ) -> Result<Option<Carried>, String> {
         let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
+        let weight = quantised::weight(self.graph, index, 1).ok_or_else(|| no_constant(node))?;
         let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
         if carried.axis != 1 {
             return Err(no_constant(node));
@@ -28,15 +29,15 @@ impl Planner<'_> {
                 node.name
             ));
         }
-        if groups == 1 && weight.get(1) == Some(&carried.extent()) {
-            self.edits.push(slice(index, 1, 1, &carried.keep));
+        if groups == 1 && weight.shape.get(1) == Some(&carried.extent()) {
+            weight.keep(1, &carried.keep, &mut self.edits);
             if !carried.is_zero() {
                 let delta = self.contribution(node, &carried, 1)?;
                 self.shift(index, delta)?;
             }
             return Ok(None);
         }
-        if groups != carried.extent() || weight.first() != Some(&groups) {
+        if groups != carried.extent() || weight.shape.first() != Some(&groups) {
             return Err(format!("{} is a grouped convolution", node.name));
         }
         self.depthwise(index, carried).map(Some)
@@ -75,16 +76,16 @@ impl Planner<'_> {
         carried: &Carried,
     ) -> Result<Option<Carried>, String> {
         let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
+        let weight = quantised::weight(self.graph, index, 1).ok_or_else(|| no_constant(node))?;
         let axis = usize::from(node.int("transB", 0) != 0);
         let fits = carried.axis == 1
-            && weight.len() == 2
+            && weight.shape.len() == 2
             && node.int("transA", 0) == 0
-            && weight.get(axis) == Some(&carried.extent());
+            && weight.shape.get(axis) == Some(&carried.extent());
         if !fits {
             return Err(no_constant(node));
         }
-        self.edits.push(slice(index, 1, axis, &carried.keep));
+        weight.keep(axis, &carried.keep, &mut self.edits);
         if !carried.is_zero() {
             if node.float("beta", 1.0) != 1.0 {
                 return Err(format!("{} scales its bias", node.name));
@@ -103,13 +104,15 @@ impl Planner<'_> {
         carried: &Carried,
     ) -> Result<Option<Carried>, String> {
         let node = &self.graph.nodes[index];
-        let weight = constant_shape(self.graph, node, 1).ok_or_else(|| no_constant(node))?;
+        let weight = quantised::weight(self.graph, index, 1).ok_or_else(|| no_constant(node))?;
         let rank = self.shapes.get(&node.inputs[0]).map_or(0, Vec::len);
-        let fits = weight.len() == 2 && weight[0] == carried.extent() && carried.axis + 1 == rank;
+        let fits = weight.shape.len() == 2
+            && weight.shape[0] == carried.extent()
+            && carried.axis + 1 == rank;
         if !fits {
             return Err(no_constant(node));
         }
-        self.edits.push(slice(index, 1, 0, &carried.keep));
+        weight.keep(0, &carried.keep, &mut self.edits);
         if !carried.is_zero() {
             if rank != 2 {
                 return Err(format!("{} has no bias for a constant channel", node.name));

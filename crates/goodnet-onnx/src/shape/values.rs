@@ -6,6 +6,8 @@ use super::{Context, MAX_RANK};
 
 /// Longer integer constants carry no shape.
 const MAX_VALUES: usize = 8;
+/// ONNX's numbers of `int32`, `int64` and `bool`.
+const INTEGERS: [i64; 3] = [6, 7, 9];
 
 /// Extents in a constant; -1 ("the rest", for a Reshape) becomes the largest number.
 pub(super) fn of_constant(tensor: &Tensor) -> Option<Vec<Dim>> {
@@ -34,6 +36,8 @@ pub(super) fn output(node: &Context<'_>) -> Option<Vec<Dim>> {
         "Gather" => gather(node, value(0)?),
         "Slice" => slice(node, value(0)?),
         "Concat" => concat((0..node.node.inputs.len()).map(value)),
+        // As floats they would not be rounded by a division.
+        "Cast" if !INTEGERS.contains(&node.node.int("to", 0)) => None,
         "Identity" | "Cast" | "Unsqueeze" | "Squeeze" => value(0).map(<[Dim]>::to_vec),
         "Add" | "Sub" | "Mul" | "Div" | "Equal" => binary(&node.node.op_type, value(0)?, value(1)?),
         "Where" => choice(value(0)?, value(1)?, value(2)?),

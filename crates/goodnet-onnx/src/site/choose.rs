@@ -1,12 +1,13 @@
 //! The site where none is named.
 
 use super::flow::{
-    attention_after, convolutions_after, everything_passes, from_image, has_channels, weights_after,
+    attention_after, before_weights, bottlenecks, convolutions_after, from_image, has_channels,
 };
 use super::{Pooling, Site, candidates, flat_candidates, is_activation, pooling, site_of};
 use crate::error::OnnxError;
 use crate::model::{Graph, Model, Node};
 use crate::shape::{Shapes, infer};
+use std::collections::HashMap;
 
 /// More convolutions in a row than this after the last pooling layer: its channels are not those that the classes are told by.
 const MAX_CONVOLUTIONS_AFTER: usize = 2;
@@ -37,19 +38,22 @@ pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
     let graph = &model.graph;
     let shapes = infer(graph);
     let image = from_image(graph);
+    let passed = bottlenecks(graph);
     let pooled = graph.nodes.iter().rev().find_map(|node| {
         let output = node
             .outputs
             .first()
             .filter(|output| image.contains(*output))?;
         let kind = pooling(graph, node, &shapes)?;
-        everything_passes(graph, output).then_some((node, output, kind))
+        passed
+            .contains(output.as_str())
+            .then_some((node, output, kind))
     });
     let Some((node, output, kind)) = pooled else {
         let what = "the network has no pooling layer that everything goes through";
         return without_pooling(model, &shapes, what);
     };
-    if !weights_after(graph, output) {
+    if !before_weights(graph).contains(output.as_str()) {
         let what = format!(
             "the channels of the last pooling layer, {}, are the classes",
             node.name
@@ -97,7 +101,7 @@ fn without_pooling(model: &Model, shapes: &Shapes, what: &str) -> Result<Choice,
             ),
         ));
     }
-    let (node, is) = match weights_after(graph, output) {
+    let (node, is) = match before_weights(graph).contains(output) {
         true => (
             features_of(graph, shapes, last),
             "the activation of the last convolution",
@@ -120,7 +124,8 @@ fn without_pooling(model: &Model, shapes: &Shapes, what: &str) -> Result<Choice,
 fn features_of<'a>(graph: &'a Graph, shapes: &Shapes, convolution: &'a Node) -> Option<&'a Node> {
     let activation = activation_after(graph, convolution);
     let name = activation.outputs.first()?;
-    if everything_passes(graph, name) {
+    let passed = bottlenecks(graph);
+    if passed.contains(name.as_str()) {
         return Some(activation);
     }
     let after = graph.dependents(&[name]);
@@ -130,17 +135,23 @@ fn features_of<'a>(graph: &'a Graph, shapes: &Shapes, convolution: &'a Node) -> 
             .first()
             .filter(|output| after.contains(*output));
         output.is_some_and(|output| {
-            output != name && has_channels(shapes, output) && everything_passes(graph, output)
+            output != name && has_channels(shapes, output) && passed.contains(output.as_str())
         })
     });
     let joined = ends.map(|node| activation_after(graph, node));
     joined.or(Some(activation))
 }
 
+/// Layers in a row that are looked through.
+const MAX_LOOKED_THROUGH: usize = 16;
+
 /// The layer that makes what a convolution reads.
 fn before_classes<'a>(graph: &'a Graph, convolution: &Node) -> Option<&'a Node> {
     let mut node = graph.producer(convolution.inputs.first()?)?;
-    while node.is("Dropout") || node.is("Identity") {
+    for _ in 0..MAX_LOOKED_THROUGH {
+        if !node.is("Dropout") && !node.is("Identity") {
+            break;
+        }
         node = graph.producer(node.inputs.first()?)?;
     }
     Some(node)
@@ -149,7 +160,7 @@ fn before_classes<'a>(graph: &'a Graph, convolution: &Node) -> Option<&'a Node> 
 /// Follows a layer through a normalisation to its activation.
 fn activation_after<'a>(graph: &'a Graph, layer: &'a Node) -> &'a Node {
     let mut last = layer;
-    loop {
+    for _ in 0..MAX_LOOKED_THROUGH {
         let Some(output) = last.outputs.first() else {
             return last;
         };
@@ -160,24 +171,24 @@ fn activation_after<'a>(graph: &'a Graph, layer: &'a Node) -> &'a Node {
             _ => return last,
         }
     }
+    last
 }
 
 /// No site without a name: what can be named instead, the last ones first.
 fn refuse(model: &Model, what: &str) -> OnnxError {
     let graph = &model.graph;
+    let passed = bottlenecks(graph);
+    let made = graph.nodes.iter().enumerate();
+    let made: HashMap<&str, usize> = made
+        .flat_map(|(at, node)| node.outputs.iter().map(move |name| (name.as_str(), at)))
+        .collect();
     let mut names: Vec<String> = candidates(model)
         .into_iter()
         .chain(flat_candidates(model))
         .map(|site| site.tensor)
-        .filter(|name| everything_passes(graph, name))
+        .filter(|name| passed.contains(name.as_str()))
         .collect();
-    let at = |name: &String| {
-        graph
-            .nodes
-            .iter()
-            .position(|node| node.outputs.contains(name))
-    };
-    names.sort_by_key(|name| std::cmp::Reverse(at(name)));
+    names.sort_by_key(|name| std::cmp::Reverse(made.get(name.as_str()).copied()));
     let more = names.len().saturating_sub(LISTED);
     names.truncate(LISTED);
     let list = match names.is_empty() {

@@ -4,24 +4,70 @@ use crate::model::{Graph, Node};
 use crate::shape::Shapes;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Does every way from the inputs to the outputs lead through `tensor`?
-pub(super) fn everything_passes(graph: &Graph, tensor: &str) -> bool {
-    let inputs = graph.inputs.iter().map(|input| input.name.as_str());
-    let mut reached: HashSet<&str> = inputs.filter(|name| *name != tensor).collect();
-    for node in &graph.nodes {
-        if node
-            .inputs
-            .iter()
-            .any(|input| reached.contains(input.as_str()))
-        {
-            let further = node.outputs.iter().map(String::as_str);
-            reached.extend(further.filter(|name| *name != tensor));
+/// The tensors that every way from the inputs to the outputs leads through.
+///
+/// One sweep over the nodes in their order: a tensor on a way is open from the node that makes it to the last one that reads it. A
+/// tensor that is the only open one where it is made cannot be gone around. What holds only extents of the image is no way.
+pub(super) fn bottlenecks(graph: &Graph) -> HashSet<&str> {
+    let onward = onward(graph);
+    let mut made: HashMap<&str, usize> = HashMap::new();
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for input in &graph.inputs {
+        if onward.contains(input.name.as_str()) {
+            made.insert(&input.name, 0);
         }
     }
-    !graph
-        .outputs
-        .iter()
-        .any(|output| reached.contains(output.name.as_str()))
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let on_a_way = !node.is("Shape")
+            && !node.is("Size")
+            && node.outputs.iter().any(|o| onward.contains(o.as_str()))
+            && node.inputs.iter().any(|i| made.contains_key(i.as_str()));
+        if !on_a_way {
+            continue;
+        }
+        for input in node.inputs.iter().filter(|i| made.contains_key(i.as_str())) {
+            last.insert(input, at + 1);
+        }
+        for output in node.outputs.iter().filter(|o| onward.contains(o.as_str())) {
+            made.insert(output, at + 1);
+        }
+    }
+    let end = graph.nodes.len() + 1;
+    for output in &graph.outputs {
+        if made.contains_key(output.name.as_str()) {
+            last.insert(&output.name, end);
+        }
+    }
+    let mut change = vec![0isize; end + 1];
+    for (tensor, &from) in &made {
+        change[from] += 1;
+        change[last.get(tensor).copied().unwrap_or(from)] -= 1;
+    }
+    let mut open = 0;
+    let open: Vec<isize> = change
+        .into_iter()
+        .map(|by| {
+            open += by;
+            open
+        })
+        .collect();
+    let alone = |(_, from): &(&str, usize)| open[*from] == 1;
+    made.into_iter()
+        .filter(alone)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// The tensors that an output depends on.
+fn onward(graph: &Graph) -> HashSet<&str> {
+    let outputs = graph.outputs.iter().map(|output| output.name.as_str());
+    let mut onward: HashSet<&str> = outputs.collect();
+    for node in graph.nodes.iter().rev() {
+        if node.outputs.iter().any(|o| onward.contains(o.as_str())) {
+            onward.extend(node.inputs.iter().map(String::as_str));
+        }
+    }
+    onward
 }
 
 /// Convolutions on the longest way from `tensor` to an output.
@@ -47,15 +93,15 @@ pub(super) fn convolutions_after(graph: &Graph, tensor: &str) -> usize {
     outputs.max().copied().unwrap_or(0)
 }
 
-/// Does a layer with constant weights come after `tensor`?
-pub(super) fn weights_after(graph: &Graph, tensor: &str) -> bool {
-    let after = graph.dependents(&[tensor]);
-    let reads = |node: &&Node| node.inputs.iter().any(|input| after.contains(input));
-    graph
-        .nodes
-        .iter()
-        .filter(reads)
-        .any(|node| is_weighted(graph, node))
+/// The tensors that a layer with constant weights comes after.
+pub(super) fn before_weights(graph: &Graph) -> HashSet<&str> {
+    let mut before: HashSet<&str> = HashSet::new();
+    for node in graph.nodes.iter().rev() {
+        if is_weighted(graph, node) || node.outputs.iter().any(|o| before.contains(o.as_str())) {
+            before.extend(node.inputs.iter().map(String::as_str));
+        }
+    }
+    before
 }
 
 /// A convolution, or a product with constant weights.

@@ -61,12 +61,13 @@ pub fn flat_candidates(model: &Model) -> Vec<Site> {
     let graph = &model.graph;
     let shapes = infer(graph);
     let image = flow::from_image(graph);
+    let weighted = flow::before_weights(graph);
     let nodes = graph.nodes.iter();
     nodes
         .filter(|node| node.outputs.iter().any(|output| image.contains(output)))
         .filter(|node| makes_features(node))
         .filter_map(|node| flat_site_of(node, &shapes))
-        .filter(|site| flow::weights_after(graph, &site.tensor))
+        .filter(|site| weighted.contains(site.tensor.as_str()))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The ONNX graph in the making.
 
 use super::weights::Weights;
+use crate::graph::Names;
 use crate::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
 use std::collections::{HashMap, HashSet};
 
@@ -48,6 +49,7 @@ pub(super) struct Builder<'a> {
     pub(super) weights: &'a Weights,
     graph: Graph,
     values: HashMap<String, Value>,
+    names: Names,
 }
 
 impl<'a> Builder<'a> {
@@ -59,6 +61,7 @@ impl<'a> Builder<'a> {
                 ..Graph::default()
             },
             values: HashMap::new(),
+            names: Names::default(),
         }
     }
 
@@ -75,13 +78,16 @@ impl<'a> Builder<'a> {
     /// Adds a node; the result is its first output.
     pub(super) fn node(&mut self, node: Node) -> String {
         let output = node.outputs.first().cloned().unwrap_or_default();
+        for name in &node.outputs {
+            self.names.take(name);
+        }
         self.graph.nodes.push(node);
         output
     }
 
     /// Adds a constant under a name of its own.
     pub(super) fn constant(&mut self, name: &str, tensor: Tensor) -> String {
-        let name = self.graph.fresh_name(name);
+        let name = self.names.fresh(name);
         self.graph.initializers.insert(name.clone(), tensor);
         name
     }
@@ -97,6 +103,7 @@ impl<'a> Builder<'a> {
         if !self.graph.inputs.is_empty() {
             return Err("expected one input, found another".to_owned());
         }
+        self.names.take(name);
         self.graph.inputs.push(ValueInfo {
             name: name.to_owned(),
             element: ElementType::F32,
