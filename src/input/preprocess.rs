@@ -1,9 +1,8 @@
 //! Pixels to the network's values: the one function that repair and serving share.
 
 use super::image::RgbImage8;
+use super::resize::resize;
 use super::spec::{ColorOrder, InputSpec, Layout, ResizeRule};
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Rgb};
 use std::borrow::Cow;
 
 /// An image does not fit the network.
@@ -147,25 +146,17 @@ impl Preprocess {
         if picture.width as usize == width && picture.height as usize == height {
             return Ok(Cow::Borrowed(&picture.pixels));
         }
-        let wrong_size = PreprocessError::Size {
-            expected_width: width,
-            expected_height: height,
-            width: picture.width,
-            height: picture.height,
-        };
-        let buffer: Option<ImageBuffer<Rgb<u8>, &[u8]>> =
-            ImageBuffer::from_raw(picture.width, picture.height, picture.pixels.as_slice());
-        match (self.spec.resize, buffer) {
-            (ResizeRule::Stretch, Some(buffer)) => {
-                let (width, height) = (u32::try_from(width), u32::try_from(height));
-                let (Ok(width), Ok(height)) = (width, height) else {
-                    return Err(wrong_size);
-                };
-                Ok(Cow::Owned(
-                    resize(&buffer, width, height, FilterType::Triangle).into_raw(),
-                ))
-            }
-            _ => Err(wrong_size),
+        let len = 3 * picture.width as usize * picture.height as usize;
+        match self.spec.resize {
+            ResizeRule::Stretch if len > 0 && picture.pixels.len() == len => Ok(Cow::Owned(
+                resize(&picture.pixels, picture.width as usize, (width, height)),
+            )),
+            _ => Err(PreprocessError::Size {
+                expected_width: width,
+                expected_height: height,
+                width: picture.width,
+                height: picture.height,
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::networks::Random;
 use crate::service::spawn_app;
-use goodnet::input::image::{ImageError, Limits, decode, decode_within};
+use goodnet::input::image::{Detail, ImageError, Limits, decode, decode_within};
 use goodnet::progress::Cancel;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use reqwest::blocking::multipart::{Form, Part};
@@ -45,7 +45,7 @@ fn empty_scans(side: u16, scans: usize) -> Vec<u8> {
 fn refused(bytes: &[u8], limits: &Limits) -> String {
     let budget = limits.budget();
     let whole = budget.left();
-    let error = decode_within(bytes, limits, &budget).unwrap_err();
+    let error = decode_within(bytes, limits, &budget, Detail::Whole).unwrap_err();
     assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
     assert_eq!(budget.left(), whole, "{error}");
     error.to_string()
@@ -99,7 +99,7 @@ fn a_gif_pays_for_a_picture_larger_than_its_canvas() {
     };
     let budget = limits.budget();
     let whole = budget.left();
-    decode_within(&file, &limits, &budget).unwrap();
+    decode_within(&file, &limits, &budget, Detail::Whole).unwrap();
     assert!(whole - budget.left() > 4 * 2_000_000);
 }
 
@@ -206,7 +206,8 @@ fn decoding_ends_inside_an_image_once_nobody_wants_it() {
     let budget = limits.budget_until(cancel.clone());
     // More than half a second, wherever this runs.
     let file = empty_scans(4000, 60);
-    let decoding = std::thread::spawn(move || decode_within(&file, &limits, &budget));
+    let decoding =
+        std::thread::spawn(move || decode_within(&file, &limits, &budget, Detail::Whole));
     std::thread::sleep(Duration::from_millis(20));
     cancel.cancel();
     assert_eq!(decoding.join().unwrap(), Err(ImageError::Cancelled));
@@ -228,7 +229,7 @@ fn a_png_pays_for_the_profile_that_it_inflates() {
     let whole = budget.left();
     // It is no profile, which is of no matter to the picture or to the count: 60,000 bytes stand for 2.56 MB, the most that
     // may be inflated here, at six bytes a sample.
-    let _ = decode_within(&file, &LIMITS, &budget);
+    let _ = decode_within(&file, &LIMITS, &budget, Detail::Whole);
     assert!(budget.left() <= whole - 2_560_000 / 6, "{budget:?}");
 }
 
@@ -250,7 +251,7 @@ fn every_format_is_decoded_at_the_pixel_limit_with_noise_in_it() {
         picture.write_to(&mut bytes, format).unwrap();
         let budget = LIMITS.budget();
         let whole = budget.left();
-        decode_within(&bytes.into_inner(), &LIMITS, &budget)
+        decode_within(&bytes.into_inner(), &LIMITS, &budget, Detail::Whole)
             .unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert!(
             budget.left() < whole - 3 * 160_000,
