@@ -47,8 +47,8 @@ Options that every command takes, before or after its name:
                         onnxruntime, or tract [env: GOODNET_BACKEND]
   --onnxruntime FILE    ONNX Runtime's shared library [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH, beside the
                         executable, the Python environment that goodnet is installed in, ./.onnxruntime, the system]
-  --exact-decode        decode JPEG files whole; else those of 4, 8 or 16 times the network's sides and more are decoded at a
-                        half, a quarter or an eighth of theirs [env: GOODNET_EXACT_DECODE]
+  --exact-decode        decode JPEG files whole; else those of 6, 12 or 24 times the network's sides and more are decoded at
+                        a half, a quarter or an eighth of theirs [env: GOODNET_EXACT_DECODE]
 
 Exit codes:
   0  done

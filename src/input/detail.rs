@@ -17,11 +17,11 @@ pub enum Detail {
 }
 
 /// Times the network's sides that a picture keeps at least before it is scaled to them.
-const KEPT: u32 = 2;
+const KEPT: u32 = 3;
 
 impl Detail {
-    /// What the network that wants `input` needs to see: everything if `exact`, or where other sizes are refused; else twice its
-    /// sides.
+    /// What the network that wants `input` needs to see: everything if `exact`, or where other sizes are refused; else three times
+    /// its sides.
     #[must_use]
     pub fn of(input: &InputSpec, exact: bool) -> Self {
         let side = |side: usize| u32::try_from(side).ok()?.checked_mul(KEPT);
@@ -55,18 +55,18 @@ mod tests {
     use crate::input::spec::Layout;
 
     #[test]
-    fn a_picture_keeps_twice_the_networks_sides() {
+    fn a_picture_keeps_three_times_the_networks_sides() {
         let input = InputSpec::new(55, 47, 3, Layout::Nchw, 1.0);
         let detail = Detail::of(&input, false);
         let table = [
             ((47, 55), 1),
-            ((187, 220), 1),
-            ((188, 219), 1),
-            ((188, 220), 2),
-            ((375, 440), 2),
-            ((376, 440), 4),
-            ((4000, 439), 2),
-            ((752, 880), 8),
+            ((281, 330), 1),
+            ((282, 329), 1),
+            ((282, 330), 2),
+            ((563, 660), 2),
+            ((564, 660), 4),
+            ((4000, 659), 2),
+            ((1128, 1320), 8),
             ((4000, 3000), 8),
         ];
         for ((width, height), parts) in table {

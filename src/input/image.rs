@@ -129,11 +129,7 @@ fn decode_wanted(
         DynamicImage::from_decoder(decoder).map_err(|error| refused(&error, limits))?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
-    let mut rgb = RgbImage8 {
-        width: rgb.width(),
-        height: rgb.height(),
-        pixels: rgb.into_raw(),
-    };
+    let mut rgb = RgbImage8::new(rgb.width(), rgb.height(), rgb.into_raw());
     if format == ImageFormat::Gif
         && let Some(first) = FirstPicture::read(bytes)
     {

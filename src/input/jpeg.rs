@@ -11,6 +11,7 @@ use image::{DynamicImage, RgbImage};
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress, Marker};
 use mozjpeg_sys::{jpeg_common_struct, jpeg_error_mgr, msg_parm_union};
 use std::io::{self, BufRead};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null;
 
@@ -78,35 +79,69 @@ fn read(
         .find_map(|marker| marker.data.strip_prefix(b"Exif\0\0"));
     let orientation = exif.and_then(Orientation::from_exif_chunk);
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    let parts = match turns(orientation) {
-        true => detail.parts(height, width),
-        false => detail.parts(width, height),
-    };
+    let turn = Turn::new(orientation);
+    let (upright_width, upright_height) = turn.sides((width, height));
+    let parts = detail.parts(upright_width, upright_height);
     budget.take(&segments.work(bytes, (width, height), parts))?;
     decoder.scale((8 / parts) as u8);
     let pixels = pixels(decoder, budget)?;
-    let (width, height) = (width.div_ceil(parts), height.div_ceil(parts));
-    let picture = RgbImage::from_raw(width, height, pixels)
+    let covered = turn.sides((width * (8 / parts), height * (8 / parts)));
+    let picture = RgbImage::from_raw(width.div_ceil(parts), height.div_ceil(parts), pixels)
         .ok_or_else(|| ImageError::Damaged("it has fewer pixels than it says".to_owned()))?;
     let mut picture = DynamicImage::ImageRgb8(picture);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     Ok(RgbImage8 {
-        width: rgb.width(),
-        height: rgb.height(),
-        pixels: rgb.into_raw(),
+        columns: span(covered.0, rgb.width(), turn.columns_reversed),
+        rows: span(covered.1, rgb.height(), turn.rows_reversed),
+        ..RgbImage8::new(rgb.width(), rgb.height(), rgb.into_raw())
     })
 }
 
-/// Are rows columns once the picture is upright?
-fn turns(orientation: Orientation) -> bool {
-    matches!(
-        orientation,
-        Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH
-    )
+/// What makes a picture upright.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Rows become columns.
+    transposed: bool,
+    /// The last column, or row, is the first then.
+    columns_reversed: bool,
+    rows_reversed: bool,
+}
+
+impl Turn {
+    fn new(orientation: Orientation) -> Self {
+        let (transposed, columns_reversed, rows_reversed) = match orientation {
+            Orientation::NoTransforms => (false, false, false),
+            Orientation::FlipHorizontal => (false, true, false),
+            Orientation::FlipVertical => (false, false, true),
+            Orientation::Rotate180 => (false, true, true),
+            Orientation::Rotate90FlipH => (true, false, false),
+            Orientation::Rotate90 => (true, true, false),
+            Orientation::Rotate270 => (true, false, true),
+            Orientation::Rotate270FlipH => (true, true, true),
+        };
+        Self {
+            transposed,
+            columns_reversed,
+            rows_reversed,
+        }
+    }
+
+    /// Width and height once it is upright.
+    fn sides<T>(self, (width, height): (T, T)) -> (T, T) {
+        match self.transposed {
+            true => (height, width),
+            false => (width, height),
+        }
+    }
+}
+
+/// The eighths that `covered` of them are in a line of `count` places, at its end if `reversed`.
+fn span(covered: u32, count: u32, reversed: bool) -> Range<u32> {
+    match reversed {
+        true => 8 * count - covered..8 * count,
+        false => 0..covered,
+    }
 }
 
 /// The pixels in RGB, row by row.

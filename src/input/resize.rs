@@ -2,26 +2,24 @@
 //!
 //! `image` goes down every column of the whole picture, which costs four times its decoding where the picture is large.
 
+use super::picture::RgbImage8;
 use std::ops::Range;
 
-/// Scales `pixels`, (H, W, 3) of `width` columns, to `new_width` x `new_height` with the triangle filter (bilinear, antialiased:
-/// it widens where it shrinks), columns first.
+/// Scales what `picture` covers to `new_width` x `new_height` pixels with the triangle filter (bilinear, antialiased: it widens
+/// where it shrinks), columns first. The picture has pixels.
 ///
 /// Sums are formed in f32 in the order of the pixels, and only the last is rounded, half up.
-pub(super) fn resize(
-    pixels: &[u8],
-    width: usize,
-    (new_width, new_height): (usize, usize),
-) -> Vec<u8> {
-    let row = 3 * width;
-    let taps = Tap::all(pixels.len() / row, new_height);
-    let columns = Tap::all(width, new_width);
+pub(super) fn resize(picture: &RgbImage8, (new_width, new_height): (usize, usize)) -> Vec<u8> {
+    let pixels = &picture.pixels;
+    let row = 3 * picture.width as usize;
+    let rows = Tap::all(picture.height, &picture.rows, new_height);
+    let columns = Tap::all(picture.width, &picture.columns, new_width);
     let mut sums = vec![0.0_f32; row];
     let mut scaled = Vec::with_capacity(3 * new_width * new_height);
-    for tap in &taps {
+    for tap in &rows {
         sums.fill(0.0);
-        let rows = pixels[tap.from.start * row..tap.from.end * row].chunks_exact(row);
-        for (line, &weight) in rows.zip(&tap.weights) {
+        let lines = pixels[tap.from.start * row..tap.from.end * row].chunks_exact(row);
+        for (line, &weight) in lines.zip(&tap.weights) {
             for (sum, &value) in sums.iter_mut().zip(line) {
                 *sum += f32::from(value) * weight;
             }
@@ -40,12 +38,14 @@ struct Tap {
 }
 
 impl Tap {
-    /// The taps of a line of `count` places that becomes one of `size`.
-    fn all(count: usize, size: usize) -> Vec<Self> {
-        let ratio = count as f32 / size as f32;
+    /// The taps of a line of `count` places, of which it covers these `eighths`, that becomes one of `size`.
+    fn all(count: u32, eighths: &Range<u32>, size: usize) -> Vec<Self> {
+        let count = count as usize;
+        let start = eighths.start as f32 / 8.0;
+        let ratio = eighths.len() as f32 / 8.0 / size as f32;
         let support = ratio.max(1.0);
         let tap = |place: usize| {
-            let centre = (place as f32 + 0.5) * ratio;
+            let centre = start + (place as f32 + 0.5) * ratio;
             let first = (centre - support).floor().max(0.0) as usize;
             let first = first.min(count - 1);
             let end = ((centre + support).ceil() as usize).clamp(first + 1, count);
@@ -98,8 +98,9 @@ mod tests {
                     (state >> 56) as u8
                 })
                 .collect();
-            let ours = resize(&pixels, width as usize, (new_width as usize, new_height as usize));
-            let picture = RgbImage::from_raw(width, height, pixels).unwrap();
+            let picture = RgbImage8::new(width, height, pixels);
+            let ours = resize(&picture, (new_width as usize, new_height as usize));
+            let picture = RgbImage::from_raw(width, height, picture.pixels).unwrap();
             let theirs = imageops::resize(&picture, new_width, new_height, FilterType::Triangle);
             prop_assert_eq!(ours, theirs.into_raw());
         }

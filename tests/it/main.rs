@@ -39,6 +39,7 @@ mod policies;
 mod quarantine;
 mod readme;
 mod repair;
+mod scaled;
 mod serve;
 mod serve_command;
 mod serve_v2;
