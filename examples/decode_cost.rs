@@ -1,20 +1,21 @@
-//! What decoding files costs, for the figures in docs/SECURITY.md: `decode_cost FILE...` prints the work that was counted, the
-//! CPU time of all threads and what came of it.
+//! What files cost from bytes to the values of a network of 47 x 55 pixels, for the figures in docs/BENCHMARKS.md and
+//! docs/SECURITY.md: `decode_cost FILE...` prints, a file a line, its bytes, and for its decoding whole and as the network sees it
+//! the work that was counted and the CPU time of all threads; then that of the `image` crate's own decoder and filter; then what
+//! came of it. Times are medians of seven, taken in turn.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
-use goodnet::input::image::{Limits, decode_within};
+use goodnet::input::image::{Detail, Limits, decode_within};
 use goodnet::input::preprocess::Preprocess;
 use goodnet::input::spec::{InputSpec, Layout};
+use image::imageops::{self, FilterType};
 use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
 use std::time::Duration;
 
-/// The service's limits.
-const LIMITS: Limits = Limits {
-    max_bytes: 8 << 20,
-    max_side: 8192,
-    max_pixels: 4_000_000,
-};
+const WIDTH: usize = 47;
+const HEIGHT: usize = 55;
+const ROUNDS: usize = 7;
 
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -24,27 +25,58 @@ fn cpu() -> Duration {
     )
 }
 
+/// The samples that decoding took and what came of it.
+fn read(bytes: &[u8], preprocess: &Preprocess, detail: Detail) -> (u64, String) {
+    let limits = Limits::default();
+    let budget = limits.budget();
+    let outcome = match decode_within(bytes, &limits, &budget, detail) {
+        Ok(picture) => {
+            black_box(preprocess.rgb8(&picture).is_ok());
+            format!("{} x {}", picture.width, picture.height)
+        }
+        Err(error) => error.to_string(),
+    };
+    (limits.budget().left() - budget.left(), outcome)
+}
+
+fn peer(bytes: &[u8]) {
+    if let Ok(picture) = image::load_from_memory(bytes) {
+        let (width, height) = (WIDTH as u32, HEIGHT as u32);
+        let rgb = picture.into_rgb8();
+        black_box(imageops::resize(&rgb, width, height, FilterType::Triangle));
+    }
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let before = cpu();
+    work();
+    cpu() - before
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
+
 fn main() -> std::io::Result<()> {
-    let preprocess = Preprocess::new(&InputSpec::new(55, 47, 3, Layout::Nchw, 1.0));
+    let input = InputSpec::new(HEIGHT, WIDTH, 3, Layout::Nchw, 1.0);
+    let preprocess = Preprocess::new(&input);
+    let part = Detail::of(&input, false);
     for file in std::env::args_os().skip(1) {
         let bytes = std::fs::read(&file)?;
-        let budget = LIMITS.budget();
-        let before = cpu();
-        let picture = decode_within(&bytes, &LIMITS, &budget);
-        let outcome = match &picture {
-            Ok(picture) => {
-                let scaled = preprocess.rgb8(picture).is_ok();
-                format!("{} x {}, scaled: {scaled}", picture.width, picture.height)
-            }
-            Err(error) => error.to_string(),
-        };
-        let spent = cpu() - before;
-        let work = LIMITS.budget().left() - budget.left();
+        let mut times: [Vec<Duration>; 3] = Default::default();
+        for _ in 0..ROUNDS {
+            times[0].push(timed(|| drop(read(&bytes, &preprocess, Detail::Whole))));
+            times[1].push(timed(|| drop(read(&bytes, &preprocess, part))));
+            times[2].push(timed(|| peer(&bytes)));
+        }
+        let [whole_ms, part_ms, peer_ms] = times.map(median);
+        let (samples, _) = read(&bytes, &preprocess, Detail::Whole);
+        let (part_samples, outcome) = read(&bytes, &preprocess, part);
         println!(
-            "{}\t{} bytes\t{work} samples\t{:.0} ms\t{outcome}",
+            "{}\t{} bytes\twhole: {samples} samples, {whole_ms:.2} ms\tpart: {part_samples} samples, {part_ms:.2} ms\timage: {peer_ms:.2} ms\t{outcome}",
             file.display(),
             bytes.len(),
-            spent.as_secs_f64() * 1e3
         );
     }
     Ok(())

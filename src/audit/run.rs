@@ -35,6 +35,8 @@ pub struct AuditConfig {
     pub clean: PathBuf,
     /// Skip images that cannot be read instead of failing.
     pub skip_bad: bool,
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    pub exact_decode: bool,
     /// How pixels become values.
     pub pixels: PixelRule,
     /// Names of the classes.
@@ -54,6 +56,7 @@ impl AuditConfig {
             read: ReadOptions::default(),
             clean: clean.into(),
             skip_bad: false,
+            exact_decode: false,
             pixels: PixelRule::default(),
             names: None,
             effort: DEFAULT_EFFORT,
@@ -163,6 +166,7 @@ pub fn audit(
         .spec((ports.height, ports.width, ports.channels), ports.layout);
     let options = OpenOptions {
         skip_bad: config.skip_bad,
+        exact_decode: config.exact_decode,
         ..OpenOptions::default()
     };
     let data = DataSet::open(&config.clean, &options, &input, ports.classes)?;

@@ -87,6 +87,7 @@ impl AuditArgs {
             read: self.read.options(),
             clean: self.clean.clone(),
             skip_bad: self.skip_bad,
+            exact_decode: false,
             pixels: self.pixels.validate()?,
             names: self.labels.as_deref().map(read_names).transpose()?,
             effort: self.effort,
@@ -111,7 +112,8 @@ fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
 /// # Errors
 /// If the audit fails or its report cannot be written.
 pub(super) fn run(args: &AuditArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
-    let config = args.validate()?;
+    let mut config = args.validate()?;
+    config.exact_decode = global.exact_decode;
     args.memory.check(&config.model, &config.read)?;
     let engine = global.engine()?;
     let audited = audit(&config, &engine, &Bars::new(args.json), &cancel_on_signal())?;

@@ -51,8 +51,12 @@ pub struct ClassifyArgs {
 pub(super) fn run(args: &ClassifyArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
     let images = images(&args.images)?;
     let bundle = bundle::load(&args.bundle).map_err(CliError::bad_input)?;
-    let classifier = Classifier::new(&global.engine()?, bundle, args.policy, args.drop)
-        .map_err(CliError::bad_input)?;
+    let start = match global.exact_decode {
+        true => Classifier::new_exact,
+        false => Classifier::new,
+    };
+    let classifier =
+        start(&global.engine()?, bundle, args.policy, args.drop).map_err(CliError::bad_input)?;
     let mut table = args.csv.then(Table::begin).transpose()?;
     let (mut refused, mut flagged) = (0, 0);
     for path in &images {

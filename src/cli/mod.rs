@@ -47,6 +47,8 @@ Options that every command takes, before or after its name:
                         onnxruntime, or tract [env: GOODNET_BACKEND]
   --onnxruntime FILE    ONNX Runtime's shared library [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH, beside the
                         executable, the Python environment that goodnet is installed in, ./.onnxruntime, the system]
+  --exact-decode        decode JPEG files whole; else those of 6, 12 or 24 times the network's sides and more are decoded at
+                        a half, a quarter or an eighth of theirs [env: GOODNET_EXACT_DECODE]
 
 Exit codes:
   0  done
@@ -80,6 +82,9 @@ pub struct GlobalArgs {
         value_name = "FILE"
     )]
     pub onnxruntime: Option<PathBuf>,
+    /// Decode JPEG files whole that are far larger than the network's input, instead of at a part of their size.
+    #[arg(long, global = true, hide = true, env = "GOODNET_EXACT_DECODE")]
+    pub exact_decode: bool,
 }
 
 /// Names of the back ends as typed.

@@ -186,6 +186,7 @@ impl RepairArgs {
                 test_backdoored: self.test_backdoored.clone(),
             },
             skip_bad: self.skip_bad,
+            exact_decode: false,
             site: self.site.clone(),
             drops: parse_drops(&self.asked_drops())?,
             pixels: self.pixels.validate()?,
@@ -263,7 +264,8 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
 /// # Errors
 /// If the repair fails.
 pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
-    let config = args.validate()?;
+    let mut config = args.validate()?;
+    config.exact_decode = global.exact_decode;
     args.memory.check(&config.model, &config.read)?;
     let engine = global.engine()?;
     let bars = Bars::new(args.quiet || args.json);

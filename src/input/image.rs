@@ -1,5 +1,6 @@
 //! Image files to RGB pixels, under limits: every size is checked before anything is decoded.
 
+pub use super::detail::Detail;
 pub use super::picture::{ImageError, Limits, RgbImage8};
 
 use super::gif::FirstPicture;
@@ -43,10 +44,11 @@ const BYTES_PER_PIXEL: u64 = 16;
 /// # Errors
 /// If the bytes are no such image, are damaged, or pass `limits`; sizes and work are checked before pixels are decoded.
 pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage8, ImageError> {
-    decode_within(bytes, limits, &limits.budget())
+    decode_within(bytes, limits, &limits.budget(), Detail::Whole)
 }
 
-/// As [`decode`], with the work taken from a budget that several images share.
+/// As [`decode`], with the work taken from a budget that several images share, and a JPEG decoded at a half, a quarter or an
+/// eighth of its size where that leaves the `detail` that is asked for.
 ///
 /// # Errors
 /// As [`decode`]; an image that `budget` has no room for takes nothing of it. [`ImageError::Cancelled`] where nobody wants the
@@ -55,18 +57,26 @@ pub fn decode_within(
     bytes: &[u8],
     limits: &Limits,
     budget: &Budget,
+    detail: Detail,
 ) -> Result<RgbImage8, ImageError> {
     match budget.is_cancelled() {
         true => Err(ImageError::Cancelled),
         // A decoder tells the end of its bytes as damage.
-        false => decode_whole(bytes, limits, budget).map_err(|error| match budget.is_cancelled() {
-            true => ImageError::Cancelled,
-            false => error,
+        false => decode_wanted(bytes, limits, budget, detail).map_err(|error| {
+            match budget.is_cancelled() {
+                true => ImageError::Cancelled,
+                false => error,
+            }
         }),
     }
 }
 
-fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbImage8, ImageError> {
+fn decode_wanted(
+    bytes: &[u8],
+    limits: &Limits,
+    budget: &Budget,
+    detail: Detail,
+) -> Result<RgbImage8, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -87,7 +97,7 @@ fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbIma
         ));
     }
     if format == ImageFormat::Jpeg {
-        return jpeg::decode(bytes, limits, budget);
+        return jpeg::decode(bytes, limits, budget, detail);
     }
     let most = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
     if format == ImageFormat::Png {
@@ -119,11 +129,7 @@ fn decode_whole(bytes: &[u8], limits: &Limits, budget: &Budget) -> Result<RgbIma
         DynamicImage::from_decoder(decoder).map_err(|error| refused(&error, limits))?;
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
-    let mut rgb = RgbImage8 {
-        width: rgb.width(),
-        height: rgb.height(),
-        pixels: rgb.into_raw(),
-    };
+    let mut rgb = RgbImage8::new(rgb.width(), rgb.height(), rgb.into_raw());
     if format == ImageFormat::Gif
         && let Some(first) = FirstPicture::read(bytes)
     {

@@ -1,5 +1,7 @@
 //! Pictures, what they may cost, and why files of them are refused.
 
+use std::ops::Range;
+
 /// What a stranger's image may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -30,6 +32,25 @@ pub struct RgbImage8 {
     pub height: u32,
     /// `height * width * 3` values 0..255.
     pub pixels: Vec<u8>,
+    /// Columns that the picture covers, in eighths of one: all, or less by a part of the first or the last where the file was decoded
+    /// at a part of its size.
+    pub columns: Range<u32>,
+    /// The same of the rows.
+    pub rows: Range<u32>,
+}
+
+impl RgbImage8 {
+    /// The picture of these `pixels`, all of them covered.
+    #[must_use]
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Self {
+        Self {
+            width,
+            height,
+            pixels,
+            columns: 0..width.saturating_mul(8),
+            rows: 0..height.saturating_mul(8),
+        }
+    }
 }
 
 /// Why an image was refused.

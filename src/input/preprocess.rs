@@ -1,9 +1,8 @@
 //! Pixels to the network's values: the one function that repair and serving share.
 
 use super::image::RgbImage8;
+use super::resize::resize;
 use super::spec::{ColorOrder, InputSpec, Layout, ResizeRule};
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Rgb};
 use std::borrow::Cow;
 
 /// An image does not fit the network.
@@ -147,25 +146,17 @@ impl Preprocess {
         if picture.width as usize == width && picture.height as usize == height {
             return Ok(Cow::Borrowed(&picture.pixels));
         }
-        let wrong_size = PreprocessError::Size {
-            expected_width: width,
-            expected_height: height,
-            width: picture.width,
-            height: picture.height,
-        };
-        let buffer: Option<ImageBuffer<Rgb<u8>, &[u8]>> =
-            ImageBuffer::from_raw(picture.width, picture.height, picture.pixels.as_slice());
-        match (self.spec.resize, buffer) {
-            (ResizeRule::Stretch, Some(buffer)) => {
-                let (width, height) = (u32::try_from(width), u32::try_from(height));
-                let (Ok(width), Ok(height)) = (width, height) else {
-                    return Err(wrong_size);
-                };
-                Ok(Cow::Owned(
-                    resize(&buffer, width, height, FilterType::Triangle).into_raw(),
-                ))
+        let len = 3 * picture.width as usize * picture.height as usize;
+        match self.spec.resize {
+            ResizeRule::Stretch if len > 0 && picture.pixels.len() == len => {
+                Ok(Cow::Owned(resize(picture, (width, height))))
             }
-            _ => Err(wrong_size),
+            _ => Err(PreprocessError::Size {
+                expected_width: width,
+                expected_height: height,
+                width: picture.width,
+                height: picture.height,
+            }),
         }
     }
 }
@@ -232,7 +223,7 @@ mod tests {
             let spec = spec(layout, if bgr { ColorOrder::Bgr } else { ColorOrder::Rgb });
             let preprocess = Preprocess::new(&spec);
             let expected = bits(&naive(&spec, &pixels));
-            let picture = RgbImage8 { width: 3, height: 2, pixels: pixels.clone() };
+            let picture = RgbImage8::new(3, 2, pixels.clone());
             prop_assert_eq!(&bits(&preprocess.rgb8(&picture).unwrap()), &expected);
             let planes: Vec<f32> = (0..18).map(|i| f32::from(pixels[(i % 6) * 3 + i / 6])).collect();
             let mut values = vec![0.0; 18];
@@ -248,11 +239,7 @@ mod tests {
     fn a_grey_picture_stays_grey_and_colours_become_luma() {
         let mut spec = spec(Layout::Nchw, ColorOrder::Grey);
         (spec.scale, spec.mean[0], spec.std[0]) = (1.0, 0.0, 1.0);
-        let mut picture = RgbImage8 {
-            width: 3,
-            height: 2,
-            pixels: (0..6).flat_map(|grey| [grey * 50; 3]).collect(),
-        };
+        let mut picture = RgbImage8::new(3, 2, (0..6).flat_map(|grey| [grey * 50; 3]).collect());
         let grey = Preprocess::new(&spec).rgb8(&picture).unwrap();
         assert_eq!(grey, [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]);
         picture.pixels[..3].copy_from_slice(&[255, 0, 0]);
@@ -262,11 +249,7 @@ mod tests {
     #[test]
     fn other_sizes_are_stretched_or_refused_as_the_rule_says() {
         let mut spec = spec(Layout::Nhwc, ColorOrder::Rgb);
-        let picture = RgbImage8 {
-            width: 6,
-            height: 4,
-            pixels: vec![200; 72],
-        };
+        let picture = RgbImage8::new(6, 4, vec![200; 72]);
         let even = Preprocess::new(&spec).rgb8(&picture).unwrap();
         assert_eq!(bits(&even), bits(&naive(&spec, &[200; 18])));
         spec.resize = ResizeRule::Exact;

@@ -63,6 +63,20 @@ impl Budget {
         WantedReader {
             bytes: Cursor::new(bytes),
             budget: self,
+            piece: |rest| rest.len().min(PIECE),
+        }
+    }
+
+    /// As [`Budget::reader`], for a JPEG: a piece ends where a scan may begin, however short the scans are.
+    pub(super) fn scans<'a>(&'a self, bytes: &'a [u8]) -> WantedReader<'a> {
+        WantedReader {
+            piece: |rest| {
+                let most = rest.len().min(SCAN_PIECE);
+                let markers = rest[..most].windows(2).skip(1);
+                let scan = markers.into_iter().position(|pair| pair == [0xFF, 0xDA]);
+                scan.map_or(most, |at| at + 1)
+            },
+            ..self.reader(bytes)
         }
     }
 
@@ -99,11 +113,15 @@ impl Budget {
 
 /// Bytes that a decoder is given at once, so that it has to come back for more.
 const PIECE: usize = 512;
+/// The same of a JPEG, whose decoder is slow at the end of a piece.
+const SCAN_PIECE: usize = 64 << 10;
 
 /// The bytes of a file, which end with an error once nobody wants the picture any more.
 pub(super) struct WantedReader<'a> {
     bytes: Cursor<&'a [u8]>,
     budget: &'a Budget,
+    /// How many of the bytes that are left are given at once.
+    piece: fn(&[u8]) -> usize,
 }
 
 impl WantedReader<'_> {
@@ -126,7 +144,7 @@ impl BufRead for WantedReader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.check()?;
         let rest = self.bytes.fill_buf()?;
-        Ok(rest.get(..PIECE).unwrap_or(rest))
+        Ok(&rest[..(self.piece)(rest)])
     }
 
     fn consume(&mut self, amount: usize) {
@@ -145,6 +163,8 @@ impl Seek for WantedReader<'_> {
 pub(super) struct Work {
     pub(super) width: u32,
     pub(super) height: u32,
+    /// Pixels that are made of it.
+    pub(super) pixels: u64,
     /// How often the decoder goes over the picture.
     pub(super) passes: u64,
     /// Samples that this costs beside what every pixel costs.
@@ -156,8 +176,7 @@ const PIXEL: u64 = 3;
 
 impl Work {
     fn samples(&self) -> u64 {
-        let pixels = u64::from(self.width) * u64::from(self.height);
-        self.coded.saturating_add(pixels.saturating_mul(PIXEL))
+        self.coded.saturating_add(self.pixels.saturating_mul(PIXEL))
     }
 
     /// What has to be inflated before the size of a PNG is known: its colour profile, a chunk whose bytes may each stand for
@@ -168,6 +187,7 @@ impl Work {
         Self {
             width: 0,
             height: 0,
+            pixels: 0,
             passes: 1,
             coded: length.saturating_mul(1032).min(most) / 6,
         }
@@ -182,6 +202,7 @@ impl Work {
         Self {
             width,
             height,
+            pixels: area(width, height),
             passes: if interlaced { 7 } else { 1 },
             coded: area(width, height) * pixel + 4 * png.len() as u64,
         }
@@ -194,6 +215,7 @@ impl Work {
         Self {
             width,
             height,
+            pixels: area(width, height),
             passes: 1,
             coded: area(width, height) + 4 * first + 2 * gif.len() as u64,
         }
@@ -207,6 +229,7 @@ impl Work {
         Self {
             width,
             height,
+            pixels: area(width, height),
             passes: 1,
             coded: area(width, height) + 5 * webp.len() as u64 + 20 * lossy,
         }
@@ -217,13 +240,14 @@ impl Work {
         Self {
             width,
             height,
+            pixels: area(width, height),
             passes: 1,
             coded: area(width, height),
         }
     }
 }
 
-fn area(width: u32, height: u32) -> u64 {
+pub(super) fn area(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
 

@@ -17,6 +17,8 @@ pub struct RepairConfig {
     pub data: DataPaths,
     /// Skip images that cannot be read instead of failing.
     pub skip_bad: bool,
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    pub exact_decode: bool,
     /// Site by tensor or layer name; the default site where none.
     pub site: Option<String>,
     /// Drops in ascending order, each once.
@@ -67,6 +69,7 @@ impl RepairConfig {
                 ..DataPaths::default()
             },
             skip_bad: false,
+            exact_decode: false,
             site: None,
             drops: DEFAULT_DROPS
                 .into_iter()

@@ -25,6 +25,7 @@ impl Data {
     ) -> Result<Self, RepairError> {
         let options = OpenOptions {
             skip_bad: config.skip_bad,
+            exact_decode: config.exact_decode,
             ..OpenOptions::default()
         };
         let open = |path: &Path| {

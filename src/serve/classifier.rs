@@ -50,6 +50,29 @@ impl Classifier {
         policy: Option<Policy>,
         drop: Option<f64>,
     ) -> Result<Self, LoadBundleError> {
+        Self::build(engine, bundle, policy, drop, false)
+    }
+
+    /// As [`Classifier::new`], with large JPEG files decoded whole ([`Detail`](crate::input::image::Detail)).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new_exact(
+        engine: &Engine,
+        bundle: Bundle,
+        policy: Option<Policy>,
+        drop: Option<f64>,
+    ) -> Result<Self, LoadBundleError> {
+        Self::build(engine, bundle, policy, drop, true)
+    }
+
+    fn build(
+        engine: &Engine,
+        bundle: Bundle,
+        policy: Option<Policy>,
+        drop: Option<f64>,
+        exact_decode: bool,
+    ) -> Result<Self, LoadBundleError> {
         let mut config = Config::new(bundle.dir().to_owned());
         config.inference.default_drop = drop;
         config.inference.policy = policy.or(drop.map(|_| Policy::Disagreement));
@@ -57,6 +80,7 @@ impl Classifier {
             workers: 1,
             queue: 0,
         };
+        config.limits.exact_decode = exact_decode;
         let loaded = LoadedBundle::build(engine, &config, bundle)?;
         selftest::run(&loaded)?;
         Ok(Self { loaded })

@@ -79,6 +79,8 @@ pub struct Limits {
     pub connections: usize,
     /// Most connections from one address at a time.
     pub connections_per_peer: usize,
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    pub exact_decode: bool,
 }
 
 /// What may take how long.
@@ -165,6 +167,7 @@ impl Default for Limits {
             side: 8192,
             connections: 1024,
             connections_per_peer: 1024,
+            exact_decode: false,
         }
     }
 }

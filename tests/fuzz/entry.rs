@@ -10,7 +10,7 @@ use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{BackendChoice, Engine};
 use goodnet::format::{Architecture, read_model};
 use goodnet::input::dataset::{DataSet, OpenOptions};
-use goodnet::input::image::{Limits, decode_within};
+use goodnet::input::image::{Detail, Limits, decode_within};
 use goodnet::input::preprocess::Preprocess;
 use goodnet::input::spec::{InputSpec, Layout};
 use goodnet::onnx::cut::cut;
@@ -54,11 +54,18 @@ const ANY: Duration = Duration::from_millis(100);
 const BYTE: Duration = Duration::from_micros(10);
 const SAMPLE: Duration = Duration::from_nanos(300);
 
-/// Image file to tensor; fails where that costs more than was counted.
+/// Image file to tensor, whole and as a network sees it; fails where that costs more than was counted.
 pub fn image(bytes: &[u8]) {
+    let input = spec(Layout::Nchw);
+    for detail in [Detail::Whole, Detail::of(&input, false)] {
+        decode_and_scale(bytes, &input, detail);
+    }
+}
+
+fn decode_and_scale(bytes: &[u8], input: &InputSpec, detail: Detail) {
     let budget = LIMITS.budget();
     let started = cpu();
-    let decoded = decode_within(bytes, &LIMITS, &budget);
+    let decoded = decode_within(bytes, &LIMITS, &budget, detail);
     let cost = cpu() - started;
     let samples = (LIMITS.budget().left() - budget.left()) as u32;
     let expected = ANY + BYTE * bytes.len() as u32 + SAMPLE * samples;
@@ -73,7 +80,7 @@ pub fn image(bytes: &[u8]) {
     assert!(pixels > 0 && pixels <= LIMITS.max_pixels);
     assert!(picture.width.max(picture.height) <= LIMITS.max_side);
     assert_eq!(picture.pixels.len() as u64, 3 * pixels);
-    let values = Preprocess::new(&spec(Layout::Nchw)).rgb8(&picture).unwrap();
+    let values = Preprocess::new(input).rgb8(&picture).unwrap();
     assert_eq!(values.len(), 3 * 8 * 8);
     assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
 }

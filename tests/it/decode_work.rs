@@ -2,13 +2,12 @@
 
 use crate::common::networks::Random;
 use crate::service::spawn_app;
-use goodnet::input::image::{ImageError, Limits, decode, decode_within};
+use goodnet::input::image::{Detail, ImageError, Limits, decode, decode_within};
 use goodnet::progress::Cancel;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::Value;
 use std::io::Cursor;
-use std::time::Duration;
 
 /// A budget of 20 samples for each of 160,000 pixels.
 const LIMITS: Limits = Limits {
@@ -41,11 +40,35 @@ fn empty_scans(side: u16, scans: usize) -> Vec<u8> {
     file
 }
 
+/// A grey progressive JPEG whose scans, but for the first, hold a few bytes each: a bit a block for the first, then runs of 16384
+/// blocks that add nothing.
+fn short_scans(side: u16, scans: usize) -> Vec<u8> {
+    let [high, low] = side.to_be_bytes();
+    // One code of one bit: for the symbol 0, and for a run of 2^14 blocks that end here (T.81, G.1.2.2).
+    let mut codes = [0; 16];
+    codes[0] = 1;
+    let tables = [&[0x00], codes.as_slice(), &[0, 0x10], &codes, &[0xE0]].concat();
+    let quantisation = [&[0], [1; 64].as_slice()].concat();
+    let blocks = usize::from(side).div_ceil(8).pow(2);
+    let mut file = vec![0xFF, 0xD8];
+    file.extend(segment(0xDB, &quantisation));
+    file.extend(segment(0xC2, &[8, high, low, high, low, 1, 1, 0x11, 0]));
+    file.extend(segment(0xC4, &tables));
+    file.extend(segment(0xDA, &[1, 1, 0, 0, 0, 0]));
+    file.resize(file.len() + blocks.div_ceil(8), 0);
+    for _ in 1..scans {
+        file.extend(segment(0xDA, &[1, 1, 0, 1, 63, 0]));
+        file.resize(file.len() + (blocks.div_ceil(1 << 14) * 15).div_ceil(8), 0);
+    }
+    file.extend([0xFF, 0xD9]);
+    file
+}
+
 /// The refusal of `bytes`, which took nothing of the budget: nothing was decoded.
 fn refused(bytes: &[u8], limits: &Limits) -> String {
     let budget = limits.budget();
     let whole = budget.left();
-    let error = decode_within(bytes, limits, &budget).unwrap_err();
+    let error = decode_within(bytes, limits, &budget, Detail::Whole).unwrap_err();
     assert!(matches!(error, ImageError::TooLarge { .. }), "{error}");
     assert_eq!(budget.left(), whole, "{error}");
     error.to_string()
@@ -65,7 +88,7 @@ fn a_progressive_jpeg_of_a_thousand_bytes_with_99_empty_scans_is_refused() {
 
 #[test]
 fn as_many_scans_as_cameras_write_are_decoded() {
-    let picture = decode(&empty_scans(400, 10), &LIMITS).unwrap();
+    let picture = decode(&short_scans(400, 10), &LIMITS).unwrap();
     assert_eq!((picture.width, picture.height), (400, 400));
 }
 
@@ -99,7 +122,7 @@ fn a_gif_pays_for_a_picture_larger_than_its_canvas() {
     };
     let budget = limits.budget();
     let whole = budget.left();
-    decode_within(&file, &limits, &budget).unwrap();
+    decode_within(&file, &limits, &budget, Detail::Whole).unwrap();
     assert!(whole - budget.left() > 4 * 2_000_000);
 }
 
@@ -204,10 +227,15 @@ fn decoding_ends_inside_an_image_once_nobody_wants_it() {
     let limits = Limits::default();
     let cancel = Cancel::default();
     let budget = limits.budget_until(cancel.clone());
-    // More than half a second, wherever this runs.
-    let file = empty_scans(4000, 60);
-    let decoding = std::thread::spawn(move || decode_within(&file, &limits, &budget));
-    std::thread::sleep(Duration::from_millis(20));
+    // A tenth of a second, wherever this runs.
+    let file = short_scans(4000, 60);
+    let (whole, shared) = (budget.left(), budget.clone());
+    let decoding =
+        std::thread::spawn(move || decode_within(&file, &limits, &budget, Detail::Whole));
+    // The work is taken when decoding begins.
+    while shared.left() == whole {
+        std::thread::yield_now();
+    }
     cancel.cancel();
     assert_eq!(decoding.join().unwrap(), Err(ImageError::Cancelled));
 }
@@ -228,7 +256,7 @@ fn a_png_pays_for_the_profile_that_it_inflates() {
     let whole = budget.left();
     // It is no profile, which is of no matter to the picture or to the count: 60,000 bytes stand for 2.56 MB, the most that
     // may be inflated here, at six bytes a sample.
-    let _ = decode_within(&file, &LIMITS, &budget);
+    let _ = decode_within(&file, &LIMITS, &budget, Detail::Whole);
     assert!(budget.left() <= whole - 2_560_000 / 6, "{budget:?}");
 }
 
@@ -250,7 +278,7 @@ fn every_format_is_decoded_at_the_pixel_limit_with_noise_in_it() {
         picture.write_to(&mut bytes, format).unwrap();
         let budget = LIMITS.budget();
         let whole = budget.left();
-        decode_within(&bytes.into_inner(), &LIMITS, &budget)
+        decode_within(&bytes.into_inner(), &LIMITS, &budget, Detail::Whole)
             .unwrap_or_else(|error| panic!("{format:?}: {error}"));
         assert!(
             budget.left() < whole - 3 * 160_000,
@@ -263,8 +291,11 @@ fn every_format_is_decoded_at_the_pixel_limit_with_noise_in_it() {
 fn the_images_of_a_request_share_one_budget() {
     // More than one inference thread takes at once.
     const IMAGES: usize = 40;
-    let app = spawn_app(|config| config.limits.pixels = 400 * 400);
-    let file = empty_scans(400, 17);
+    let app = spawn_app(|config| {
+        config.limits.pixels = 400 * 400;
+        config.limits.exact_decode = true;
+    });
+    let file = short_scans(400, 17);
     let form = (0..IMAGES).fold(Form::new(), |form, _| {
         form.part("image", Part::bytes(file.clone()).file_name("a.jpg"))
     });

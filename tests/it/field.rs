@@ -667,12 +667,9 @@ fn data_that_cannot_repair_anything_writes_no_bundle() {
 
 #[test]
 fn jpegs_of_every_common_kind_have_the_pixels_of_libjpeg_turbo() {
-    // Two levels of chroma's rounding, one of luma's.
-    const TOLERANCE: u8 = 3;
     // tests/fixtures/jpeg/make.py writes each file beside the pixels that a second decoder gives.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/jpeg");
     let (mut seen, mut off) = (0, Vec::new());
-    let (mut values, mut far) = (0, 0);
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "jpg") {
@@ -687,20 +684,13 @@ fn jpegs_of_every_common_kind_have_the_pixels_of_libjpeg_turbo() {
             "{path:?}"
         );
         let pairs = found.pixels.iter().zip(expected.as_raw());
-        let gaps: Vec<u8> = pairs.map(|(a, b)| a.abs_diff(*b)).collect();
-        values += gaps.len();
-        far += gaps.iter().filter(|gap| **gap > 2).count();
-        let worst = gaps.into_iter().max().unwrap();
-        if worst > TOLERANCE {
+        let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        if worst > 0 {
             off.push(format!("{} by {worst}", path.display()));
         }
         seen += 1;
     }
     assert!(off.is_empty(), "off: {off:?}");
-    assert!(
-        500 * far <= values,
-        "{far} of {values} values are off by more than 2"
-    );
     assert_eq!(seen, 71, "files of the corpus");
 }
 

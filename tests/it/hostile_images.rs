@@ -74,6 +74,26 @@ fn a_file_cut_off_anywhere_is_answered_or_refused_as_damaged() {
 }
 
 #[test]
+fn a_jpeg_whose_data_break_off_before_their_end_is_refused() {
+    let whole = noise_as(ImageFormat::Jpeg);
+    // Within the only scan, far from the end of image.
+    let cut = whole.len() - 300..whole.len() - 100;
+    let file = [&whole[..cut.start], &whole[cut.end..]].concat();
+    let error = take(&file).unwrap_err();
+    assert!(matches!(error, ImageError::Damaged(_)), "{error}");
+}
+
+#[test]
+fn bytes_between_the_segments_of_a_jpeg_are_passed_over() {
+    let whole = noise_as(ImageFormat::Jpeg);
+    // Behind the first segment, as some cameras write.
+    let length = usize::from(u16::from_be_bytes([whole[4], whole[5]]));
+    let (first, rest) = whole.split_at(4 + length);
+    let file = [first, &[0, 1, 2], rest].concat();
+    assert_eq!(take(&file), take(&whole));
+}
+
+#[test]
 fn a_file_with_flipped_bits_is_answered_or_refused() {
     let mut random = Random(8);
     let mut refused = 0;

@@ -42,11 +42,9 @@ impl Corpus {
 
     fn picture(&self, key: &Value) -> RgbImage8 {
         let picture = &self.0["pictures"][key.as_str().unwrap()];
-        RgbImage8 {
-            width: picture["width"].as_u64().unwrap() as u32,
-            height: picture["height"].as_u64().unwrap() as u32,
-            pixels: hex::decode(picture["rgb"].as_str().unwrap()).unwrap(),
-        }
+        let side = |name: &str| picture[name].as_u64().unwrap() as u32;
+        let pixels = hex::decode(picture["rgb"].as_str().unwrap()).unwrap();
+        RgbImage8::new(side("width"), side("height"), pixels)
     }
 }
 
@@ -170,11 +168,7 @@ fn h5py_files_of_every_type_and_storage_give_the_bits_that_images_give() {
     let preprocess = Preprocess::new(&spec);
     let pictures: Vec<RgbImage8> = pixels()
         .chunks_exact(60)
-        .map(|pixels| RgbImage8 {
-            width: SIZE.1 as u32,
-            height: SIZE.0 as u32,
-            pixels: pixels.to_vec(),
-        })
+        .map(|pixels| RgbImage8::new(SIZE.1 as u32, SIZE.0 as u32, pixels.to_vec()))
         .collect();
     let expected: Vec<u32> = pictures
         .iter()

@@ -40,6 +40,7 @@ mod quantised;
 mod quarantine;
 mod readme;
 mod repair;
+mod scaled;
 mod serve;
 mod serve_command;
 mod serve_v2;

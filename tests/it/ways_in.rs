@@ -151,28 +151,72 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Makes a bundle of the network in `folder`, from the set beside it.
+fn repair(folder: &Path) {
+    network().save(&folder.join("net.onnx")).unwrap();
+    write_sets(folder);
+    let args = "repair --model net.onnx --clean files.h5 --out bundle --effort 0 --scale 1/255";
+    let args: Vec<&str> = args.split(' ').collect();
+    command(folder, &args)
+        .args(["--allow-poor", "--quiet"])
+        .assert()
+        .success();
+}
+
+#[test]
+fn a_large_photo_has_one_answer_at_a_part_of_its_size_and_one_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    repair(folder);
+    // More than six times the network's sides, turned by EXIF.
+    let photo = "tests/fixtures/scaled/turned.jpg";
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join(photo);
+    fs::create_dir_all(folder.join("photos/0")).unwrap();
+    fs::copy(&photo, folder.join("photos/0/photo.jpg")).unwrap();
+    let list = "file,label\n0/photo.jpg,0\n";
+    fs::write(folder.join("photos/labels.csv"), list).unwrap();
+
+    let bundle = load(&folder.join("bundle")).unwrap();
+    let spec = bundle.manifest().input.clone();
+    let engine = Engine::start(&BackendChoice::Auto).unwrap();
+    let networks = bundle.file(GOODNET_FILE).unwrap();
+    let mut session = engine.load(networks, &SessionConfig::default()).unwrap();
+    let mut seen = Vec::new();
+    for exact_decode in [false, true] {
+        let options = OpenOptions {
+            exact_decode,
+            ..OpenOptions::default()
+        };
+        let set = DataSet::open(&folder.join("photos"), &options, &spec, CLASSES as u32).unwrap();
+        let images = set.batches(1).next().unwrap().unwrap().images;
+        let outputs = session.run(&[images.view()]).unwrap();
+        let badnet = outputs.into_iter().next().unwrap().into_float().unwrap();
+
+        let mut asked = vec!["classify", "--bundle", "bundle", "--json"];
+        asked.extend(exact_decode.then_some("--exact-decode"));
+        let assert = command(folder, &asked).arg(&photo).assert();
+        let told: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+        let (class, probability) = of_json(&told);
+        assert_eq!(probability, badnet.data[class].to_bits(), "the command");
+
+        let app = spawn_unready(
+            |dir| copy(&folder.join("bundle"), dir),
+            |config| config.limits.exact_decode = exact_decode,
+        );
+        app.wait_until_ready();
+        let served = app.post("/classify", fs::read(&photo).unwrap());
+        let served: Value = served.json().unwrap();
+        assert_eq!(of_json(&served), (class, probability), "the service");
+        seen.push(probability);
+    }
+    assert_ne!(seen[0], seen[1], "the option has no effect");
+}
+
 #[test]
 fn an_image_has_one_answer_through_hdf5_folder_command_and_service() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    network().save(&folder.join("net.onnx")).unwrap();
-    write_sets(folder);
-    let repair = [
-        "repair",
-        "--model",
-        "net.onnx",
-        "--clean",
-        "files.h5",
-        "--out",
-        "bundle",
-        "--effort",
-        "0",
-        "--scale",
-        "1/255",
-        "--allow-poor",
-        "--quiet",
-    ];
-    command(folder, &repair).assert().success();
+    repair(folder);
 
     let bundle = load(&folder.join("bundle")).unwrap();
     let spec = bundle.manifest().input.clone();

@@ -100,6 +100,7 @@ impl LimitArgs {
                 .max_connections_per_peer
                 .unwrap_or(self.max_connections)
                 .max(1),
+            exact_decode: false,
         }
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn run_with_defaults(
     serve(settings, address, global)
 }
 
-fn serve(config: Config, address: SocketAddr, global: &GlobalArgs) -> Result<(), CliError> {
+fn serve(mut config: Config, address: SocketAddr, global: &GlobalArgs) -> Result<(), CliError> {
+    config.limits.exact_decode = global.exact_decode;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http_threads(config.inference.pool.workers))
         .enable_all()

@@ -12,6 +12,8 @@ pub struct OpenOptions {
     pub skip_bad: bool,
     /// Limits on every image file.
     pub limits: Limits,
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    pub exact_decode: bool,
 }
 
 /// A batch of preprocessed images with their labels.

@@ -2,7 +2,7 @@
 
 use super::request::Payload;
 use crate::input::InputSpec;
-use crate::input::image::{self, ImageError};
+use crate::input::image::{self, Detail, ImageError};
 use crate::input::preprocess::{Preprocess, PreprocessError};
 use crate::input::work::Budget;
 use crate::progress::Cancel;
@@ -16,6 +16,7 @@ const LIGHT: u64 = 1_500_000;
 #[derive(Debug, Clone)]
 pub struct Decoder {
     preprocess: Preprocess,
+    detail: Detail,
     limits: image::Limits,
 }
 
@@ -25,6 +26,7 @@ impl Decoder {
     pub fn new(spec: &InputSpec, limits: &Limits) -> Self {
         Self {
             preprocess: Preprocess::new(spec),
+            detail: Detail::of(spec, limits.exact_decode),
             limits: image::Limits {
                 max_bytes: limits.body.max(limits.batch_body),
                 max_side: limits.side,
@@ -81,7 +83,7 @@ impl Decoder {
         out: &mut Vec<f32>,
         budget: &Budget,
     ) -> Result<(), Problem> {
-        let picture = image::decode_within(bytes, &self.limits, budget);
+        let picture = image::decode_within(bytes, &self.limits, budget, self.detail);
         let picture = picture.map_err(|error| refused(&error))?;
         let start = out.len();
         out.resize(start + self.preprocess.spec().image_len(), 0.0);

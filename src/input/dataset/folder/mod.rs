@@ -9,7 +9,7 @@ mod tree;
 use super::batch::{LabelledBatch, OpenOptions, OtherOrder, in_batches};
 use super::error::DataError;
 use crate::files::read_plain;
-use crate::input::image::{Limits, RgbImage8, decode};
+use crate::input::image::{Detail, Limits, RgbImage8, decode_within};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
@@ -17,6 +17,7 @@ use classes::{ClassNames, Classes};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// File that lists images and labels.
@@ -33,6 +34,7 @@ pub(super) struct Folder {
     notes: Vec<String>,
     other_order: Option<OtherOrder>,
     limits: Limits,
+    exact_decode: bool,
 }
 
 impl Folder {
@@ -56,6 +58,7 @@ impl Folder {
             notes: found.notes,
             other_order: found.other_order,
             limits: options.limits,
+            exact_decode: options.exact_decode,
         };
         folder.notes.extend(tree::summary(&found.left_out));
         if options.skip_bad {
@@ -67,7 +70,12 @@ impl Folder {
         let reasons: Vec<Option<String>> = match options.skip_bad {
             true => entries
                 .par_iter()
-                .map(|(file, _)| folder.read(file).err().map(|error| error.to_string()))
+                .map(|(file, _)| {
+                    folder
+                        .read(file, Detail::Whole)
+                        .err()
+                        .map(|error| error.to_string())
+                })
                 .collect(),
             false => vec![None; entries.len()],
         };
@@ -110,32 +118,33 @@ impl Folder {
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
+        let detail = Detail::of(spec, self.exact_decode);
         in_batches(self.files.len(), first, size, move |images| {
-            self.read_batch(&preprocess, images.start, images.end)
+            self.read_batch(&preprocess, detail, images)
         })
     }
 
     fn read_batch(
         &self,
         preprocess: &Preprocess,
-        first: usize,
-        end: usize,
+        detail: Detail,
+        images: Range<usize>,
     ) -> Result<LabelledBatch, DataError> {
         let spec = preprocess.spec();
         let len = spec.image_len();
-        let mut values = vec![0.0; (end - first) * len];
+        let mut values = vec![0.0; images.len() * len];
         values
             .par_chunks_exact_mut(len)
-            .zip(&self.files[first..end])
+            .zip(&self.files[images.clone()])
             .try_for_each(|(output, file)| {
-                let picture = self.read(file)?;
+                let picture = self.read(file, detail)?;
                 preprocess
                     .rgb8_into(&picture, output)
                     .map_err(|error| DataError::new(&self.root.join(file), error))
             })?;
         Ok(LabelledBatch {
-            images: Tensor::new(spec.batch_shape(end - first), values),
-            labels: self.labels[first..end].to_vec(),
+            images: Tensor::new(spec.batch_shape(images.len()), values),
+            labels: self.labels[images].to_vec(),
         })
     }
 
@@ -144,13 +153,14 @@ impl Folder {
             .ok()
             .and_then(|index| self.files.get(index));
         let file = file.ok_or_else(|| DataError::new(&self.root, format!("no image {index}")))?;
-        self.read(file)
+        self.read(file, Detail::Whole)
     }
 
-    fn read(&self, file: &str) -> Result<RgbImage8, DataError> {
+    fn read(&self, file: &str, detail: Detail) -> Result<RgbImage8, DataError> {
         let path = self.root.join(file);
         let bytes = self.bytes(&path)?;
-        decode(&bytes, &self.limits).map_err(|error| DataError::new(&path, error))
+        decode_within(&bytes, &self.limits, &self.limits.budget(), detail)
+            .map_err(|error| DataError::new(&path, error))
     }
 
     fn bytes(&self, path: &Path) -> Result<Vec<u8>, DataError> {

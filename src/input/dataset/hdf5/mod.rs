@@ -237,11 +237,9 @@ impl Hdf5 {
                 pixels[at] as u8
             })
             .collect();
-        Ok(Some(RgbImage8 {
-            width: u32::try_from(self.width).unwrap_or(u32::MAX),
-            height: u32::try_from(self.height).unwrap_or(u32::MAX),
-            pixels: rgb,
-        }))
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        let picture = RgbImage8::new(side(self.width), side(self.height), rgb);
+        Ok(Some(picture))
     }
 
     pub(super) fn sha256(&self) -> Result<String, DataError> {
