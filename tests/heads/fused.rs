@@ -9,7 +9,7 @@ use goodnet::engine::{Engine, GoodNet, Output, SessionConfig};
 use goodnet::onnx::fuse::{
     BADNET_OUTPUT, PRUNED_OUTPUT, REPAIRED_OUTPUT, REPAIRED_VERDICT_OUTPUT, VERDICT_OUTPUT,
 };
-use goodnet::onnx::head::{Refit, body, find, with_head};
+use goodnet::onnx::head::{Refit, find, with_head};
 use goodnet::onnx::prune::mask_site;
 use goodnet::onnx::site::{Site, candidates, find as find_site};
 use goodnet::onnx::{Fused, Model, fuse, fuse_repaired, ports, prepare};
