@@ -72,6 +72,7 @@ fn a_crash_is_one_line_and_an_exit_code() {
         ("-FPE", "SIGFPE"),
         ("-ABRT", "SIGABRT"),
         ("-KILL", "SIGKILL"),
+        ("-SEGV", "SIGSEGV"),
     ] {
         let job = start(folder.path(), &["--memory", "2000"]);
         kill(signal, &worker(&job));
