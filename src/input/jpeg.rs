@@ -1,7 +1,7 @@
 //! JPEG files (ITU-T T.81): the decoder, and what files lack that the decoder wants.
 
 use super::picture::{ImageError, Limits, RgbImage8, check_size};
-use super::work::{Budget, Work};
+use super::work::{Budget, RGB, Work};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
@@ -280,7 +280,29 @@ impl Segments {
             height,
             passes,
             coded: coded / 4 + byte * whole.len() as u64,
+            bytes: self.bytes(width, height),
         }
+    }
+
+    /// Most bytes that decoding takes: a component's plane, its coefficients of two bytes where scans refine each other, all
+    /// components of all pixels, and the picture where those are not it.
+    fn bytes(&self, width: u32, height: u32) -> u64 {
+        let pixels = u64::from(width) * u64::from(height);
+        let samples =
+            |component: &Component| u64::from(component.across) * u64::from(component.down);
+        if self.components.is_empty() {
+            // A frame that is hidden from here: four components with their coefficients.
+            return pixels * (4 * 3 + 4 + RGB);
+        }
+        let components = self.components.iter().take(4);
+        let (planes, largest) = components.fold((0, 1), |(sum, largest), component| {
+            let factors = samples(component);
+            (sum + factors, largest.max(factors))
+        });
+        let coefficients = if self.progressive { 2 } else { 0 };
+        let converted = if self.components.len() == 3 { 0 } else { RGB };
+        let count = self.components.len().min(4) as u64;
+        (pixels * planes).div_ceil(largest) * (1 + coefficients) + pixels * (count + converted)
     }
 
     /// Samples of the blocks of the components that a scan header behind its length names (T.81, B.2.3).

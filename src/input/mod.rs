@@ -1,14 +1,16 @@
 //! From files to tensors: one `preprocess` for repair and serving, and the data sets.
 //!
-//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`sniff`] (what a file is), [`image`](mod@image) (files to pixels, under limits), [`work`] (what that costs),
+//! In reading order: [`spec`] (what the network wants), [`pixels`] (how an owner says it), [`sniff`] (what a file is), [`image`](mod@image) (files to pixels, under limits), [`work`] (what that costs), [`memory`] (and takes),
 //! [`preprocess`] (pixels to values), [`dataset`] (labelled images, batch by batch).
 
 pub mod dataset;
 mod gif;
 pub mod image;
 mod jpeg;
+pub mod memory;
 mod picture;
 pub mod pixels;
+mod png;
 pub mod preprocess;
 pub mod sniff;
 pub mod spec;
