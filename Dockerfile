@@ -5,6 +5,7 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 # Dependencies first: they change less often than the code, and the layer is kept.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY crates/goodnet-onnx/Cargo.toml crates/goodnet-onnx/
 COPY crates/goodnet-lab/Cargo.toml crates/goodnet-lab/
 RUN for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \

@@ -1,6 +1,6 @@
 //! What files cost from bytes to the values of a network of 47 x 55 pixels, for the figures in docs/BENCHMARKS.md and
 //! docs/SECURITY.md: `decode_cost FILE...` prints, a file a line, its bytes, and for its decoding whole and as the network sees it
-//! the work that was counted and the CPU time of all threads; then that of the `image` crate's own decoder and filter; then what
+//! the work that was counted and the CPU time of all threads, and for the whole the most memory beside the file's bytes (on Linux); then that of the `image` crate's own decoder and filter; then what
 //! came of it. Times are medians of seven, taken in turn.
 
 #![allow(missing_docs, clippy::print_stdout)]
@@ -39,6 +39,23 @@ fn read(bytes: &[u8], preprocess: &Preprocess, detail: Detail) -> (u64, String) 
     (limits.budget().left() - budget.left(), outcome)
 }
 
+/// Most resident memory since [`forget`], and that of now, in KiB; 0 where the system does not say.
+fn resident() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    };
+    (value("VmHWM:"), value("VmRSS:"))
+}
+
+/// Has the system count the most resident memory from now on (proc_pid_clear_refs(5)).
+fn forget() {
+    // Where it cannot, the figure is that of the most costly file so far.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 fn peer(bytes: &[u8]) {
     if let Ok(picture) = image::load_from_memory(bytes) {
         let (width, height) = (WIDTH as u32, HEIGHT as u32);
@@ -64,6 +81,10 @@ fn main() -> std::io::Result<()> {
     let part = Detail::of(&input, false);
     for file in std::env::args_os().skip(1) {
         let bytes = std::fs::read(&file)?;
+        forget();
+        let (_, held) = resident();
+        read(&bytes, &preprocess, Detail::Whole);
+        let memory = resident().0.saturating_sub(held) as f64 / 1024.0;
         let mut times: [Vec<Duration>; 3] = Default::default();
         for _ in 0..ROUNDS {
             times[0].push(timed(|| drop(read(&bytes, &preprocess, Detail::Whole))));
@@ -74,7 +95,7 @@ fn main() -> std::io::Result<()> {
         let (samples, _) = read(&bytes, &preprocess, Detail::Whole);
         let (part_samples, outcome) = read(&bytes, &preprocess, part);
         println!(
-            "{}\t{} bytes\twhole: {samples} samples, {whole_ms:.2} ms\tpart: {part_samples} samples, {part_ms:.2} ms\timage: {peer_ms:.2} ms\t{outcome}",
+            "{}\t{} bytes\twhole: {samples} samples, {whole_ms:.2} ms, {memory:.1} MiB\tpart: {part_samples} samples, {part_ms:.2} ms\timage: {peer_ms:.2} ms\t{outcome}",
             file.display(),
             bytes.len(),
         );

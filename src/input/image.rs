@@ -8,10 +8,11 @@ use super::picture::{check_size, too_large};
 use super::sniff::{HEAD, Kind, kind};
 use super::whole::is_whole;
 use super::work::{Budget, Work};
-use super::{jpeg, webp};
+use super::{jpeg, png, webp};
 use crate::progress::Cancel;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use std::borrow::Cow;
 
 /// Samples that decoding may cost, a pixel of the largest image: a progressive JPEG of the best quality takes 15, a photo of
 /// usual quality 5.
@@ -100,9 +101,11 @@ fn decode_wanted(
         return jpeg::decode(bytes, limits, budget, detail);
     }
     let most = limits.max_pixels.saturating_mul(BYTES_PER_PIXEL);
-    if format == ImageFormat::Png {
-        budget.take(&Work::of_profile(bytes, most))?;
-    }
+    let plain = match format {
+        ImageFormat::Png => png::without_profile(bytes),
+        _ => Cow::Borrowed(bytes),
+    };
+    let bytes = plain.as_ref();
     let mut reader = ImageReader::with_format(budget.reader(bytes), format);
     let mut allowed = image::Limits::default();
     allowed.max_image_width = Some(limits.max_side);
@@ -119,14 +122,16 @@ fn decode_wanted(
     {
         check_size(width.into(), height.into(), limits)?;
     }
-    budget.take(&work(format, &decoder, bytes))?;
-    if format == ImageFormat::WebP {
-        check_tables(bytes, limits)?;
-    }
+    let tables = match format {
+        ImageFormat::WebP => table_bytes(bytes, limits)?,
+        _ => 0,
+    };
+    budget.take(&work(format, &decoder, bytes, tables))?;
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture =
-        DynamicImage::from_decoder(decoder).map_err(|error| refused(&error, limits))?;
+    let picture = rgb8(decoder).map_err(|error| refused(&error, limits))?;
+    // Turned last: that takes the picture twice.
+    let mut picture = DynamicImage::ImageRgb8(picture);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     let mut rgb = RgbImage8::new(rgb.width(), rgb.height(), rgb.into_raw());
@@ -138,14 +143,39 @@ fn decode_wanted(
     Ok(rgb)
 }
 
+/// The pixels of a file; those of 16 bits, the largest, are rounded in place.
+fn rgb8(decoder: impl ImageDecoder) -> Result<RgbImage, image::ImageError> {
+    let channels = match decoder.color_type() {
+        ColorType::Rgb16 => 3,
+        ColorType::Rgba16 => 4,
+        _ => return DynamicImage::from_decoder(decoder).map(DynamicImage::into_rgb8),
+    };
+    let (width, height) = decoder.dimensions();
+    let mut bytes = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX)];
+    decoder.read_image(&mut bytes)?;
+    let pixels = bytes.len() / (2 * channels);
+    for pixel in 0..pixels {
+        for channel in 0..3 {
+            let from = 2 * (pixel * channels + channel);
+            let value = u32::from(u16::from_ne_bytes([bytes[from], bytes[from + 1]]));
+            // value / 65535 · 255, rounded.
+            bytes[pixel * 3 + channel] = u8::try_from((value + 128) / 257).unwrap_or(u8::MAX);
+        }
+    }
+    bytes.truncate(pixels * 3);
+    let picture = RgbImage::from_raw(width, height, bytes);
+    // As many as were asked for.
+    Ok(picture.unwrap_or_default())
+}
+
 /// Bytes that the tables of a lossless WebP may take, a pixel of the largest image; photos of usual encoders take less than 1.
 const TABLE_BYTES_PER_PIXEL: u64 = 8;
 
-/// Refuses a WebP whose decoder would fill the memory with tables.
-fn check_tables(bytes: &[u8], limits: &Limits) -> Result<(), ImageError> {
+/// Bytes of the tables of a WebP; refuses one whose decoder would fill the memory with them.
+fn table_bytes(bytes: &[u8], limits: &Limits) -> Result<u64, ImageError> {
     let most = limits.max_pixels.saturating_mul(TABLE_BYTES_PER_PIXEL);
     match webp::table_bytes(bytes, limits.max_pixels, most) {
-        Some(found) if found <= most => Ok(()),
+        Some(found) if found <= most => Ok(found),
         Some(_) => Err(too_large(
             format!("{most} bytes of tables of prefix codes"),
             "more".to_owned(),
@@ -157,15 +187,15 @@ fn check_tables(bytes: &[u8], limits: &Limits) -> Result<(), ImageError> {
 }
 
 /// What a file of this size costs to decode.
-fn work(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8]) -> Work {
+fn work(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8], tables: u64) -> Work {
     let (width, height) = decoder.dimensions();
     match format {
         ImageFormat::Png => {
             Work::of_png(bytes, width, height, decoder.color_type().bytes_per_pixel())
         }
         ImageFormat::Gif => Work::of_gif(bytes, width, height),
-        ImageFormat::WebP => Work::of_webp(bytes, width, height),
-        _ => Work::of_bmp(width, height),
+        ImageFormat::WebP => Work::of_webp(bytes, width, height, tables),
+        _ => Work::of_bmp(width, height, decoder.color_type().bytes_per_pixel()),
     }
 }
 

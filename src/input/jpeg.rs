@@ -5,7 +5,7 @@
 
 use super::detail::Detail;
 use super::picture::{ImageError, Limits, RgbImage8, check_size};
-use super::work::{Budget, Work, area};
+use super::work::{Budget, RGB, Work, area};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress, Marker};
@@ -309,7 +309,31 @@ impl Segments {
             pixels: area(width.div_ceil(parts), height.div_ceil(parts)),
             passes,
             coded: coded / 4 + byte * whole.len() as u64,
+            bytes: self.bytes([width, height], parts, passes),
         }
+    }
+
+    /// Most bytes that decoding takes: the coefficients of two bytes where there are several scans, whatever part is decoded; and of
+    /// the part all components of its pixels, and the picture where those are not it.
+    fn bytes(&self, [width, height]: [u32; 2], parts: u32, passes: u64) -> u64 {
+        let pixels = area(width, height);
+        let part = area(width.div_ceil(parts), height.div_ceil(parts));
+        let samples =
+            |component: &Component| u64::from(component.across) * u64::from(component.down);
+        if self.components.is_empty() {
+            // A frame that is hidden from here: four components with their coefficients.
+            return pixels * 4 * 2 + part * (4 + RGB);
+        }
+        let components = self.components.iter().take(4);
+        let (planes, largest) = components.fold((0, 1), |(sum, largest), component| {
+            let factors = samples(component);
+            (sum + factors, largest.max(factors))
+        });
+        let in_scans = passes > 1 || self.frame == 0xC2;
+        let coefficients = if in_scans { 2 } else { 0 };
+        let converted = if self.components.len() == 3 { 0 } else { RGB };
+        let count = self.components.len().min(4) as u64;
+        (pixels * planes).div_ceil(largest) * coefficients + part * (count + converted)
     }
 
     /// Samples of the blocks of the components that a scan header behind its length names (T.81, B.2.3).

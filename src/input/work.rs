@@ -5,12 +5,13 @@
 //! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
 
 use super::gif::FirstPicture;
+use super::memory::{Held, Memory};
 use super::picture::ImageError;
 use crate::progress::Cancel;
 use std::fmt::Write;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// Samples that the decoding of one image, or of all images of a request, may still visit. Clones share what is left.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Budget {
     left: Arc<AtomicU64>,
     exceeded: Arc<AtomicBool>,
     cancel: Cancel,
+    memory: Option<Memory>,
+    held: Arc<OnceLock<Held>>,
 }
 
 impl Budget {
@@ -37,6 +40,19 @@ impl Budget {
             left: Arc::new(AtomicU64::new(samples)),
             exceeded: Arc::default(),
             cancel,
+            memory: None,
+            held: Arc::default(),
+        }
+    }
+
+    /// The same samples for one picture, which waits for the bytes that it takes of `memory` and gives them back when the last
+    /// clone of this is dropped.
+    #[must_use]
+    pub fn one_within(&self, memory: &Memory) -> Self {
+        Self {
+            memory: Some(memory.clone()),
+            held: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -80,12 +96,17 @@ impl Budget {
         }
     }
 
-    /// Takes what `work` costs; what does not fit takes nothing.
+    /// Takes what `work` costs, and waits for its memory; what does not fit takes nothing.
     pub(super) fn take(&self, work: &Work) -> Result<(), ImageError> {
         let samples = work.samples();
         let less = |left: u64| left.checked_sub(samples);
         match self.left.fetch_update(Relaxed, Relaxed, less) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                if let Some(memory) = &self.memory {
+                    self.held.get_or_init(|| memory.take(work.bytes));
+                }
+                Ok(())
+            }
             Err(left) => {
                 self.exceeded.store(true, Relaxed);
                 Err(self.refusal(work, samples, left))
@@ -169,7 +190,12 @@ pub(super) struct Work {
     pub(super) passes: u64,
     /// Samples that this costs beside what every pixel costs.
     pub(super) coded: u64,
+    /// Most bytes that the decoder and its picture take, beside the file.
+    pub(super) bytes: u64,
 }
+
+/// Bytes of a pixel of the picture that comes out.
+pub(super) const RGB: u64 = 3;
 
 /// Samples that a pixel costs in every format: its colours are converted, and it is scaled.
 const PIXEL: u64 = 3;
@@ -177,20 +203,6 @@ const PIXEL: u64 = 3;
 impl Work {
     fn samples(&self) -> u64 {
         self.coded.saturating_add(self.pixels.saturating_mul(PIXEL))
-    }
-
-    /// What has to be inflated before the size of a PNG is known: its colour profile, a chunk whose bytes may each stand for
-    /// 1032 (RFC 1951), which cost a sixth of a sample each; up to `most` bytes are inflated.
-    pub(super) fn of_profile(png: &[u8], most: u64) -> Self {
-        let profile = png_chunks(png).filter(|(kind, _)| kind == b"iCCP");
-        let length: u64 = profile.map(|(_, length)| u64::from(length)).sum();
-        Self {
-            width: 0,
-            height: 0,
-            pixels: 0,
-            passes: 1,
-            coded: length.saturating_mul(1032).min(most) / 6,
-        }
     }
 
     /// A PNG whose pixels are decoded to so many bytes each: a sample for four of them, twice where they are interlaced, and
@@ -205,6 +217,8 @@ impl Work {
             pixels: area(width, height),
             passes: if interlaced { 7 } else { 1 },
             coded: area(width, height) * pixel + 4 * png.len() as u64,
+            bytes: area(width, height) * u64::from(pixel_bytes)
+                + converted(width, height, pixel_bytes),
         }
     }
 
@@ -218,31 +232,40 @@ impl Work {
             pixels: area(width, height),
             passes: 1,
             coded: area(width, height) + 4 * first + 2 * gif.len() as u64,
+            bytes: 4 * first + area(width, height) * (4 + RGB),
         }
     }
 
-    /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture.
-    pub(super) fn of_webp(webp: &[u8], width: u32, height: u32) -> Self {
+    /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture; `tables` are the bytes of its prefix codes.
+    pub(super) fn of_webp(webp: &[u8], width: u32, height: u32, tables: u64) -> Self {
         let chunks = riff_chunks(webp.get(12..).unwrap_or_default());
         let lossy = chunks.filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
         let lossy: u64 = lossy.map(|(_, content)| content.len() as u64).sum();
+        // Planes, or four bytes, and the picture; one of the extended format may have a canvas and a plane of alpha beside them.
+        let pixel = match webp.get(12..16) {
+            Some(b"VP8X") => 4 + 4 + RGB,
+            _ => 4 + RGB,
+        };
         Self {
             width,
             height,
             pixels: area(width, height),
             passes: 1,
             coded: area(width, height) + 5 * webp.len() as u64 + 20 * lossy,
+            bytes: tables + area(width, height) * pixel,
         }
     }
 
-    /// A BMP: a sample a pixel.
-    pub(super) fn of_bmp(width: u32, height: u32) -> Self {
+    /// A BMP: a sample a pixel, which is decoded to so many bytes.
+    pub(super) fn of_bmp(width: u32, height: u32, pixel_bytes: u8) -> Self {
         Self {
             width,
             height,
             pixels: area(width, height),
             passes: 1,
             coded: area(width, height),
+            bytes: area(width, height) * u64::from(pixel_bytes)
+                + converted(width, height, pixel_bytes),
         }
     }
 }
@@ -251,16 +274,13 @@ pub(super) fn area(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
 }
 
-/// Kind and length of every chunk of a PNG (ISO 15948, 5.3).
-fn png_chunks(png: &[u8]) -> impl Iterator<Item = ([u8; 4], u32)> {
-    let mut at = 8;
-    std::iter::from_fn(move || {
-        let &[a, b, c, d, ref kind @ ..] = png.get(at..)?.first_chunk::<8>()?;
-        let length = u32::from_be_bytes([a, b, c, d]);
-        // Length, kind and checksum stand around the content.
-        at = at.saturating_add(12).saturating_add(length as usize);
-        Some((*kind, length))
-    })
+/// Bytes that a picture takes while its pixels are converted from so many bytes each, or turned; more than five are converted in
+/// place.
+fn converted(width: u32, height: u32, pixel_bytes: u8) -> u64 {
+    match pixel_bytes {
+        6.. => 0,
+        _ => area(width, height) * RGB,
+    }
 }
 
 /// Kind and content of every chunk of a RIFF file (RFC 9649, 2.3), padded to even lengths; `chunks` are what follows its header.

@@ -69,6 +69,8 @@ pub struct Limits {
     pub bodies: usize,
     /// Bytes that answers may take which clients have not read to the end.
     pub answers: usize,
+    /// Bytes that images may take while they are decoded, all together; one that wants more is decoded alone.
+    pub decoding: usize,
     /// Most images in a batch.
     pub batch_images: usize,
     /// Most pixels of an image.
@@ -162,6 +164,7 @@ impl Default for Limits {
             batch_body: 32 << 20,
             bodies: 256 << 20,
             answers: 64 << 20,
+            decoding: decoding_for(2),
             batch_images: 64,
             pixels: 4_000_000,
             side: 8192,
@@ -190,6 +193,13 @@ impl Default for Timeouts {
 #[must_use]
 pub fn default_workers() -> usize {
     workers_for(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Bytes in which `workers` inference threads decode at once: a photo of three megapixels each, and the largest pictures of the
+/// default limits one after the other.
+#[must_use]
+pub fn decoding_for(workers: usize) -> usize {
+    workers.max(2) * (16 << 20)
 }
 
 /// From four CPUs on, HTTP keeps one of eight: with an inference thread on every CPU fewer requests are answered, and later

@@ -3,11 +3,13 @@
 use crate::common::networks::Random;
 use crate::service::spawn_app;
 use goodnet::input::image::{Detail, ImageError, Limits, decode, decode_within};
+use goodnet::input::memory::Memory;
 use goodnet::progress::Cancel;
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::{DynamicImage, ImageBuffer, ImageFormat, RgbImage};
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::Value;
 use std::io::Cursor;
+use std::time::Duration;
 
 /// A budget of 20 samples for each of 160,000 pixels.
 const LIMITS: Limits = Limits {
@@ -241,23 +243,76 @@ fn decoding_ends_inside_an_image_once_nobody_wants_it() {
 }
 
 #[test]
-fn a_png_pays_for_the_profile_that_it_inflates() {
+fn every_level_of_16_bits_is_rounded_to_the_nearest_of_8() {
+    let levels = || 0..=u16::MAX;
+    let rounded: Vec<u8> = levels()
+        .flat_map(|level| {
+            let level = (f64::from(level) * 255.0 / 65535.0).round() as u8;
+            [level, 255 - level, 0]
+        })
+        .collect();
+    let rgb = levels().flat_map(|level| [level, u16::MAX - level, 0]);
+    let rgba = levels().flat_map(|level| [level, u16::MAX - level, 0, 7]);
+    for (channels, values) in [
+        (3, rgb.collect::<Vec<u16>>()),
+        (4, rgba.collect::<Vec<u16>>()),
+    ] {
+        let picture = match channels {
+            3 => ImageBuffer::from_raw(256, 256, values).map(DynamicImage::ImageRgb16),
+            _ => ImageBuffer::from_raw(256, 256, values).map(DynamicImage::ImageRgba16),
+        };
+        let mut bytes = Cursor::new(Vec::new());
+        let written = picture.unwrap().write_to(&mut bytes, ImageFormat::Png);
+        written.unwrap();
+        let picture = decode(&bytes.into_inner(), &LIMITS).unwrap();
+        assert_eq!((picture.width, picture.height), (256, 256));
+        assert!(picture.pixels == rounded, "{channels} channels");
+    }
+}
+
+#[test]
+fn pictures_that_do_not_fit_together_are_decoded_one_after_the_other() {
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(RgbImage::new(8, 8))
+    DynamicImage::new_rgba16(400, 400)
+        .write_to(&mut bytes, ImageFormat::Png)
+        .unwrap();
+    let file = bytes.into_inner();
+    // Eight bytes a pixel.
+    let memory = Memory::new(2 * 8 * 400 * 400 - 1);
+    let first = LIMITS.budget().one_within(&memory);
+    decode_within(&file, &LIMITS, &first, Detail::Whole).unwrap();
+    let others = [LIMITS.budget(), LIMITS.budget()].map(|budget| {
+        let (file, budget) = (file.clone(), budget.one_within(&memory));
+        std::thread::spawn(move || decode_within(&file, &LIMITS, &budget, Detail::Whole).unwrap())
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(others.iter().all(|other| !other.is_finished()));
+    // Whoever holds the first picture has done with it.
+    drop(first);
+    for other in others {
+        other.join().unwrap();
+    }
+}
+
+#[test]
+fn the_colour_profile_of_a_png_is_not_inflated() {
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 8, image::Rgb([1, 2, 3])))
         .write_to(&mut bytes, ImageFormat::Png)
         .unwrap();
     let png = bytes.into_inner();
-    // What counts is its length: nothing is read of it.
+    // Sixty kilobytes that could stand for sixty megabytes; nothing is read of them.
     let mut profile = 60_000_u32.to_be_bytes().to_vec();
     profile.extend(b"iCCP");
     profile.resize(profile.len() + 60_000 + 4, 0);
     let file = [&png[..33], &profile, &png[33..]].concat();
-    let budget = LIMITS.budget();
-    let whole = budget.left();
-    // It is no profile, which is of no matter to the picture or to the count: 60,000 bytes stand for 2.56 MB, the most that
-    // may be inflated here, at six bytes a sample.
-    let _ = decode_within(&file, &LIMITS, &budget, Detail::Whole);
-    assert!(budget.left() <= whole - 2_560_000 / 6, "{budget:?}");
+    let (plain, with) = (LIMITS.budget(), LIMITS.budget());
+    let picture = decode_within(&png, &LIMITS, &plain, Detail::Whole).unwrap();
+    assert_eq!(
+        decode_within(&file, &LIMITS, &with, Detail::Whole).unwrap(),
+        picture
+    );
+    assert_eq!(with.left(), plain.left());
 }
 
 #[test]

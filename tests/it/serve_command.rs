@@ -18,6 +18,14 @@ fn goodnet() -> Command {
 
 /// Starts the service over `bundle` and gives the process, its log and its address.
 fn start(bundle: &Path) -> (Child, BufReader<std::process::ChildStderr>, String) {
+    start_with(bundle, &[])
+}
+
+/// As [`start`], with more options.
+fn start_with(
+    bundle: &Path,
+    options: &[&str],
+) -> (Child, BufReader<std::process::ChildStderr>, String) {
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
         .args([
             "serve",
@@ -30,6 +38,7 @@ fn start(bundle: &Path) -> (Child, BufReader<std::process::ChildStderr>, String)
         ])
         .arg("--bundle")
         .arg(bundle)
+        .args(options)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -65,7 +74,14 @@ fn the_command_serves_answers_its_health_check_logs_a_line_and_leaves_on_sigterm
     let client = reqwest::blocking::Client::new();
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let request = client.post(format!("{url}classify")).body(png(BLUE));
-    request.header("traceparent", traceparent).send().unwrap();
+    let answer = request.header("traceparent", traceparent).send().unwrap();
+    let traced = answer.headers()["traceresponse"].to_str().unwrap();
+    let span = &traced[36..52];
+    assert_eq!(
+        traced,
+        format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{span}-01")
+    );
+    assert_ne!(span, "00f067aa0ba902b7");
     let line = read_until(&mut log, "/classify");
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["status"], 200, "{line}");
@@ -75,6 +91,8 @@ fn the_command_serves_answers_its_health_check_logs_a_line_and_leaves_on_sigterm
         line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736",
         "{line}"
     );
+    assert_eq!(line["span_id"], span, "{line}");
+    assert_eq!(line["parent_id"], "00f067aa0ba902b7", "{line}");
     assert!(
         line["inference_ms"].as_f64().is_some_and(|ms| ms > 0.0),
         "{line}"
@@ -298,6 +316,7 @@ fn on_loopback_only_names_of_loopback_are_answered() {
 fn names_and_origins_that_are_no_use_are_refused_before_anything_runs() {
     for (option, value, expected) in [
         ("--model-name", "badnet", "expected another name"),
+        ("--model-name", "pruned_10", "expected another name"),
         ("--model-name", "a/b", "expected a name of letters"),
         ("--cors-origin", "*", "expected an origin like"),
         (
@@ -312,4 +331,58 @@ fn names_and_origins_that_are_no_use_are_refused_before_anything_runs() {
             .code(2)
             .stderr(contains(expected));
     }
+}
+
+/// Memory of a process in MiB: the most it had, and what it has.
+#[cfg(target_os = "linux")]
+fn resident(child: &Child) -> (u64, u64) {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let value = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        number >> 10
+    };
+    (value("VmHWM:"), value("VmRSS:"))
+}
+
+/// Five PNGs of 1500 x 1500 pixels of 8 bytes each, which would take 86 MiB together.
+#[cfg(target_os = "linux")]
+#[test]
+fn costly_pictures_take_turns_and_give_their_memory_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let mut options = vec!["--workers", "5", "--max-decoding", "20000000"];
+    // Unoptimised decoders take their time.
+    options.extend(["--request-timeout", "300"]);
+    let (child, _log, url) = start_with(&bundle, &options);
+    let client = reqwest::blocking::Client::builder();
+    let client = client.timeout(Duration::from_secs(300)).build().unwrap();
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgba16(1500, 1500)
+        .write_to(&mut file, image::ImageFormat::Png)
+        .unwrap();
+    let ask = |body: Vec<u8>| {
+        let request = client.post(format!("{url}classify"));
+        request.body(body).send().unwrap().status()
+    };
+    for _ in 0..20 {
+        assert_eq!(ask(png(BLUE)), 200);
+    }
+    let (_, idle) = resident(&child);
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| assert_eq!(ask(file.get_ref().clone()), 200));
+        }
+    });
+    let (most, after) = resident(&child);
+    assert!(most < idle + 56, "{idle} MiB, then {most} MiB");
+    assert!(after < idle + 24, "{idle} MiB, then {after} MiB");
+    stop(child);
 }

@@ -4,6 +4,7 @@ Kubernetes' own kinds: kubernetes-validate, strictly. Kinds of KServe and the Pr
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -103,6 +104,11 @@ variables = set(re.findall(r'env = "(GOODNET_\w+)"', "".join(path.read_text() fo
 for name in [*config["data"], *(env["name"] for env in pod["containers"][0].get("env", []))]:
     expect(name in variables, f"{name}: expected an option's variable, found none of that name")
 
+# KServe asks for the model by the name of the InferenceService, which it puts in for {{.Name}}.
+runtime, _ = documents((root / "kserve.yaml").read_text())
+arguments = runtime["spec"]["containers"][0]["args"]
+expect(("--model-name", "{{.Name}}") in zip(arguments, arguments[1:]), f"kserve.yaml: expected --model-name {{{{.Name}}}}, found {arguments}")
+
 # Rules and the dashboard: well-formed, and each alert has what a person needs. That their metrics exist is `alarms` in tests/it.
 rules = [rule for group in yaml.safe_load((root / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
 for rule in rules:
@@ -113,6 +119,26 @@ dashboard = json.loads((root / "grafana/goodnet.json").read_text())
 ids = [panel["id"] for panel in dashboard["panels"]]
 expect(len(ids) == len(set(ids)) > 5, "grafana/goodnet.json: expected panels with ids of their own")
 expect(all(target["expr"] for panel in dashboard["panels"] for target in panel["targets"]), "grafana: a panel asks nothing")
+
+# As Prometheus reads them, where promtool is at hand: every expression, and when each alert fires (alerts_test.yml).
+promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
+prometheus = "promtool is not here: that alerts fire, and that expressions parse, was not checked"
+if promtool:
+    scratch = Path("target/promtool")
+    scratch.mkdir(parents=True, exist_ok=True)
+    asked = [target["expr"].replace("$__rate_interval", "5m") for panel in dashboard["panels"] for target in panel["targets"]]
+    panels = [{"record": f"panel_{number}", "expr": expr} for number, expr in enumerate(asked)]
+    (scratch / "panels.yml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": panels}]}))
+    for name in ("deploy/alerts.yml", "tests/manifests/alerts_test.yml"):
+        shutil.copy(name, scratch)
+    tested = yaml.safe_load((scratch / "alerts_test.yml").read_text())["tests"]
+    fired = {test["alertname"] for one in tested for test in one["alert_rule_test"] if test["exp_alerts"]}
+    for rule in rules:
+        expect(rule["alert"] in fired, f"alerts_test.yml: expected {rule['alert']} to fire in a test, found none")
+    for command in (["check", "rules", "alerts.yml", "panels.yml"], ["test", "rules", "alerts_test.yml"]):
+        done = subprocess.run([promtool, *command], cwd=scratch, capture_output=True, text=True, check=False)
+        expect(done.returncode == 0, f"promtool {' '.join(command)}:\n{done.stdout}{done.stderr}")
+    prometheus = f"promtool reads all {len(asked)} expressions and sees {len(fired)} alerts fire"
 
 compose = yaml.safe_load(Path("compose.yaml").read_text())
 for service in compose["services"].values():
@@ -131,5 +157,5 @@ for broken in (
 del faults[before:]
 
 print(*faults, sep="\n", file=sys.stderr, end="\n" if faults else "")
-print(f"{checked} resources, {len(rules)} alerts, {len(ids)} panels; {built}")
+print(f"{checked} resources, {len(rules)} alerts, {len(ids)} panels; {built}; {prometheus}")
 sys.exit(bool(faults))

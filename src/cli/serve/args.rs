@@ -93,6 +93,10 @@ pub struct LimitArgs {
     /// Bytes that answers may take in memory which clients have not read to the end; beyond that 429.
     #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = Limits::default().answers, value_name = "BYTES")]
     pub max_answers: usize,
+    /// Bytes that images may take in memory while they are decoded, all together; others wait their turn, and one that wants more
+    /// is decoded alone (default: 16 MiB an inference thread, at least 32 MiB).
+    #[arg(long, env = "GOODNET_MAX_DECODING", value_name = "BYTES")]
+    pub max_decoding: Option<usize>,
     /// Most images in a batch.
     #[arg(
         long,

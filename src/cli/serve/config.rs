@@ -6,7 +6,7 @@ use crate::cli::CliError;
 use crate::engine::SessionConfig;
 use crate::quarantine;
 use crate::serve::config::{
-    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, default_workers,
+    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, decoding_for, default_workers,
 };
 use crate::serve::http::hosts::LOOPBACK;
 use crate::serve::http::keys::Keys;
@@ -28,6 +28,7 @@ impl ServeArgs {
         let verifier = self.trust.require_signature.as_deref();
         let keys = self.trust.keys.as_deref();
         let poll = self.trust.reload_interval;
+        let inference = self.inference.validated();
         Ok(Config {
             source: Source {
                 dir: self.bundle.clone(),
@@ -37,8 +38,8 @@ impl ServeArgs {
                     .transpose()
                     .map_err(CliError::bad_input)?,
             },
-            inference: self.inference.validated(),
-            limits: self.limits.validated(),
+            limits: self.limits.validated(inference.pool.workers),
+            inference,
             timeouts: self.timeouts.validated(),
             access: Access {
                 keys: keys
@@ -86,12 +87,13 @@ impl InferenceArgs {
 }
 
 impl LimitArgs {
-    fn validated(&self) -> Limits {
+    fn validated(&self, workers: usize) -> Limits {
         Limits {
             body: self.max_body,
             batch_body: self.max_batch_body,
             bodies: self.max_bodies,
             answers: self.max_answers,
+            decoding: self.max_decoding.unwrap_or(decoding_for(workers)),
             batch_images: self.max_batch,
             pixels: self.max_pixels,
             side: self.max_side,

@@ -4,8 +4,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Header of the request id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Header of the W3C trace context.
+/// Header of the W3C trace context of a request.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Header of that of an answer.
+pub const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// Longest request id that is taken over from a client.
 const MAX_ID_LEN: usize = 128;
@@ -54,28 +56,56 @@ impl std::fmt::Display for RequestId {
     }
 }
 
-/// The trace id of a valid `traceparent` header, 32 lower-case hex digits.
+/// The place of a request in its caller's trace, and the span that it is there.
 ///
-/// Source: W3C Trace Context, version 00 and the rule for later versions.
-#[must_use]
-pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(TRACEPARENT)?.to_str().ok()?;
-    let mut parts = value.split('-');
-    let (version, trace) = (parts.next()?, parts.next()?);
-    let (parent, flags) = (parts.next()?, parts.next()?);
-    let hex = |part: &str, len: usize| {
-        part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zero = |part: &str| part.bytes().all(|b| b == b'0');
-    let valid = hex(version, 2)
-        && version != "ff"
-        && (version != "00" || parts.next().is_none())
-        && hex(trace, 32)
-        && !zero(trace)
-        && hex(parent, 16)
-        && !zero(parent)
-        && hex(flags, 2);
-    valid.then_some(trace)
+/// Source: W3C Trace Context, version 00 and the rule for later versions; `traceresponse` as its working draft has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The trace: 32 lower-case hex digits, not all 0.
+    pub id: String,
+    /// The caller's span: 16 lower-case hex digits, not all 0.
+    pub parent: String,
+    /// This request's span, made here: the same form.
+    pub span: String,
+    /// The caller's flags: two lower-case hex digits; 01 where it records the trace.
+    flags: String,
+}
+
+impl Trace {
+    /// The trace of a valid `traceparent` header; `None` without one.
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(TRACEPARENT)?.to_str().ok()?;
+        let mut parts = value.split('-');
+        let (version, id) = (parts.next()?, parts.next()?);
+        let (parent, flags) = (parts.next()?, parts.next()?);
+        let hex = |part: &str, len: usize| {
+            part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        let zero = |part: &str| part.bytes().all(|b| b == b'0');
+        let valid = hex(version, 2)
+            && version != "ff"
+            && (version != "00" || parts.next().is_none())
+            && hex(id, 32)
+            && !zero(id)
+            && hex(parent, 16)
+            && !zero(parent)
+            && hex(flags, 2);
+        // The random half of a UUID: its first two bits are 10.
+        let (_, span) = uuid::Uuid::now_v7().as_u64_pair();
+        valid.then(|| Self {
+            id: id.to_owned(),
+            parent: parent.to_owned(),
+            span: format!("{span:016x}"),
+            flags: flags.to_owned(),
+        })
+    }
+
+    /// `00-TRACE-SPAN-FLAGS`, for the answer.
+    #[must_use]
+    pub fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(format!("00-{}-{}-{}", self.id, self.span, self.flags)).ok()
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +171,9 @@ mod tests {
             ("nonsense", None),
         ];
         for (value, expected) in cases {
-            assert_eq!(trace_id(&headers(TRACEPARENT, value)), expected, "{value}");
+            let found = Trace::from_headers(&headers(TRACEPARENT, value));
+            let found = found.map(|found| found.id);
+            assert_eq!(found.as_deref(), expected, "{value}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The outermost layer: request id, problem documents, metrics, `Server-Timing`, and one log line a request.
+//! The outermost layer: request id and trace, problem documents, metrics, `Server-Timing`, and one log line a request.
 
 use crate::serve::dto::Classification;
-use crate::serve::http::context::{REQUEST_ID, RequestId, trace_id};
+use crate::serve::http::context::{REQUEST_ID, RequestId, TRACERESPONSE, Trace};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::inference::request::Timings;
 use crate::serve::state::AppState;
@@ -64,7 +64,7 @@ pub(crate) async fn observe(
     let id = RequestId::from_headers(request.headers());
     let line = Line {
         id: id.clone(),
-        trace: trace_id(request.headers()).map(str::to_owned),
+        trace: Trace::from_headers(request.headers()),
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().cloned(),
     };
@@ -90,6 +90,9 @@ pub(crate) async fn observe(
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.header());
     headers.insert(SERVER_TIMING, server_timing(observed.as_ref(), total));
+    if let Some(trace) = line.trace.as_ref().and_then(Trace::header) {
+        headers.insert(TRACERESPONSE, trace);
+    }
     line.write(
         response.status().as_u16(),
         observed.as_ref(),
@@ -121,7 +124,7 @@ fn milliseconds(duration: Duration) -> f64 {
 /// What the log line says of the request.
 struct Line {
     id: RequestId,
-    trace: Option<String>,
+    trace: Option<Trace>,
     method: Method,
     route: Option<MatchedPath>,
 }
@@ -144,11 +147,14 @@ impl Line {
         }
         let timings = observed.map(|observed| observed.timings);
         let verdict = observed.and_then(|observed| observed.verdict);
+        let trace = self.trace.as_ref();
         let rounded = |duration: Duration| (milliseconds(duration) * 1e3).round() / 1e3;
         tracing::info!(
             target: "goodnet::request",
             request_id = self.id.as_str(),
-            trace_id = self.trace.as_deref(),
+            trace_id = trace.map(|trace| trace.id.as_str()),
+            span_id = trace.map(|trace| trace.span.as_str()),
+            parent_id = trace.map(|trace| trace.parent.as_str()),
             method = self.method.as_str(),
             route = self.route(),
             status,

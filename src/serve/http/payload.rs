@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::time::Duration;
 
@@ -184,22 +184,38 @@ fn too_long(limit: usize) -> Problem {
 /// [`Code::BodyTooLarge`], [`Code::MalformedBody`].
 async fn whole(request: Request, limit: usize) -> Result<Bytes, Problem> {
     refuse_announced(request.headers(), limit)?;
-    let body = Limited::new(request.into_body(), limit);
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_long(limit)),
-        Err(error) => Err(Problem::new(
-            Code::MalformedBody,
-            format!("the body broke off: {error}"),
-        )),
+    let announced = announced(request.headers()).unwrap_or(0);
+    // One that announces nothing grows; one that announces and does not send takes no memory that it does not fill.
+    let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
+    let mut body = Limited::new(request.into_body(), limit);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken_off(&error, limit))?;
+        if let Ok(data) = frame.into_data() {
+            bytes.extend_from_slice(&data);
+        }
     }
+    Ok(bytes.freeze())
+}
+
+fn broken_off(error: &axum::BoxError, limit: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_long(limit);
+    }
+    Problem::new(Code::MalformedBody, format!("the body broke off: {error}"))
+}
+
+/// The length of a body as its request says it.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn refuse_announced(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
+    if announced(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_long(limit));
     }
     Ok(())

@@ -3,13 +3,14 @@
 use super::request::Payload;
 use crate::input::InputSpec;
 use crate::input::image::{self, Detail, ImageError};
+use crate::input::memory::Memory;
 use crate::input::preprocess::{Preprocess, PreprocessError};
 use crate::input::work::Budget;
 use crate::progress::Cancel;
 use crate::serve::config::Limits;
 use crate::serve::http::problem::{Code, Problem};
 
-/// Samples of an image that may be decoded before others that wait: 10 ms.
+/// Samples of an image that may be decoded before others that wait: 10 ms, and 8 MB at most.
 const LIGHT: u64 = 1_500_000;
 
 /// Decodes and preprocesses, as the repair job did.
@@ -18,6 +19,7 @@ pub struct Decoder {
     preprocess: Preprocess,
     detail: Detail,
     limits: image::Limits,
+    memory: Memory,
 }
 
 impl Decoder {
@@ -32,6 +34,7 @@ impl Decoder {
                 max_side: limits.side,
                 max_pixels: limits.pixels,
             },
+            memory: Memory::new(limits.decoding as u64),
         }
     }
 
@@ -40,7 +43,8 @@ impl Decoder {
         self.limits.budget_until(cancel)
     }
 
-    /// As [`Decoder::decode_payload`], for an image that takes a few milliseconds; false, and nothing decoded, for others.
+    /// As [`Decoder::decode_payload`], for an image that takes a few milliseconds, which waits for nothing; false, and nothing
+    /// decoded, for others.
     ///
     /// # Errors
     /// As there.
@@ -50,13 +54,14 @@ impl Decoder {
         out: &mut Vec<f32>,
     ) -> Result<bool, Problem> {
         let budget = Budget::new(LIGHT);
-        match self.decode_payload(payload, out, &budget) {
+        match self.decode_within(&payload.image()?, out, &budget) {
             Err(_) if budget.is_exceeded() => Ok(false),
             decoded => decoded.map(|()| true),
         }
     }
 
-    /// As [`Decoder::decode`], for an image as it came, with the work taken from its request's `budget`.
+    /// As [`Decoder::decode`], for an image as it came, with the work taken from its request's `budget`. It waits until its
+    /// memory is there, and gives it back.
     ///
     /// # Errors
     /// As there, and [`Code::MalformedBody`] for JSON without an image in base64.
@@ -66,7 +71,7 @@ impl Decoder {
         out: &mut Vec<f32>,
         budget: &Budget,
     ) -> Result<(), Problem> {
-        self.decode_within(&payload.image()?, out, budget)
+        self.decode_within(&payload.image()?, out, &budget.one_within(&self.memory))
     }
 
     /// Appends the values of the image in `bytes` to `out`; `out` is as before where that fails.
