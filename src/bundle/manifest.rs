@@ -252,7 +252,8 @@ pub struct RefitRecord {
 pub struct LimitRecord {
     /// That of the features, as a squared Mahalanobis distance.
     pub distance: f64,
-    /// Those of the means of maps on the way to the features.
+    /// Those of the means of maps on the way to the features; none in a bundle of a program that did not look at them.
+    #[serde(default)]
     pub maps: Vec<MapLimitRecord>,
     /// Are the distances measured from the mean of the answered class? Else from that of all images.
     pub by_class: bool,

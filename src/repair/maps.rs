@@ -10,7 +10,7 @@ use crate::progress::Cancel;
 use crate::tensor::{Tensor, TensorView};
 
 /// Maps looked at: more gain nothing, and each costs a pass over it.
-const MAPS: usize = 6;
+const MAPS: usize = 10;
 /// Images of one run.
 const BATCH: usize = 32;
 

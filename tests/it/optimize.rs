@@ -3,7 +3,7 @@
 use crate::common::fusing::{lab_like, run};
 use crate::common::networks::{ALL, Random, SIDE, network};
 use goodnet::engine::{BackendChoice, Engine};
-use goodnet::onnx::{Attribute, Model, optimize};
+use goodnet::onnx::{Attribute, Model, Node, ValueInfo, optimize};
 use goodnet::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -71,6 +71,24 @@ fn twenty_channels_become_a_block_of_sixteen_and_four_at_four_positions() {
         [5, 64, 1, 1],
     ];
     assert_eq!(rewritten, expected);
+}
+
+#[test]
+fn means_of_a_layer_in_two_parts_are_those_of_the_whole() {
+    let mut random = Random(4);
+    let mut model = lab_like([20, 40, 60], 5, &mut random);
+    let means = Node::new("GlobalAveragePool", &["pool_1"], &["means"]);
+    model.graph.nodes.push(means);
+    let means = ValueInfo {
+        name: "means".to_owned(),
+        shape: None,
+        ..model.graph.outputs[0].clone()
+    };
+    model.graph.outputs.insert(0, means);
+    let rewritten = optimize(&model, &[]);
+    assert_eq!(kernels(&rewritten)[0], [16, 3, 4, 4]);
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    assert_same_answers(&model, &rewritten, &images);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 /// With more channels the square matrix of a map would be larger than most networks.
 const MOST_CHANNELS: usize = 512;
 
-/// Layers that read a map place by place, as opposed to what ends it.
-const READERS: [&str; 4] = ["Conv", "ConvTranspose", "MaxPool", "AveragePool"];
+/// Layers whose inputs count. What a pooling reads is much larger than what it makes and tells little more.
+const READERS: [&str; 2] = ["Conv", "ConvTranspose"];
 
 /// A tensor (n, C, H, W) of the model in which it was found, with more than one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl FeatureMap {
     }
 }
 
-/// At most `most` maps that convolutions and poolings read between the image and the features of `head`, evenly chosen in the order
+/// At most `most` maps that convolutions read between the image and the features of `head`, evenly chosen in the order
 /// of the nodes, the first and the last among them.
 ///
 /// Only maps of four axes with a known number of channels, at most 512, and more than one place count, from the first

@@ -5,6 +5,7 @@
 //! with r * a * b <= block fills one block in another way: one convolution of stride a x b computes the a * b
 //! positions of each pooling window as a * b * r channels, and the maximum over the positions is the pooled remainder.
 //! The next layer is linear, so it becomes the sum of a convolution over the whole blocks and one over the remainder.
+//! Means over space that are taken of the pooled channels are those of both, side by side.
 
 use super::CHANNEL_BLOCK;
 use super::lookup::{Kernel, has_explicit_padding, ints_are, is_read_once, maker, readers};
@@ -50,10 +51,14 @@ fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
         None => before,
     };
     let output = &graph.nodes[pool].outputs[0];
-    if !may_go(output) {
+    if graph.is_output(output) || keep.contains(&output.as_str()) {
         return None;
     }
-    let next = readers(graph, output)[0];
+    let mut others = readers(graph, output);
+    others.retain(|&reader| !graph.nodes[reader].is("GlobalAveragePool"));
+    let &[next] = others.as_slice() else {
+        return None;
+    };
     let kernel = Kernel::of(graph, &graph.nodes[conv])?;
     let next_kernel = Kernel::of(graph, &graph.nodes[next])?;
     let channels = kernel.shape[0];
@@ -100,6 +105,7 @@ fn window(node: &Node) -> Option<[usize; 2]> {
 fn rewrite(graph: &mut Graph, place: &Place) {
     let channels = place.kernel.shape[0];
     let stem = graph.nodes[place.conv].outputs[0].clone();
+    let output = graph.nodes[place.pool].outputs[0].clone();
     let (main, pooled_main) = main_path(graph, place, &stem);
     let (rest, pooled_rest) = rest_path(graph, place, &stem);
     let whole = (pooled_main.as_str(), 0..place.whole);
@@ -115,6 +121,22 @@ fn rewrite(graph: &mut Graph, place: &Place) {
         graph.nodes.remove(relu);
     }
     graph.nodes.remove(place.conv);
+    average_parts(graph, &output, [&pooled_main, &pooled_rest]);
+}
+
+/// Averages over space of `whole`, which is no more, become those of its two parts.
+fn average_parts(graph: &mut Graph, whole: &str, parts: [&str; 2]) {
+    while let Some(&average) = readers(graph, whole).first() {
+        let output = graph.nodes[average].outputs[0].clone();
+        let names = ["whole", "rest"].map(|part| graph.fresh_name(&format!("{output}_{part}")));
+        let [first, second] =
+            [0, 1].map(|part| Node::new("GlobalAveragePool", &[parts[part]], &[&names[part]]));
+        let joined = Node::new("Concat", &[&names[0], &names[1]], &[&output]);
+        let joined = joined.with("axis", Attribute::Int(1));
+        graph
+            .nodes
+            .splice(average..=average, [first, second, joined]);
+    }
 }
 
 /// The convolution, rectifier and pooling of the whole blocks: nodes, and the name of the pooled tensor.
