@@ -7,7 +7,7 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::Networks;
-use super::maps::Maps;
+use super::maps::{Maps, images};
 use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::{Repaired, refit};
@@ -24,7 +24,6 @@ use crate::input::dataset::DataSet;
 use crate::onnx::head;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::search::{CleanImages, SearchOptions, sessions};
-use crate::tensor::Tensor;
 
 /// What audit and refit leave for the bundle.
 #[derive(Debug)]
@@ -102,7 +101,7 @@ pub(super) fn examine(
         Err(error) => Err(error.to_string()),
     };
     if let Ok(repaired) = &repaired {
-        verify(engine, network, repaired, &set, &investigation.clean)?;
+        verify(engine, repaired, &set, &investigation.clean)?;
     }
     Ok(Examined {
         report: investigation.report,
@@ -139,16 +138,12 @@ const LIMIT_TOLERANCE: f32 = 1e-3;
 /// Runs the exported network beside the refitted head on the features of clean images.
 fn verify(
     engine: &Engine,
-    network: &Network,
     repaired: &Repaired,
     set: &crate::defence::clean::CleanSet,
     clean: &CleanImages<'_>,
 ) -> Result<(), RepairError> {
     let count = set.len().min(CHECKED_IMAGES);
-    let data: Vec<f32> = (0..count)
-        .flat_map(|index| set.image(index).iter().copied())
-        .collect();
-    let images = Tensor::new(network.input.batch_shape(count), data);
+    let images = images(set, 0..count);
     let answers = Replicas::load(engine, &repaired.bytes)?.run(&[&images])?;
     let mut scores = vec![0.0; repaired.linear.classes()];
     for row in 0..count {

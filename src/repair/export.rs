@@ -22,7 +22,7 @@ const TOLERANCE: f32 = 1e-4;
 
 /// Images of each set that exports are run on beside the masked original, before anything is measured with them; what they answer
 /// on all images is compared with the sweep after ([`confirm`]).
-const CHECKED_IMAGES: usize = 64;
+const CHECKED_IMAGES: usize = 512;
 
 /// Share of images whose answers may differ from the sweep's: two classes that are as good as equal change places by rounding.
 const MAX_DIFFERENT: f64 = 1e-3;

@@ -1,18 +1,19 @@
 //! What B computes of the clean images on the way to the features.
 
 use super::network::Network;
+use super::replicas::{Replicas, concatenate};
 use crate::defence::clean::CleanSet;
-use crate::engine::{Engine, EngineError, SessionConfig};
+use crate::engine::{Engine, EngineError};
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;
-use crate::parallel::in_parallel;
 use crate::progress::Cancel;
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::Tensor;
+use std::ops::Range;
 
 /// Maps looked at: more gain nothing, and each costs a pass over it.
 const MAPS: usize = 10;
-/// Images of one run.
-const BATCH: usize = 32;
+/// Images put together at a time.
+const CHUNK: usize = 256;
 
 /// Maps of B and their means over space for every clean image.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    /// Runs B up to its maps once on every image of `set`.
+    /// Runs B up to its maps once on every image of `set`; none when `cancel` is set meanwhile.
     pub(super) fn measure(
         engine: &Engine,
         network: &Network,
@@ -36,43 +37,28 @@ impl Maps {
             return Ok(Self::default());
         }
         let bytes = optimize(&means(&network.model, &found), &[]).to_bytes();
-        let mut sessions = (0..rayon::current_num_threads())
-            .map(|_| engine.load(&bytes, &SessionConfig::default()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let pieces = set.len().div_ceil(BATCH);
-        let runs = in_parallel(&mut sessions, pieces, |session, piece| {
-            let range = piece * BATCH..set.len().min((piece + 1) * BATCH);
+        let replicas = Replicas::load(engine, &bytes)?;
+        let mut runs = Vec::new();
+        for start in (0..set.len()).step_by(CHUNK) {
             if cancel.is_cancelled() {
-                return Ok(Vec::new());
+                return Ok(Self::default());
             }
-            let images = range.clone().flat_map(|index| set.image(index));
-            let data: Vec<f32> = images.copied().collect();
-            let shape = set.grid().batch_shape(range.len());
-            let batch = TensorView {
-                shape: &shape,
-                data: &data,
-            };
-            session
-                .run(&[batch])?
-                .into_iter()
-                .map(|output| output.into_float())
-                .collect()
-        })?;
-        let mut all: Vec<Tensor> = found
-            .iter()
-            .map(|map| Tensor::new(vec![0, map.channels()], Vec::new()))
-            .collect();
-        for run in runs {
-            for (all, some) in all.iter_mut().zip(run) {
-                all.shape[0] += some.rows();
-                all.data.extend_from_slice(&some.data);
-            }
+            let images = images(set, start..set.len().min(start + CHUNK));
+            runs.push(replicas.run(&[&images])?);
         }
-        Ok(Self { found, means: all })
+        let means = concatenate(runs);
+        Ok(Self { found, means })
     }
 
     /// The means of every map for clean image `row`.
     pub(super) fn rows(&self, row: usize) -> Vec<&[f32]> {
         self.means.iter().map(|means| means.row(row)).collect()
     }
+}
+
+/// Images `range` of `set` as one tensor.
+pub(super) fn images(set: &CleanSet, range: Range<usize>) -> Tensor {
+    let shape = set.grid().batch_shape(range.len());
+    let values = range.flat_map(|index| set.image(index)).copied();
+    Tensor::new(shape, values.collect())
 }

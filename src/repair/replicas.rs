@@ -114,7 +114,8 @@ fn of_rows(tensor: Tensor, name: &str, rows: usize) -> Result<Tensor, EngineErro
     })
 }
 
-fn concatenate(pieces: Vec<Vec<Tensor>>) -> Vec<Tensor> {
+/// The outputs of all `pieces`, row after row.
+pub(super) fn concatenate(pieces: Vec<Vec<Tensor>>) -> Vec<Tensor> {
     let mut pieces = pieces.into_iter();
     let Some(mut whole) = pieces.next() else {
         return Vec::new();
