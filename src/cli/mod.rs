@@ -24,7 +24,7 @@ pub use demo::WorldArgs;
 pub use error::{CliError, ExitCode};
 pub use progress::cancel_on_signal;
 
-use crate::engine::{BackendChoice, Engine};
+use crate::engine::{BackendChoice, Engine, EngineError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::PathBuf;
@@ -103,14 +103,14 @@ impl GlobalArgs {
     ///
     /// # Errors
     /// If ONNX Runtime was demanded and cannot be used.
-    pub fn engine(&self) -> Result<Engine, CliError> {
+    pub fn engine(&self) -> Result<Engine, EngineError> {
         let choice = match (self.backend, &self.onnxruntime) {
             (BackendName::Tract, _) => BackendChoice::Tract,
             (_, Some(path)) => BackendChoice::OnnxRuntime(Some(path.clone())),
             (BackendName::Onnxruntime, None) => BackendChoice::OnnxRuntime(None),
             (BackendName::Auto, None) => BackendChoice::Auto,
         };
-        Ok(Engine::start(&choice)?)
+        Engine::start(&choice)
     }
 }
 

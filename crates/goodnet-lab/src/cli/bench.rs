@@ -52,11 +52,10 @@ pub(super) fn run(args: &BenchArgs, global: &GlobalArgs) -> Result<(), CliError>
         work: args.work.clone(),
         at_once: args.jobs.unwrap_or_else(rayon::current_num_threads),
     };
-    let engine = global.engine()?;
     let records = run_suite(
         &suite,
         &jobs,
-        &engine,
+        || global.engine(),
         &cancel_on_signal(),
         &|record, open| {
             eprintln!(

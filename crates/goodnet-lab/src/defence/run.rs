@@ -5,7 +5,7 @@ use super::measure::measure;
 use super::prepare::prepare;
 use super::record::{Record, append, read};
 use super::suite::{Case, Suite};
-use goodnet::engine::Engine;
+use goodnet::engine::{Engine, EngineError};
 use goodnet::repair::{Cancel, RepairError};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -24,14 +24,15 @@ pub const RESULTS_FILE: &str = "results.jsonl";
 
 /// Runs every case that the results do not hold yet, and gives the records of all cases, in their order.
 ///
-/// `progress` is told of every record when it is measured, with the number of cases still to do.
+/// `start` gives the runtime; it is asked only where something is left to measure. `progress` is told of every record
+/// when it is measured, with the number of cases still to do.
 ///
 /// # Errors
 /// The first error of a case; what was measured before stays in the results.
 pub fn run(
     suite: &Suite,
     jobs: &Jobs,
-    engine: &Engine,
+    start: impl FnOnce() -> Result<Engine, EngineError>,
     cancel: &Cancel,
     progress: &(dyn Fn(&Record, usize) + Sync),
 ) -> Result<Vec<Record>, BenchError> {
@@ -41,6 +42,29 @@ pub fn run(
     let known = |case: &Case| done.iter().any(|record| record.is_of(*case, suite));
     let mut open: Vec<Case> = suite.cases();
     open.retain(|case| !known(case));
+    if !open.is_empty() {
+        measure_all(suite, jobs, open, &start()?, cancel, progress)?;
+    }
+    let records = read(&results)?;
+    let of_case = |case: Case| records.iter().find(|record| record.is_of(case, suite));
+    Ok(suite
+        .cases()
+        .into_iter()
+        .filter_map(of_case)
+        .cloned()
+        .collect())
+}
+
+/// Measures the cases in `open`, in their order, and appends their records to the results.
+fn measure_all(
+    suite: &Suite,
+    jobs: &Jobs,
+    mut open: Vec<Case>,
+    engine: &Engine,
+    cancel: &Cancel,
+    progress: &(dyn Fn(&Record, usize) + Sync),
+) -> Result<(), BenchError> {
+    let results = jobs.work.join(RESULTS_FILE);
     // The next case is taken from the end.
     open.reverse();
     let open = Mutex::new(open);
@@ -62,7 +86,7 @@ pub fn run(
         }
         Ok(())
     };
-    std::thread::scope(|scope| -> Result<(), BenchError> {
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..jobs.at_once.max(1))
             .map(|_| scope.spawn(work))
             .collect();
@@ -72,15 +96,7 @@ pub fn run(
                 Ok(result) => result,
                 Err(panic) => std::panic::resume_unwind(panic),
             })
-    })?;
-    let records = read(&results)?;
-    let of_case = |case: Case| records.iter().find(|record| record.is_of(case, suite));
-    Ok(suite
-        .cases()
-        .into_iter()
-        .filter_map(of_case)
-        .cloned()
-        .collect())
+    })
 }
 
 /// Takes a case; the lock is held no longer than that.
