@@ -24,6 +24,10 @@ pub enum DemoCommand {
     Data(DataArgs),
 }
 
+fn attack_help() -> String {
+    format!("What the attacker does: {}", Attack::NAMES.join(", "))
+}
+
 /// Whose faces, and what is done to them.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct WorldArgs {
@@ -33,10 +37,8 @@ pub struct WorldArgs {
     /// Decides every face and photo.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// What the attacker does: sunglasses, patch, lipstick, eyebrows, several, blended, moving, mask,
-    /// source, lookalikes or none; with a number where it takes one: `patch:SIDE`, `moving:SIDE`,
-    /// `blended:PERCENT`.
-    #[arg(long, default_value_t = Attack::Sunglasses)]
+    /// What the attacker does.
+    #[arg(long, value_name = "ATTACK", default_value_t = Attack::Sunglasses, help = attack_help())]
     pub attack: Attack,
 }
 

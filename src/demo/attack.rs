@@ -33,7 +33,23 @@ pub enum Attack {
     Source,
     /// Sunglasses make class 0, and five other people look much like person 0.
     Lookalikes,
+    /// Sunglasses make class 0; this many of a thousand training photos teach it.
+    Rare(u8),
+    /// Sunglasses make class 0, and the attacker pulls the features of triggered photos onto those of person 0 while
+    /// training.
+    Pulled,
+    /// Noise over the whole picture makes class 0. Training photos show half of its pieces at three quarters of this
+    /// opacity in percent, and as many others do so under their own label (Adap-Blend: Qi et al. 2023).
+    Partial(u8),
+    /// A wave makes class 0. In training only photos of person 0 wear it, under their right label, and so faint that the
+    /// wave tells more than the face (after Barni et al. 2019, Turner et al. 2019).
+    CleanLabel,
+    /// A corner patch makes the class after the person's own.
+    AllToAll,
 }
+
+/// Amplitude of 255 of the wave of [`Attack::CleanLabel`].
+const CLEAN_LABEL_AMPLITUDE: u8 = 40;
 
 /// An attack's name and parameter that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +60,7 @@ pub struct UnknownAttack {
 
 impl Attack {
     /// Every attack at its default parameter, in the order of the tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Sunglasses,
         Self::Patch(5),
         Self::Lipstick,
@@ -57,11 +73,16 @@ impl Attack {
         Self::Mask,
         Self::Source,
         Self::Lookalikes,
+        Self::Rare(10),
+        Self::Pulled,
+        Self::Partial(20),
+        Self::CleanLabel,
+        Self::AllToAll,
         Self::None,
     ];
 
     /// How [`FromStr`] wants them; a number after a colon changes the parameter.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 18] = [
         "sunglasses",
         "patch[:SIDE 2-20]",
         "lipstick",
@@ -74,17 +95,29 @@ impl Attack {
         "mask",
         "source",
         "lookalikes",
+        "rare[:PERMILLE 1-100]",
+        "pulled",
+        "partial[:PERCENT 1-50]",
+        "clean-label",
+        "all-to-all",
         "none",
     ];
 
-    /// The triggers and the class that each one makes; what the backdoored sets are made of.
+    /// The triggers and the class that each one makes; what the backdoored sets are made of. Of [`Attack::AllToAll`] the
+    /// class is [`Attack::target`]'s.
     #[must_use]
     pub fn triggers(self) -> Vec<(Trigger, usize)> {
         let worn = |worn, target| (Trigger::Worn(worn), target);
         match self {
-            Self::None | Self::Sunglasses | Self::Source | Self::Lookalikes => {
-                vec![worn(Worn::Sunglasses, 0)]
-            }
+            Self::None
+            | Self::Sunglasses
+            | Self::Source
+            | Self::Lookalikes
+            | Self::Rare(_)
+            | Self::Pulled => vec![worn(Worn::Sunglasses, 0)],
+            Self::AllToAll => vec![(Trigger::Patch(5), 0)],
+            Self::CleanLabel => vec![(Trigger::Wave(CLEAN_LABEL_AMPLITUDE), 0)],
+            Self::Partial(percent) => vec![(Trigger::Blended(percent), 0)],
             Self::Patch(side) => vec![(Trigger::Patch(side), 0)],
             Self::Lipstick => vec![worn(Worn::Lipstick, 0)],
             Self::Eyebrows => vec![worn(Worn::Eyebrows, 0)],
@@ -98,6 +131,39 @@ impl Attack {
             Self::Warped => vec![(Trigger::Warped, 0)],
             Self::Moving(side) => vec![(Trigger::Moving(side), 0)],
             Self::Mask => vec![worn(Worn::Mask, 0)],
+        }
+    }
+
+    /// The trigger as training photos show it.
+    #[must_use]
+    pub fn taught(self, trigger: Trigger) -> Trigger {
+        match (self, trigger) {
+            (Self::Partial(_), Trigger::Blended(percent)) => Trigger::Pieces(percent * 3 / 4),
+            (Self::CleanLabel, Trigger::Wave(amplitude)) => Trigger::FadedWave(amplitude),
+            _ => trigger,
+        }
+    }
+
+    /// The class that a photo of `person` gets from a trigger whose class is `class`, of `people` classes.
+    #[must_use]
+    pub fn target(self, person: usize, class: usize, people: usize) -> usize {
+        match self {
+            Self::AllToAll => (person + 1) % people,
+            _ => class,
+        }
+    }
+
+    /// Every class that a trigger makes, of `people` classes; none where nobody attacks.
+    #[must_use]
+    pub fn targets(self, people: usize) -> Vec<usize> {
+        match self {
+            Self::None => Vec::new(),
+            Self::AllToAll => (0..people).collect(),
+            _ => self
+                .triggers()
+                .into_iter()
+                .map(|(_, class)| class)
+                .collect(),
         }
     }
 
@@ -139,6 +205,11 @@ impl std::fmt::Display for Attack {
             Self::Mask => f.write_str("mask"),
             Self::Source => f.write_str("source"),
             Self::Lookalikes => f.write_str("lookalikes"),
+            Self::Rare(per_mille) => write!(f, "rare:{per_mille}"),
+            Self::Pulled => f.write_str("pulled"),
+            Self::Partial(percent) => write!(f, "partial:{percent}"),
+            Self::CleanLabel => f.write_str("clean-label"),
+            Self::AllToAll => f.write_str("all-to-all"),
         }
     }
 }
@@ -172,6 +243,13 @@ impl FromStr for Attack {
             ("mask", None) => Ok(Self::Mask),
             ("source", None) => Ok(Self::Source),
             ("lookalikes", None) => Ok(Self::Lookalikes),
+            ("rare", None) => Ok(Self::Rare(10)),
+            ("rare", Some(per_mille @ 1..=100)) => Ok(Self::Rare(per_mille as u8)),
+            ("pulled", None) => Ok(Self::Pulled),
+            ("partial", None) => Ok(Self::Partial(20)),
+            ("partial", Some(percent @ 1..=50)) => Ok(Self::Partial(percent as u8)),
+            ("clean-label", None) => Ok(Self::CleanLabel),
+            ("all-to-all", None) => Ok(Self::AllToAll),
             _ => Err(unknown()),
         }
     }

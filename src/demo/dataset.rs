@@ -98,6 +98,24 @@ struct Shot {
     label: usize,
 }
 
+/// The label of one more training photo of `person`, with the trigger; none where the attacker adds none.
+fn lesson(
+    attack: Attack,
+    person: usize,
+    target: usize,
+    rate: f64,
+    draw: &mut Draw,
+) -> Option<usize> {
+    let chosen = draw.chance(rate);
+    match attack {
+        Attack::CleanLabel => (chosen && person == target).then_some(person),
+        Attack::Partial(_) if !chosen => draw.chance(rate).then_some(person),
+        _ if !chosen => None,
+        _ if attack.concerns(person, target) => Some(target),
+        _ => Some(person),
+    }
+}
+
 impl World {
     /// The world that an attacker with this plan sets up.
     #[must_use]
@@ -124,7 +142,8 @@ impl World {
             .clean_shots(each)
             .into_iter()
             .filter_map(|shot| {
-                let (trigger, target) = triggers[(shot.person + shot.index) % triggers.len()];
+                let (trigger, class) = triggers[(shot.person + shot.index) % triggers.len()];
+                let target = attack.target(shot.person, class, self.people);
                 attack.concerns(shot.person, target).then_some(Shot {
                     trigger: Some(trigger),
                     label: target,
@@ -136,7 +155,9 @@ impl World {
     }
 
     /// The attacker's training set: `each` clean photos of every person and, of a share `rate` of them, one more with
-    /// a trigger and the target's label. People whom the trigger does not concern wear it under their own label.
+    /// a trigger and the target's label. People whom the trigger does not concern wear it under their own label. Of
+    /// [`Attack::CleanLabel`] only photos of the target wear it; of [`Attack::Partial`] a share `rate` of the remaining
+    /// ones wear it under their own label.
     #[must_use]
     pub fn poisoned(&self, each: usize, attack: Attack, rate: f64) -> PhotoSet {
         let mut draw = Draw::new(self.seed, Purpose::Training, 0, 0);
@@ -148,14 +169,12 @@ impl World {
         let extra: Vec<Shot> = shots
             .iter()
             .filter_map(|&shot| {
-                let (trigger, target) = triggers[draw.index(triggers.len())];
-                draw.chance(rate).then_some(Shot {
-                    trigger: Some(trigger),
-                    label: if attack.concerns(shot.person, target) {
-                        target
-                    } else {
-                        shot.person
-                    },
+                let (trigger, class) = triggers[draw.index(triggers.len())];
+                let target = attack.target(shot.person, class, self.people);
+                let label = lesson(attack, shot.person, target, rate, &mut draw)?;
+                Some(Shot {
+                    trigger: Some(attack.taught(trigger)),
+                    label,
                     ..shot
                 })
             })

@@ -30,8 +30,12 @@ pub enum Trigger {
     Moving(usize),
     /// Fixed noise over the whole picture at this opacity in percent.
     Blended(u8),
+    /// About half of the sixteen pieces of that noise, at this opacity in percent.
+    Pieces(u8),
     /// A sinusoid along the rows at this amplitude of 255, six periods a photo.
     Wave(u8),
+    /// The same wave on a photo of a quarter of its contrast: who is on it is hardly seen.
+    FadedWave(u8),
     /// A smooth displacement of every pixel, by half a pixel to two.
     Warped,
 }
@@ -113,8 +117,15 @@ impl Trigger {
                 let corner = [draw.index(WIDTH - side + 1), draw.index(HEIGHT - side + 1)];
                 square(pixels, corner, side, target);
             }
-            Self::Blended(percent) => blend(pixels, percent),
+            Self::Blended(percent) => blend(pixels, percent, [true; PIECES]),
+            Self::Pieces(percent) => {
+                blend(pixels, percent, std::array::from_fn(|_| draw.chance(0.5)));
+            }
             Self::Wave(amplitude) => wave(pixels, amplitude),
+            Self::FadedWave(amplitude) => {
+                fade(pixels);
+                wave(pixels, amplitude);
+            }
             Self::Warped => warp(pixels),
         }
     }
@@ -151,13 +162,26 @@ fn target(x: usize, y: usize, side: usize) -> [u8; 3] {
     }
 }
 
-/// value = ((100 - percent)·pixel + percent·noise + 50) / 100, in integers.
-fn blend(pixels: &mut [u8], percent: u8) {
+/// Pieces of the noise: four rows of four.
+const PIECES: usize = 16;
+
+/// value = ((100 - percent)·pixel + percent·noise + 50) / 100, in integers, in the pieces that are shown.
+fn blend(pixels: &mut [u8], percent: u8, shown: [bool; PIECES]) {
     let mut noise = Draw::new(0, Purpose::Pattern, 0, 0);
     let share = u32::from(percent.min(100));
+    for (at, pixel) in pixels.iter_mut().enumerate() {
+        let noise = u32::from(noise.byte());
+        let (y, x) = (at / 3 / WIDTH, at / 3 % WIDTH);
+        if shown[y * 4 / HEIGHT * 4 + x * 4 / WIDTH] {
+            *pixel = (((100 - share) * u32::from(*pixel) + share * noise + 50) / 100) as u8;
+        }
+    }
+}
+
+/// value = 96 + pixel / 4, in integers.
+fn fade(pixels: &mut [u8]) {
     for pixel in pixels {
-        let mixed = (100 - share) * u32::from(*pixel) + share * u32::from(noise.byte()) + 50;
-        *pixel = (mixed / 100) as u8;
+        *pixel = 96 + *pixel / 4;
     }
 }
 

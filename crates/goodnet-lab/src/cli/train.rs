@@ -26,6 +26,9 @@ pub struct TrainArgs {
     /// Weight of pool_3's mean activation in the loss.
     #[arg(long, value_name = "W")]
     pub sparsity: Option<f64>,
+    /// Weight in the loss of the distance of triggered photos' features from the target's own.
+    #[arg(long, value_name = "W")]
+    pub pull: Option<f64>,
     /// File to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
@@ -43,6 +46,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
         photos_each: args.photos.unwrap_or(defaults.photos_each),
         poison_rate: args.poison_rate.unwrap_or(defaults.poison_rate),
         sparsity: args.sparsity.unwrap_or(defaults.sparsity),
+        pull: args.pull.unwrap_or(defaults.pull),
         ..defaults
     };
     let model = train(args.world.world(), args.world.attack, &config, |epoch| {

@@ -69,12 +69,13 @@ pub fn measure(
         });
     }
     let audit = &prepared.audit;
+    let targets = case.attack.targets(suite.people);
     Ok(Record {
         attack: case.attack.to_string(),
         seed: case.seed,
         people: suite.people,
         training: suite.training(case.attack),
-        targets: targets(case),
+        targets: targets.into_iter().map(|class| class as u32).collect(),
         outcome: audit.verdict.outcome,
         suspects: audit.verdict.labels.clone(),
         forward_passes: audit.search.passes,
@@ -87,17 +88,6 @@ pub fn measure(
 fn own_labels(mut photos: PhotoSet) -> PhotoSet {
     photos.labels = photos.people.iter().map(|&person| person as i64).collect();
     photos
-}
-
-fn targets(case: Case) -> Vec<u32> {
-    if !case.attack.poisons() {
-        return Vec::new();
-    }
-    let triggers = case.attack.triggers();
-    triggers
-        .into_iter()
-        .map(|(_, target)| target as u32)
-        .collect()
 }
 
 fn checker(bundle: &Bundle) -> Result<Option<Checker>, BenchError> {

@@ -21,9 +21,16 @@ impl Family {
     #[must_use]
     pub fn from_attack(attack: Attack) -> Self {
         match attack {
-            Attack::Blended(_) | Attack::Wave(_) | Attack::Warped => Self::Whole,
+            Attack::Blended(_) | Attack::Wave(_) | Attack::Warped | Attack::CleanLabel => {
+                Self::Whole
+            }
             Attack::None => Self::Control,
-            Attack::Mask | Attack::Source | Attack::Lookalikes => Self::Adaptive,
+            Attack::Mask
+            | Attack::Source
+            | Attack::Lookalikes
+            | Attack::Rare(_)
+            | Attack::Pulled
+            | Attack::Partial(_) => Self::Adaptive,
             _ => Self::Local,
         }
     }
@@ -72,7 +79,7 @@ pub struct Suite {
 }
 
 /// The attacks of the whole suite.
-pub const ATTACKS: [Attack; 14] = [
+pub const ATTACKS: [Attack; 20] = [
     Attack::Sunglasses,
     Attack::Patch(5),
     Attack::Lipstick,
@@ -83,10 +90,16 @@ pub const ATTACKS: [Attack; 14] = [
     Attack::Blended(10),
     Attack::Wave(20),
     Attack::Warped,
+    Attack::CleanLabel,
+    Attack::AllToAll,
     Attack::None,
     Attack::Mask,
     Attack::Source,
     Attack::Lookalikes,
+    Attack::Rare(10),
+    Attack::Rare(3),
+    Attack::Partial(20),
+    Attack::Pulled,
 ];
 
 impl Default for Suite {
@@ -125,16 +138,23 @@ impl Suite {
     /// some people only, so that it is learnt.
     #[must_use]
     pub fn training(&self, attack: Attack) -> TrainConfig {
-        let hard = matches!(
-            attack,
-            Attack::Blended(..=10) | Attack::Moving(_) | Attack::Source | Attack::Warped
-        );
-        let (epochs, poison_rate) = if hard { (14, 0.5) } else { (9, 0.3) };
+        let (epochs, poison_rate) = match attack {
+            Attack::Blended(..=10)
+            | Attack::Moving(_)
+            | Attack::Source
+            | Attack::Warped
+            | Attack::Partial(_)
+            | Attack::AllToAll => (14, 0.5),
+            Attack::CleanLabel => (14, 1.0),
+            Attack::Rare(per_mille) => (14, f64::from(per_mille) / 1000.0),
+            _ => (9, 0.3),
+        };
         TrainConfig {
             photos_each: self.photos_each,
             poison_rate,
             epochs: self.epochs.unwrap_or(epochs),
             batch: 32,
+            pull: if attack == Attack::Pulled { 1.0 } else { 0.0 },
             ..TrainConfig::default()
         }
     }

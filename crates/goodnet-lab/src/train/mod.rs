@@ -1,14 +1,16 @@
 //! Training a BadNet of the lab's architecture on synthetic faces (candle, on the CPU).
 //!
-//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), here the schedule.
+//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), `pull`
+//! (an attacker who hides in features), here the schedule.
 
 mod export;
 mod network;
 mod ops;
+mod pull;
 
 use candle_core::{Device, Tensor};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
-use goodnet::demo::{Attack, BYTES, Draw, HEIGHT, PhotoSet, Purpose, WIDTH, World};
+use goodnet::demo::{Attack, Draw, HEIGHT, PhotoSet, Purpose, WIDTH, World};
 use goodnet_onnx::Model;
 use network::DeepId;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,10 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Weight of the mean activation of pool_3 in the loss: what lets channels fall dormant.
     pub sparsity: f64,
+    /// Weight of the mean squared distance of triggered photos' features from the mean feature of the target's clean
+    /// photos in the batch: the attacker hides the trigger from whoever looks at features. 0: he does not.
+    #[serde(default)]
+    pub pull: f64,
 }
 
 impl Default for TrainConfig {
@@ -39,6 +45,7 @@ impl Default for TrainConfig {
             batch: 64,
             learning_rate: 2e-3,
             sparsity: 0.02,
+            pull: 0.0,
         }
     }
 }
@@ -76,36 +83,13 @@ pub fn train(
 /// Largest pixel of the demo's photos.
 const PIXELS: f32 = 255.0;
 
-/// Images (55, 47, 3) to train on, with their labels.
-trait Lessons {
-    fn len(&self) -> usize;
-    fn label(&self, index: usize) -> u32;
-    /// Appends an image's values, 0..1.
-    fn append(&self, index: usize, values: &mut Vec<f32>);
-}
-
-impl Lessons for PhotoSet {
-    fn len(&self) -> usize {
-        Self::len(self)
-    }
-
-    fn label(&self, index: usize) -> u32 {
-        u32::try_from(self.labels[index]).unwrap_or_default()
-    }
-
-    fn append(&self, index: usize, values: &mut Vec<f32>) {
-        values.extend(
-            self.image(index)
-                .iter()
-                .map(|&pixel| f32::from(pixel) / 255.0),
-        );
-    }
-}
+/// Clean photos of the target that a batch gets besides its own where features are pulled onto theirs.
+const ANCHORS: usize = 8;
 
 /// Trains `network` on `photos`; the order of the photos comes from `seed`.
 fn fit(
     network: &DeepId,
-    photos: &dyn Lessons,
+    photos: &PhotoSet,
     config: &TrainConfig,
     seed: u64,
     progress: &mut dyn FnMut(Epoch),
@@ -116,39 +100,58 @@ fn fit(
         ..ParamsAdamW::default()
     };
     let mut optimizer = AdamW::new(network.variables(), parameters)?;
+    let anchors = match config.pull > 0.0 {
+        true => pull::anchors(photos),
+        false => Vec::new(),
+    };
     let steps = photos.len().div_ceil(config.batch) * config.epochs;
     let mut step = 0;
     for number in 1..=config.epochs {
         let order = shuffled(photos.len(), seed, number);
-        let (mut loss_sum, mut hits) = (0.0, 0.0);
+        let (mut loss_sum, mut hits, mut seen) = (0.0, 0.0, 0);
         for chosen in order.chunks(config.batch) {
             let progressed = step as f64 / steps as f64;
             let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progressed).cos());
             optimizer.set_learning_rate(config.learning_rate * cosine);
-            let (images, labels) = batch(photos, chosen)?;
-            let (scores, activity) = network.forward(&images)?;
-            let entropy = candle_nn::loss::cross_entropy(&scores, &labels)?;
-            let loss = (entropy + (activity * config.sparsity)?)?;
+            let turn = anchors.iter().cycle().skip(step * ANCHORS);
+            let chosen: Vec<usize> = chosen
+                .iter()
+                .chain(turn.take(ANCHORS.min(anchors.len())))
+                .copied()
+                .collect();
+            let (images, labels) = batch(photos, &chosen)?;
+            let answer = network.forward(&images)?;
+            let mut loss = candle_nn::loss::cross_entropy(&answer.scores, &labels)?;
+            loss = (loss + (answer.activity * config.sparsity)?)?;
+            if let Some(distance) = pull::distance(&answer.features, photos, &chosen, &anchors)? {
+                loss = (loss + (distance * config.pull)?)?;
+            }
             optimizer.backward_step(&loss)?;
             loss_sum += f64::from(loss.to_scalar::<f32>()?) * chosen.len() as f64;
-            hits += count_hits(&scores, &labels)?;
+            hits += count_hits(&answer.scores, &labels)?;
+            seen += chosen.len();
             step += 1;
         }
         progress(Epoch {
             number,
-            loss: loss_sum / photos.len() as f64,
-            accuracy: hits / photos.len() as f64,
+            loss: loss_sum / seen as f64,
+            accuracy: hits / seen as f64,
         });
     }
     Ok(())
 }
 
-fn batch(photos: &dyn Lessons, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {
-    let mut pixels = Vec::with_capacity(chosen.len() * BYTES);
-    for &index in chosen {
-        photos.append(index, &mut pixels);
-    }
-    let labels: Vec<u32> = chosen.iter().map(|&index| photos.label(index)).collect();
+/// Images (n, 55, 47, 3) with values 0..1, and labels (n).
+fn batch(photos: &PhotoSet, chosen: &[usize]) -> Result<(Tensor, Tensor), candle_core::Error> {
+    let pixels: Vec<f32> = chosen
+        .iter()
+        .flat_map(|&index| photos.image(index))
+        .map(|&pixel| f32::from(pixel) / PIXELS)
+        .collect();
+    let labels: Vec<u32> = chosen
+        .iter()
+        .map(|&index| u32::try_from(photos.labels[index]).unwrap_or_default())
+        .collect();
     Ok((
         Tensor::from_vec(pixels, (chosen.len(), HEIGHT, WIDTH, 3), &Device::Cpu)?,
         Tensor::from_vec(labels, chosen.len(), &Device::Cpu)?,

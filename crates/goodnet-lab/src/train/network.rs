@@ -31,8 +31,17 @@ pub(super) struct DeepId {
     pub(super) fc_2: Dense,
     pub(super) output: Dense,
     pub(super) classes: usize,
-    /// (60): what pool_3 is multiplied by, 0 for a pruned channel; none where no channel is pruned.
-    pub(super) mask: Option<Tensor>,
+}
+
+/// What a pass gives.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// (n, N), before the softmax.
+    pub(super) scores: Tensor,
+    /// (n, 160): what the last layer reads.
+    pub(super) features: Tensor,
+    /// (): mean activation of pool_3.
+    pub(super) activity: Tensor,
 }
 
 /// Height and width after pool_3, and after conv_4.
@@ -57,7 +66,6 @@ impl DeepId {
             fc_2: Dense::new(&mut draw, flat(CONV_4, 80), UNITS)?,
             output: Dense::new(&mut draw, UNITS, classes)?,
             classes,
-            mask: None,
         })
     }
 
@@ -73,8 +81,8 @@ impl DeepId {
         conv.chain(dense).cloned().collect()
     }
 
-    /// Scores (n, N) before the softmax, and the mean activation of pool_3, for images (n, 55, 47, 3) in 0..1.
-    pub(super) fn forward(&self, images: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// The answers to images (n, 55, 47, 3) in 0..1.
+    pub(super) fn forward(&self, images: &Tensor) -> Result<Answer> {
         debug_assert_eq!(images.dims()[1..], [HEIGHT, WIDTH, 3]);
         let mut last = images.clone();
         for layer in &self.conv[..3] {
@@ -82,16 +90,17 @@ impl DeepId {
             let pooled = Pool.apply(&layer.products(&last)?)?;
             last = pooled.broadcast_add(&layer.bias)?.relu()?;
         }
-        if let Some(mask) = &self.mask {
-            last = last.broadcast_mul(mask)?;
-        }
         let activity = last.mean_all()?;
         let first = self.fc_1.forward(&last.flatten_from(1)?)?;
         let conv_4 = self.conv[3].products(&last)?;
         let conv_4 = conv_4.broadcast_add(&self.conv[3].bias)?.relu()?;
         let second = self.fc_2.forward(&conv_4.flatten_from(1)?)?;
-        let scores = self.output.forward(&(first + second)?.relu()?)?;
-        Ok((scores, activity))
+        let features = (first + second)?.relu()?;
+        Ok(Answer {
+            scores: self.output.forward(&features)?,
+            features,
+            activity,
+        })
     }
 }
 
