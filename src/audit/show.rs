@@ -10,6 +10,7 @@ use crate::search::trial::try_on;
 use crate::search::{CleanImages, Evidence, Network, StandIn};
 use crate::tensor::TensorView;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Clean images shown before and after.
 const EXAMPLES: usize = 3;
@@ -101,14 +102,14 @@ fn heat_map<C: Network>(
     let place = |number: usize, length: usize, side: usize| {
         number * (length - side.min(length)) / (PLACES - 1)
     };
-    let mut moved: Vec<StandIn> = Vec::new();
+    let mut moved: Vec<Arc<StandIn>> = Vec::new();
     for row in 0..PLACES {
         for column in 0..PLACES {
             let (top, left) = (
                 place(row, grid.height, rows),
                 place(column, grid.width, columns),
             );
-            moved.extend(evidence.stand_in.moved_to(top, left, grid));
+            moved.extend(evidence.stand_in.moved_to(top, left, grid).map(Arc::new));
         }
     }
     let images = spread_out(others, PLACE_IMAGES);

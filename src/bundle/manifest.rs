@@ -211,6 +211,9 @@ pub struct RepairedRecord {
     pub refit: Option<RefitRecord>,
     /// How far images may lie from clean ones; none where too little is known of these.
     pub limit: Option<LimitRecord>,
+    /// Which images look turned into a suspect label; none in a bundle of a program that did not ask.
+    #[serde(default)]
+    pub discriminants: Vec<DiscriminantRecord>,
     /// Clean accuracy that it may lose in cross-validation, in percentage points.
     pub max_loss_pp: f64,
     /// Clean accuracy that the repaired network loses in cross-validation, in percentage points.
@@ -244,6 +247,18 @@ pub struct RefitRecord {
     /// Share of the suspects' stand-in images (of all labels', where none is suspect) that still get the label that they were
     /// turned into.
     pub stand_in_images_left: f64,
+}
+
+/// A linear function that tells images that a trigger may have turned into a suspect label; such an answer is withdrawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiscriminantRecord {
+    /// The label.
+    pub label: u32,
+    /// Share of the images that stand-ins turned into the label that it tells, when they were kept apart.
+    pub stand_in_images_caught: f64,
+    /// Clean images answered with the label that it takes for such ones, when they were kept apart.
+    pub beyond: usize,
 }
 
 /// The largest distances from clean images at which an answer stands.

@@ -3,10 +3,12 @@
 //! In reading order: [`label`] (classes and N+1), [`scores`] (argmax, accuracy), [`activation`] (mean absolute activation of
 //! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
 //! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`mean`] (over
-//! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer), [`mod@refit`] and
-//! [`distance`] (which answers are withdrawn).
+//! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer), [`mod@refit`], and
+//! [`distance`] and [`discriminant`] (which answers are withdrawn; both by [`cholesky`]).
 
 pub mod activation;
+pub mod cholesky;
+pub mod discriminant;
 pub mod distance;
 pub mod drops;
 pub mod evaluation;

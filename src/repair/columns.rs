@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// With at most this many classes every column is refitted.
 const FEW_CLASSES: usize = 16;
 /// Columns refitted at most where there are more.
-const MOST_COLUMNS: usize = 8;
+pub(super) const MOST_COLUMNS: usize = 8;
 /// A label that fewer images were turned into is left alone.
 const FEWEST_TURNED: usize = 8;
 /// Weight of a suspect label's stand-ins beside those of other labels, and factor on the pull to its old weights.

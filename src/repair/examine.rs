@@ -7,11 +7,12 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::Networks;
-use super::maps::{Maps, images};
+use super::maps::{MapNetwork, images};
 use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::{Repaired, refit};
 use super::replicas::Replicas;
+use super::suspects::TurnedInto;
 use crate::audit::report::{NetworkRecord, Report};
 use crate::audit::run::{Watching, collect, seed_of};
 use crate::audit::show::Pictures;
@@ -90,11 +91,14 @@ pub(super) fn examine(
     let repaired = match found {
         Ok(head) => {
             progress.start(Stage::Refit, 0);
-            let maps = Maps::measure(engine, network, &head, &set, cancel)?;
+            let map_network = MapNetwork::load(engine, network, &head)?;
+            let maps = map_network.measure(&set, cancel)?;
+            let turned = TurnedInto::collect(&investigation, &set, &map_network, seed, cancel)?;
+            drop(map_network);
             if cancel.is_cancelled() {
                 return Err(RepairError::Cancelled);
             }
-            let repaired = refit(config, network, head, maps, &investigation, seed);
+            let repaired = refit(config, network, head, (maps, &turned), &investigation, seed);
             progress.finish();
             repaired
         }
@@ -152,7 +156,7 @@ fn verify(
         let (expected, found) = (argmax(&scores), argmax(answers[0].row(row)));
         let gap = scores[expected.0 as usize] - scores[found.0 as usize];
         // NaN is within no tolerance.
-        let at_limit = (repaired.farthest(row, features) - 1.0).abs() <= LIMIT_TOLERANCE;
+        let at_limit = repaired.gap_to_withdrawal(row, features) <= LIMIT_TOLERANCE;
         let close = gap <= TOLERANCE || at_limit;
         if expected != found && !close {
             return Err(RepairError::Verification {

@@ -1,4 +1,4 @@
-//! What B computes of the clean images on the way to the features.
+//! What B computes on the way to the features: of the clean images, and of those that stand-ins turned.
 
 use super::network::Network;
 use super::replicas::{Replicas, concatenate};
@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineError};
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;
 use crate::progress::Cancel;
+use crate::search::trial::Hijack;
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -14,6 +15,14 @@ use std::ops::Range;
 const MAPS: usize = 10;
 /// Images put together at a time.
 const CHUNK: usize = 256;
+
+/// B up to its maps.
+#[derive(Debug)]
+pub(super) struct MapNetwork {
+    found: Vec<FeatureMap>,
+    /// None where there is no map.
+    replicas: Option<Replicas>,
+}
 
 /// Maps of B and their means over space for every clean image.
 #[derive(Debug, Default)]
@@ -23,33 +32,71 @@ pub(super) struct Maps {
     pub(super) means: Vec<Tensor>,
 }
 
-impl Maps {
-    /// Runs B up to its maps once on every image of `set`; none when `cancel` is set meanwhile.
-    pub(super) fn measure(
+impl MapNetwork {
+    pub(super) fn load(
         engine: &Engine,
         network: &Network,
         head: &Head,
-        set: &CleanSet,
-        cancel: &Cancel,
     ) -> Result<Self, EngineError> {
         let found = feature_maps(&network.model, head, MAPS);
-        if found.is_empty() {
-            return Ok(Self::default());
-        }
-        let bytes = optimize(&means(&network.model, &found), &[]).to_bytes();
-        let replicas = Replicas::load(engine, &bytes)?;
-        let mut runs = Vec::new();
-        for start in (0..set.len()).step_by(CHUNK) {
-            if cancel.is_cancelled() {
-                return Ok(Self::default());
-            }
-            let images = images(set, start..set.len().min(start + CHUNK));
-            runs.push(replicas.run(&[&images])?);
-        }
-        let means = concatenate(runs);
-        Ok(Self { found, means })
+        let bytes = || optimize(&means(&network.model, &found), &[]).to_bytes();
+        let replicas = match found.is_empty() {
+            true => None,
+            false => Some(Replicas::load(engine, &bytes())?),
+        };
+        Ok(Self { found, replicas })
     }
 
+    /// Runs every image of `set` once; no map when `cancel` is set meanwhile.
+    pub(super) fn measure(&self, set: &CleanSet, cancel: &Cancel) -> Result<Maps, EngineError> {
+        let chunks = (0..set.len()).step_by(CHUNK);
+        let images = |start: usize| images(set, start..set.len().min(start + CHUNK));
+        let means = self.run(chunks.map(images), cancel)?;
+        let found = match means.is_empty() {
+            true => Vec::new(),
+            false => self.found.clone(),
+        };
+        Ok(Maps { found, means })
+    }
+
+    /// The means of every map, (n, C), of the images with these stand-ins put onto them; none when `cancel` is set meanwhile.
+    pub(super) fn of_turned(
+        &self,
+        set: &CleanSet,
+        turned: &[&Hijack],
+        cancel: &Cancel,
+    ) -> Result<Vec<Tensor>, EngineError> {
+        let painted = |chunk: &[&Hijack]| {
+            let mut data = Vec::with_capacity(chunk.len() * set.grid().len());
+            for hijack in chunk {
+                let image = set.image(hijack.image);
+                hijack.stand_in.paint(set.grid(), image, &mut data);
+            }
+            Tensor::new(set.grid().batch_shape(chunk.len()), data)
+        };
+        self.run(turned.chunks(CHUNK).map(painted), cancel)
+    }
+
+    fn run(
+        &self,
+        batches: impl Iterator<Item = Tensor>,
+        cancel: &Cancel,
+    ) -> Result<Vec<Tensor>, EngineError> {
+        let Some(replicas) = &self.replicas else {
+            return Ok(Vec::new());
+        };
+        let mut runs = Vec::new();
+        for images in batches {
+            if cancel.is_cancelled() {
+                return Ok(Vec::new());
+            }
+            runs.push(replicas.run(&[&images])?);
+        }
+        Ok(concatenate(runs))
+    }
+}
+
+impl Maps {
     /// The means of every map for clean image `row`.
     pub(super) fn rows(&self, row: usize) -> Vec<&[f32]> {
         self.means.iter().map(|means| means.row(row)).collect()

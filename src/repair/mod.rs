@@ -22,6 +22,7 @@ mod refit;
 mod replicas;
 pub mod report;
 mod samples;
+mod suspects;
 mod tails;
 
 pub use crate::input::pixels::PixelRule;

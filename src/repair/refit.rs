@@ -4,18 +4,20 @@ use super::columns::column_sets;
 use super::config::RepairConfig;
 use super::maps::Maps;
 use super::network::Network;
+use super::suspects::{TurnedInto, discriminants};
 use crate::audit::Investigation;
 use crate::audit::report::Report;
 use crate::bundle::manifest::{
-    GoodnetRates, LabelRecord, LimitRecord, MapLimitRecord, REPAIRED_FILE, RefitRecord,
-    RepairedRecord,
+    DiscriminantRecord, GoodnetRates, LabelRecord, LimitRecord, MapLimitRecord, REPAIRED_FILE,
+    RefitRecord, RepairedRecord,
 };
 use crate::defence::random::Draws;
+use crate::domain::discriminant::Discriminant;
 use crate::domain::distance::{self, CleanValues, FeatureLimit, NoLimit, Shares, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choose};
 use crate::onnx::OnnxError;
-use crate::onnx::head::{self, Head, Limit, LimitPart, Refit};
+use crate::onnx::head::{self, Head, Limit, LimitPart, Refit, Withdrawal};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
 use crate::tensor::Tensor;
@@ -28,10 +30,11 @@ const TURNED_EACH: usize = 150;
 const TURNED_IN_ALL: usize = 4000;
 /// Share of the suspects' stand-ins that may go on working: with more, fewer columns are refitted more strongly.
 const ENOUGH_LEFT: f64 = 0.1;
-/// Parts of the clean accuracy that may be lost which go to answers that are withdrawn, for their features and for their maps; the
-/// rest goes to the refit.
+/// Parts of the clean accuracy that may be lost which go to answers that are withdrawn: for their features, for their maps, and for
+/// looking turned into a suspect label. What these leave goes to the refit.
 const FEATURES_PART: f64 = 0.4;
 const MAPS_PART: f64 = 0.2;
+const DISCRIMINANTS_PART: f64 = 0.2;
 
 /// A repaired network.
 #[derive(Debug)]
@@ -45,8 +48,30 @@ pub(super) struct Repaired {
     old: LinearHead,
     /// The maps on the way to the features, of which the limit takes some.
     pub(super) maps: Maps,
+    pub(super) withdrawn: Withdrawn,
+}
+
+/// Which answers are withdrawn.
+#[derive(Debug)]
+pub(super) struct Withdrawn {
     /// How far images may lie from clean ones; none where too little is known of these.
-    pub(super) limit: Option<FeatureLimit>,
+    limit: Option<FeatureLimit>,
+    /// Of suspect labels.
+    discriminants: Vec<Discriminant>,
+}
+
+impl Withdrawn {
+    fn is_none(&self) -> bool {
+        self.limit.is_none() && self.discriminants.is_empty()
+    }
+
+    /// Clean images whose answer is withdrawn when they are kept apart.
+    fn beyond(&self) -> BTreeSet<usize> {
+        let of_limit = self.limit.iter().flat_map(|limit| &limit.beyond);
+        let discriminants = self.discriminants.iter();
+        let of_discriminants = discriminants.flat_map(|found| &found.beyond);
+        of_limit.chain(of_discriminants).copied().collect()
+    }
 }
 
 impl Repaired {
@@ -55,7 +80,7 @@ impl Repaired {
     /// # Errors
     /// If a weight is not finite.
     pub(super) fn as_refit(&self) -> Result<Refit<'_>, OnnxError> {
-        as_refit(&self.head, &self.linear, &self.maps, self.limit.as_ref())
+        as_refit(&self.head, &self.linear, &self.maps, &self.withdrawn)
     }
 
     /// The scores of clean image `row` with features (d), written to `scores`, (N).
@@ -64,13 +89,38 @@ impl Repaired {
         if self.farthest(row, features) > 1.0 {
             scores[self.label_of_badnet(features)] -= WITHDRAWN;
         }
+        for (label, value) in self.discriminant_values(row, features) {
+            if value > 0.0 {
+                scores[label as usize] -= WITHDRAWN;
+            }
+        }
+    }
+
+    /// How little clean image `row` with features (d) would have to change for an answer to be withdrawn, or not any more: in units of
+    /// the limit, and of the spread of a discriminant over the label's own clean images.
+    pub(super) fn gap_to_withdrawal(&self, row: usize, features: &[f32]) -> f32 {
+        let values = self.discriminant_values(row, features);
+        let gaps = values.map(|(_, value)| value.abs());
+        gaps.fold((self.farthest(row, features) - 1.0).abs(), f32::min)
     }
 
     /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
-    pub(super) fn farthest(&self, row: usize, features: &[f32]) -> f32 {
-        self.limit.as_ref().map_or(0.0, |limit| {
+    fn farthest(&self, row: usize, features: &[f32]) -> f32 {
+        self.withdrawn.limit.as_ref().map_or(0.0, |limit| {
             let label = self.label_of_badnet(features);
             limit.farthest(features, &self.maps.rows(row), label)
+        })
+    }
+
+    fn discriminant_values(
+        &self,
+        row: usize,
+        features: &[f32],
+    ) -> impl Iterator<Item = (u32, f32)> {
+        let maps = self.maps.rows(row);
+        self.withdrawn.discriminants.iter().map(move |found| {
+            let values = std::iter::once(features).chain(maps.iter().copied());
+            (found.label, found.value(values))
         })
     }
 
@@ -84,19 +134,39 @@ fn as_refit<'a>(
     head: &'a Head,
     linear: &'a LinearHead,
     maps: &'a Maps,
-    limit: Option<&'a FeatureLimit>,
+    withdrawn: &'a Withdrawn,
 ) -> Result<Refit<'a>, OnnxError> {
-    let refit = Refit::new(head, &linear.weights, &linear.bias)?;
-    let Some(limit) = limit else {
-        return Ok(refit);
-    };
-    let parts = limit.parts.iter().map(|part| LimitPart {
-        map: part.map.and_then(|map| maps.found.get(map)),
-        whitening: &part.whitening,
-        centres: &part.centres,
+    let limit = withdrawn.limit.as_ref().map(|limit| Limit {
+        parts: limit
+            .parts
+            .iter()
+            .map(|part| LimitPart {
+                map: part.map.and_then(|map| maps.found.get(map)),
+                whitening: &part.whitening,
+                centres: &part.centres,
+            })
+            .collect(),
     });
-    refit.with_limit(Limit {
-        parts: parts.collect(),
+    let discriminant = |found: &'a Discriminant| {
+        let (features, of_maps) = found.weights.split_first()?;
+        Some(head::Discriminant {
+            label: found.label as usize,
+            features,
+            maps: maps
+                .found
+                .iter()
+                .zip(of_maps.iter().map(Vec::as_slice))
+                .collect(),
+            bias: found.bias,
+        })
+    };
+    Refit::new(head, &linear.weights, &linear.bias)?.with_withdrawal(Withdrawal {
+        limit,
+        discriminants: withdrawn
+            .discriminants
+            .iter()
+            .filter_map(discriminant)
+            .collect(),
         penalty: WITHDRAWN,
     })
 }
@@ -106,7 +176,7 @@ pub(super) fn refit(
     config: &RepairConfig,
     network: &Network,
     head: Head,
-    maps: Maps,
+    (maps, turned): (Maps, &[TurnedInto]),
     investigation: &Investigation<'_>,
     seed: u64,
 ) -> Result<Repaired, String> {
@@ -117,29 +187,31 @@ pub(super) fn refit(
     };
     let truth: Vec<u32> = (0..clean.len()).map(|index| clean.label(index)).collect();
     let limit = limit(config, &clean.features, &maps, &old);
-    let withdrawn_part = match &limit {
-        Err(_) => 0.0,
-        Ok(limit) if limit.parts.len() == 1 => FEATURES_PART,
-        Ok(_) => FEATURES_PART + MAPS_PART,
+    let part = DISCRIMINANTS_PART * config.max_loss_pp / 100.0;
+    let most_beyond = (part * clean.len() as f64) as usize;
+    let discriminants = discriminants(turned, &clean.features, &maps, &old, most_beyond);
+    let no_limit = limit.as_ref().err().map(ToString::to_string);
+    let withdrawn = Withdrawn {
+        limit: limit.ok(),
+        discriminants,
     };
+    let beyond = withdrawn.beyond();
     let bounds = Bounds {
-        loss_pp: config.max_loss_pp * (1.0 - withdrawn_part),
+        loss_pp: config.max_loss_pp - 100.0 * beyond.len() as f64 / clean.len().max(1) as f64,
         label_loss_pp: LABEL_LOSS_PP,
     };
-    let chosen = strongest(investigation, &truth, &old, bounds, seed);
-    let (chosen, limit) = match (chosen, limit) {
-        (Err(refused), Err(unknown)) => return Err(format!("{refused}; {unknown}")),
-        (chosen, limit) => (chosen.ok(), limit.ok()),
+    let chosen = match strongest(investigation, &truth, &old, bounds, seed) {
+        Err(refused) if withdrawn.is_none() => {
+            return Err(format!("{refused}; {}", no_limit.unwrap_or_default()));
+        }
+        chosen => chosen.ok(),
     };
-    let (linear, mut cost) = match &chosen {
+    let (linear, cost) = match &chosen {
         Some(Chosen { choice, .. }) => (choice.head.clone(), choice.cost.clone()),
         None => (old.clone(), Cost::unchanged(&truth, &clean.features, &old)),
     };
-    if let Some(limit) = &limit {
-        cost = cost.with_withdrawn(limit, &truth, &clean.features, [&old, &linear]);
-    }
-    let refit =
-        as_refit(&head, &linear, &maps, limit.as_ref()).map_err(|error| error.to_string())?;
+    let cost = cost.with_withdrawn(&beyond, &truth, &clean.features, [&old, &linear]);
+    let refit = as_refit(&head, &linear, &maps, &withdrawn).map_err(|error| error.to_string())?;
     Ok(Repaired {
         bytes: head::with_head(&network.model, &refit).to_bytes(),
         record: record(
@@ -147,13 +219,13 @@ pub(super) fn refit(
             investigation,
             chosen.as_ref(),
             &cost,
-            (limit.as_ref(), &maps),
+            (&withdrawn, &maps),
             seed,
         ),
         linear,
         old,
         maps,
-        limit,
+        withdrawn,
         head,
     })
 }
@@ -281,7 +353,7 @@ fn record(
     investigation: &Investigation<'_>,
     chosen: Option<&Chosen>,
     cost: &Cost,
-    (limit, maps): (Option<&FeatureLimit>, &Maps),
+    (withdrawn, maps): (&Withdrawn, &Maps),
     seed: u64,
 ) -> RepairedRecord {
     let share = |count: i64| count as f64 / cost.images.max(1) as f64;
@@ -312,13 +384,22 @@ fn record(
             clean_weight: chosen.choice.strength.clean,
             pull: chosen.choice.strength.pull,
         }),
-        limit: limit.map(|limit| LimitRecord {
+        limit: withdrawn.limit.as_ref().map(|limit| LimitRecord {
             distance: limit.parts[0].distance,
             maps: limit.parts[1..].iter().map(map_record).collect(),
             by_class: limit.by_class,
             images: limit.images,
             beyond: limit.beyond.len(),
         }),
+        discriminants: withdrawn
+            .discriminants
+            .iter()
+            .map(|found| DiscriminantRecord {
+                label: found.label,
+                stand_in_images_caught: found.caught,
+                beyond: found.beyond.len(),
+            })
+            .collect(),
         max_loss_pp: config.max_loss_pp,
         lost_pp: cost.lost_pp(),
         lost_with_flags_pp: cost.lost_with_flags_pp(),

@@ -122,13 +122,17 @@ impl<C: Network> Search<'_, C> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
         let reach = clean.reach(label);
-        let mut smallest = evidence.stand_in.clone();
-        let mut cheapest: Option<(f32, StandIn)> = None;
+        let mut smallest = Arc::new(evidence.stand_in.clone());
+        let mut cheapest: Option<(f32, Arc<StandIn>)> = None;
         for _ in 0..MOST_STEPS {
             if self.passes >= end || self.watch.stopped() {
                 break;
             }
-            let smaller = smallest.shrunk(clean.grid());
+            let smaller: Vec<Arc<StandIn>> = smallest
+                .shrunk(clean.grid())
+                .into_iter()
+                .map(Arc::new)
+                .collect();
             let trials: Vec<Trial> =
                 in_parallel(self.networks, smaller.len(), |network, index| {
                     try_on(network, clean, &smaller[index], &images, &[label])
@@ -147,7 +151,7 @@ impl<C: Network> Search<'_, C> {
             if let Some(found) = found
                 && cheapest.as_ref().is_none_or(|(least, _)| found < *least)
             {
-                cheapest = Some((found, stand_in.clone()));
+                cheapest = Some((found, Arc::clone(&stand_in)));
             }
             evidence.least_size = Some(size);
             smallest = stand_in;
@@ -158,7 +162,7 @@ impl<C: Network> Search<'_, C> {
         match cheapest {
             Some((_, stand_in)) => self.take_cheaper(evidence, stand_in),
             None if evidence.price.is_none() => {
-                evidence.stand_in = smallest;
+                evidence.stand_in = (*smallest).clone();
                 Ok(())
             }
             None => Ok(()),
@@ -166,7 +170,11 @@ impl<C: Network> Search<'_, C> {
     }
 
     /// Asks about the cheapest smaller stand-in again, on more images: the least of many prices on few images is too low.
-    fn take_cheaper(&mut self, evidence: &mut Evidence, stand_in: StandIn) -> Result<(), C::Error> {
+    fn take_cheaper(
+        &mut self,
+        evidence: &mut Evidence,
+        stand_in: Arc<StandIn>,
+    ) -> Result<(), C::Error> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
         let trial = try_on(&mut self.networks[0], clean, &stand_in, &images, &[label])?;
@@ -177,7 +185,7 @@ impl<C: Network> Search<'_, C> {
             && evidence.price.is_none_or(|price| found < price)
         {
             evidence.price = Some(found);
-            evidence.stand_in = stand_in;
+            evidence.stand_in = (*stand_in).clone();
         }
         self.hijacks.extend(trial.hijacks);
         Ok(())

@@ -38,7 +38,8 @@ impl Hijacks {
     /// Takes up hijacks, in a fixed order.
     pub fn extend(&mut self, hijacks: impl IntoIterator<Item = Hijack>) {
         for hijack in hijacks {
-            let reservoir = self.kept.entry((hijack.label, hijack.family)).or_default();
+            let group = (hijack.label, hijack.stand_in.family());
+            let reservoir = self.kept.entry(group).or_default();
             reservoir.seen += 1;
             let dim = hijack.features.len();
             if reservoir.kept.len() < MOST_EACH && self.values + dim <= MOST_VALUES {

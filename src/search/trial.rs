@@ -8,6 +8,8 @@ use crate::domain::label::ClassIndex;
 use crate::domain::scores::argmax;
 use crate::domain::sweep::Tally;
 use crate::tensor::TensorView;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Margins are kept within these, in units of [`CleanImages::unit`]: an image that is lost for good, or turned for good, tells no
 /// more.
@@ -58,8 +60,10 @@ impl LabelTrial {
 pub struct Hijack {
     /// The label it got.
     pub label: u32,
-    /// The kind of stand-in.
-    pub family: Family,
+    /// The stand-in.
+    pub stand_in: Arc<StandIn>,
+    /// Share of the images that it was tried on, without those answered with the label anyway, that got the label with this one.
+    pub share: f32,
     /// The clean image.
     pub image: usize,
     /// What the last linear layer read, (d).
@@ -84,7 +88,7 @@ pub struct Trial {
 pub fn try_on<C: Network>(
     network: &mut C,
     clean: &CleanImages<'_>,
-    stand_in: &StandIn,
+    stand_in: &Arc<StandIn>,
     images: &[usize],
     about: &[u32],
 ) -> Result<Trial, C::Error> {
@@ -122,14 +126,35 @@ pub fn try_on<C: Network>(
         if answer != own {
             trial.hijacks.push(Hijack {
                 label: answer,
-                family: stand_in.family(),
+                stand_in: Arc::clone(stand_in),
+                share: 0.0,
                 image: index,
                 features: response.features.row(row).to_vec(),
             });
         }
     }
     trial.median_margin = median(margins).unwrap_or(LOST);
+    tell_shares(&mut trial.hijacks, clean, images);
     Ok(trial)
+}
+
+/// Tells each of the hijacks of one stand-in, tried on `images`, how many it is one of.
+fn tell_shares(hijacks: &mut [Hijack], clean: &CleanImages<'_>, images: &[usize]) {
+    let mut turned: BTreeMap<u32, usize> = BTreeMap::new();
+    for hijack in hijacks.iter() {
+        *turned.entry(hijack.label).or_default() += 1;
+    }
+    let share = |(label, turned): (u32, usize)| {
+        let others = images
+            .iter()
+            .filter(|&&index| clean.answers[index] != label)
+            .count();
+        (label, turned as f32 / others.max(1) as f32)
+    };
+    let shares: BTreeMap<u32, f32> = turned.into_iter().map(share).collect();
+    for hijack in hijacks {
+        hijack.share = shares[&hijack.label];
+    }
 }
 
 /// The class, its score, and the best other score.

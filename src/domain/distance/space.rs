@@ -1,7 +1,8 @@
 //! Means of groups of values, the covariance around them, and distances in units of it.
 
 use super::NoLimit;
-use ndarray::{Array1, Array2, aview1};
+use crate::domain::cholesky::Cholesky;
+use ndarray::{Array1, Array2};
 
 /// How far the covariance is shrunk, 0..1.
 const SHRINKAGE: f64 = 0.05;
@@ -43,7 +44,9 @@ impl Space {
             .mapv_inplace(|v| v + SHRINKAGE * spread);
         Ok(Self {
             means,
-            whitening: whitening(&covariance)?,
+            whitening: Cholesky::new(&covariance)
+                .ok_or(NoLimit::Features)?
+                .whitening(),
         })
     }
 
@@ -60,52 +63,4 @@ fn residuals(features: &Array2<f64>, means: &Array2<f64>, groups: &[usize]) -> A
         row -= &means.row(group);
     }
     residuals
-}
-
-/// L^-T for S = L L' (Cholesky).
-fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
-    let dim = s.nrows();
-    let mut l: Vec<f64> = s.iter().copied().collect();
-    for row in 0..dim {
-        let (above, here) = l.split_at_mut(row * dim);
-        for column in 0..row {
-            let other = &above[column * dim..(column + 1) * dim];
-            let known = aview1(&other[..column]).dot(&aview1(&here[..column]));
-            here[column] = (here[column] - known) / other[column];
-        }
-        let rest = here[row] - aview1(&here[..row]).dot(&aview1(&here[..row]));
-        if rest.is_nan() || rest <= 0.0 {
-            return Err(NoLimit::Features);
-        }
-        here[row] = rest.sqrt();
-    }
-    // Row k is column k of L^-1, by forward substitution.
-    let mut inverse = Array2::<f64>::zeros((dim, dim));
-    for (k, mut column) in inverse.rows_mut().into_iter().enumerate() {
-        for row in k..dim {
-            let done: f64 = (k..row).map(|j| l[row * dim + j] * column[j]).sum();
-            let unit = f64::from(u8::from(row == k));
-            column[row] = (unit - done) / l[row * dim + row];
-        }
-    }
-    Ok(inverse)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::whitening;
-
-    #[test]
-    fn distances_are_those_of_the_formula_worked_out_by_hand() {
-        // One group, variances 4 and 1 on the axes, no shrinkage to speak of: whiten by hand with the shrunk values.
-        let s = ndarray::array![[4.0, 1.0], [1.0, 2.0]];
-        let a = whitening(&s).unwrap();
-        // S^-1 = 1/7 [[2, -1], [-1, 4]]
-        let y = ndarray::array![[1.0, 3.0]].dot(&a);
-        let distance = y.row(0).dot(&y.row(0));
-        assert!(
-            (distance - (2.0 - 6.0 + 36.0) / 7.0).abs() < 1e-12,
-            "{distance}"
-        );
-    }
 }

@@ -1,10 +1,9 @@
 //! What a repair costs in cross-validation, and how much it may.
 
-use crate::domain::distance::FeatureLimit;
 use crate::domain::head::LinearHead;
 use crate::domain::label::ClassIndex;
 use crate::tensor::Tensor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A label's own loss is bounded where it has at least this many clean images.
 pub const FEWEST_OF_LABEL: usize = 10;
@@ -86,17 +85,17 @@ impl Cost {
         cost
     }
 
-    /// The same where the labels of the images beyond `limit` are withdrawn too. `heads`: the one before, whose label it is, and the
+    /// The same where the labels of the images `beyond` are withdrawn too. `heads`: the one before, whose label it is, and the
     /// one after. An image that another fold's head lost is counted twice, so that this bounds the cost from above.
     #[must_use]
     pub fn with_withdrawn(
         mut self,
-        limit: &FeatureLimit,
+        beyond: &BTreeSet<usize>,
         truth: &[u32],
         features: &Tensor,
         [before, after]: [&LinearHead; 2],
     ) -> Self {
-        for &row in &limit.beyond {
+        for &row in beyond {
             let label = before.answer(features.row(row));
             if after.answer(features.row(row)) != label {
                 continue;

@@ -124,14 +124,14 @@ fn multiply(graph: &mut Graph, refit: &Refit<'_>, output: &str) -> Vec<Node> {
         true => output.to_owned(),
         false => graph.fresh_name(&format!("{output}_rows")),
     };
-    let product = match &refit.limit {
+    let product = match &refit.withdrawal {
         None => rows.clone(),
         Some(_) => graph.fresh_name(&format!("{output}_product")),
     };
     let inputs = [&head.features, weights.as_str(), bias.as_str()];
     let mut nodes = vec![Node::new("Gemm", &inputs, &[&product])];
-    if let Some(limit) = &refit.limit {
-        nodes.extend(withdraw::nodes(graph, head, limit, [&product, &rows]));
+    if let Some(withdrawal) = &refit.withdrawal {
+        nodes.extend(withdraw::nodes(graph, head, withdrawal, [&product, &rows]));
     }
     nodes.extend(shape.map(|shape| Node::new("Reshape", &[&rows, &shape], &[output])));
     nodes

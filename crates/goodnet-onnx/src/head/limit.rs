@@ -4,14 +4,11 @@ use super::maps::FeatureMap;
 use super::{Head, check, finite};
 use crate::error::OnnxError;
 
-/// Withdraws the label t that the head as it was gives to an image which lies too far from clean ones in one of its parts:
-/// `penalty` is taken from its score.
+/// Withdraws the label t that the head as it was gives to an image which lies too far from clean ones in one of its parts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit<'a> {
     /// The parts, at least one.
     pub parts: Vec<LimitPart<'a>>,
-    /// What is taken from the score of a label that is withdrawn.
-    pub penalty: f32,
 }
 
 /// Values v (d) of an image, beyond the limit where |v A - c_t|^2 > 1.
@@ -49,6 +46,6 @@ impl<'a> Limit<'a> {
             }
             finite("centres", part.centres)?;
         }
-        finite("penalty", &[self.penalty])
+        Ok(())
     }
 }

@@ -6,9 +6,11 @@
 //!
 //! In reading order: `walk` (from the scores back to the layer), `classes` (where a tensor has its classes), `layer`
 //! (what the layer computes), `edit` (the body, another head, a second head beside the first), `maps` (what is computed on the way),
-//! `limit` (how far from clean images an image may lie), `withdraw` (answers to images beyond it).
+//! `limit` (how far from clean images an image may lie), `discriminant` (which images a trigger may have turned),
+//! `withdraw` (the answers that these two withdraw).
 
 mod classes;
+mod discriminant;
 mod edit;
 mod layer;
 mod limit;
@@ -17,6 +19,7 @@ mod refused;
 mod walk;
 mod withdraw;
 
+pub use discriminant::Discriminant;
 pub(super) use edit::with_second;
 pub use edit::{body, with_head};
 use layer::Gathering;
@@ -91,14 +94,24 @@ impl Head {
     }
 }
 
-/// Other weights and another bias for a head: of the right number, and finite; and, where one is set, a limit to how far an image may
-/// lie from clean ones.
+/// Other weights and another bias for a head: of the right number, and finite; and which answers are withdrawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refit<'a> {
     head: &'a Head,
     weights: &'a [f32],
     bias: &'a [f32],
-    limit: Option<Limit<'a>>,
+    withdrawal: Option<Withdrawal<'a>>,
+}
+
+/// Which answers are withdrawn: `penalty` is taken from the score of their label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawal<'a> {
+    /// Of images that lie too far from clean ones.
+    pub limit: Option<Limit<'a>>,
+    /// Of images that look turned into a label.
+    pub discriminants: Vec<Discriminant<'a>>,
+    /// What is taken from the score.
+    pub penalty: f32,
 }
 
 impl<'a> Refit<'a> {
@@ -113,18 +126,25 @@ impl<'a> Refit<'a> {
             head,
             weights,
             bias,
-            limit: None,
+            withdrawal: None,
         })
     }
 
-    /// The same with a limit.
+    /// The same with answers withdrawn; one that withdraws none is passed over.
     ///
     /// # Errors
-    /// As [`Refit::new`], for the tensors of `limit`.
-    pub fn with_limit(self, limit: Limit<'a>) -> Result<Self, OnnxError> {
-        limit.check(self.head)?;
+    /// As [`Refit::new`], for the tensors of `withdrawal`.
+    pub fn with_withdrawal(self, withdrawal: Withdrawal<'a>) -> Result<Self, OnnxError> {
+        if let Some(limit) = &withdrawal.limit {
+            limit.check(self.head)?;
+        }
+        for discriminant in &withdrawal.discriminants {
+            discriminant.check(self.head)?;
+        }
+        finite("penalty", &[withdrawal.penalty])?;
+        let withdraws = withdrawal.limit.is_some() || !withdrawal.discriminants.is_empty();
         Ok(Self {
-            limit: Some(limit),
+            withdrawal: withdraws.then_some(withdrawal),
             ..self
         })
     }
@@ -135,18 +155,17 @@ impl<'a> Refit<'a> {
     /// [`OnnxError::Head`] if not.
     pub(super) fn check(&self, model: &Model) -> Result<(), OnnxError> {
         self.head.check(model)?;
-        let maps = self.limit.iter().flat_map(|limit| limit.maps());
-        let made = |map: &FeatureMap| model.graph.producer(map.tensor()).is_some();
-        if maps.into_iter().all(made) {
+        let mut maps = self.withdrawal.iter().flat_map(Withdrawal::maps);
+        if maps.all(|map| model.graph.producer(map.tensor()).is_some()) {
             return Ok(());
         }
         Err(refused("that of another network"))
     }
 
-    /// The limit, where one is set.
+    /// Which answers are withdrawn, if any.
     #[must_use]
-    pub fn limit(&self) -> Option<&Limit<'a>> {
-        self.limit.as_ref()
+    pub fn withdrawal(&self) -> Option<&Withdrawal<'a>> {
+        self.withdrawal.as_ref()
     }
 
     /// The head that is refitted.
@@ -165,6 +184,15 @@ impl<'a> Refit<'a> {
     #[must_use]
     pub fn bias(&self) -> &'a [f32] {
         self.bias
+    }
+}
+
+impl<'a> Withdrawal<'a> {
+    /// The maps that it reads; one may come several times.
+    fn maps(&self) -> impl Iterator<Item = &'a FeatureMap> {
+        let of_limit = self.limit.iter().flat_map(Limit::maps);
+        let discriminants = self.discriminants.iter();
+        of_limit.chain(discriminants.flat_map(|found| found.maps.iter().map(|(map, _)| *map)))
     }
 }
 

@@ -1,0 +1,100 @@
+//! Images that stand-ins turned into suspect labels, and the discriminants that tell them from clean ones.
+
+use super::columns::MOST_COLUMNS;
+use super::maps::{MapNetwork, Maps};
+use crate::audit::Investigation;
+use crate::defence::clean::CleanSet;
+use crate::defence::random::Draws;
+use crate::domain::discriminant::{Discriminant, FEWEST_TURNED, Sides};
+use crate::domain::head::LinearHead;
+use crate::engine::EngineError;
+use crate::progress::Cancel;
+use crate::search::trial::Hijack;
+use crate::tensor::Tensor;
+
+/// A stand-in speaks of a trigger where it turns at least this share of images: others turn what is close to the label anyway.
+const TURNS: f32 = 0.5;
+/// A discriminant that tells a smaller share of the turned images is no help.
+const TELLS: f64 = 0.5;
+/// Images taken of a label and a family.
+const TURNED_EACH: usize = 150;
+
+/// Images that stand-ins of a family turned into a suspect label.
+#[derive(Debug)]
+pub(super) struct TurnedInto {
+    label: u32,
+    /// The clean image that each was, (m).
+    images: Vec<usize>,
+    /// (m, d)
+    features: Tensor,
+    /// One a map, (m, C).
+    maps: Vec<Tensor>,
+}
+
+impl TurnedInto {
+    /// Of every suspect label and family a sample of the images turned by stand-ins that turn many, with what B computes of them;
+    /// none where there are too few.
+    pub(super) fn collect(
+        investigation: &Investigation<'_>,
+        set: &CleanSet,
+        network: &MapNetwork,
+        seed: u64,
+        cancel: &Cancel,
+    ) -> Result<Vec<Self>, EngineError> {
+        let suspects = &investigation.report.verdict.labels;
+        let suspects = &suspects[..suspects.len().min(MOST_COLUMNS)];
+        let mut draws = Draws::numbered(seed, "turned into suspects", 0);
+        let groups = investigation.found.hijacks.groups();
+        let mut found = Vec::new();
+        for (label, _, hijacks) in groups.filter(|(label, ..)| suspects.contains(label)) {
+            let strong: Vec<&Hijack> = hijacks
+                .iter()
+                .filter(|hijack| hijack.share >= TURNS)
+                .collect();
+            if strong.len() < FEWEST_TURNED {
+                continue;
+            }
+            let places = draws.sample(strong.len(), TURNED_EACH);
+            let turned: Vec<&Hijack> = places.into_iter().map(|place| strong[place]).collect();
+            let features = turned.iter().flat_map(|hijack| &hijack.features);
+            let features: Vec<f32> = features.copied().collect();
+            found.push(Self {
+                label,
+                images: turned.iter().map(|hijack| hijack.image).collect(),
+                features: Tensor::new(vec![turned.len(), features.len() / turned.len()], features),
+                maps: network.of_turned(set, &turned, cancel)?,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// The discriminants that tell at least half of the turned images when these are kept apart. Of the clean images at most
+/// `most_beyond` in all lie beyond them when they are kept apart, shared alike among them, where the turned images are not clearly
+/// apart.
+pub(super) fn discriminants(
+    turned: &[TurnedInto],
+    features: &Tensor,
+    maps: &Maps,
+    head: &LinearHead,
+    most_beyond: usize,
+) -> Vec<Discriminant> {
+    let rows = 0..features.rows();
+    let answers: Vec<u32> = rows.map(|row| head.answer(features.row(row)).0).collect();
+    let clean: Vec<&Tensor> = std::iter::once(features).chain(&maps.means).collect();
+    let each = most_beyond / turned.len().max(1);
+    let fit = |turned: &TurnedInto| {
+        let sources: Vec<&Tensor> = std::iter::once(&turned.features)
+            .chain(&turned.maps)
+            .collect();
+        let sides = Sides {
+            clean: &clean,
+            answers: &answers,
+            turned: &sources,
+            images: &turned.images,
+        };
+        Discriminant::fit(sides, turned.label, each).ok()
+    };
+    let found = turned.iter().filter_map(fit);
+    found.filter(|found| found.caught >= TELLS).collect()
+}
