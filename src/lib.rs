@@ -68,7 +68,8 @@
 //! # }
 //! ```
 //!
-//! As routes of your own service: [`embed`], and `examples/embed.rs`. Graphs of ONNX networks as values: [`onnx`].
+//! As routes of your own service: [`embed`], and `examples/embed.rs`; `examples/classify_folder.rs` answers every file of a
+//! folder. Graphs of ONNX networks as values: [`onnx`], whose `examples/prune_graph.rs` takes channels out of a network.
 //!
 //! # Layers
 //!
