@@ -109,7 +109,7 @@ impl FeatureLimit {
             return Err(NoLimit::ManyFeatures(dim));
         }
         let groups = Groups::new(clean.features, head);
-        let features = Measured::new(clean.features, &groups)?;
+        let features = Measured::new(clean.features, &groups).ok_or(NoLimit::Features)?;
         let limit = limit(&features.apart, shares.features);
         let mut beyond: Vec<bool> = features.apart.iter().map(|&d| d > limit).collect();
         let mut parts = vec![features.part(None, limit)];
@@ -210,10 +210,11 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(values: &Tensor, groups: &Groups) -> Result<Self, NoLimit> {
+    /// None where the values are not finite, or the same for all images.
+    fn new(values: &Tensor, groups: &Groups) -> Option<Self> {
         let (rows, dim) = (values.rows(), values.row_len());
         let wide: Vec<f64> = values.data.iter().map(|&value| f64::from(value)).collect();
-        let all = ArrayView2::from_shape((rows, dim), &wide).map_err(|_| NoLimit::Features)?;
+        let all = ArrayView2::from_shape((rows, dim), &wide).ok()?;
         let mut apart = vec![0.0; rows];
         for fold in 0..FOLDS {
             let (held_out, others): (Vec<usize>, Vec<usize>) =
@@ -225,7 +226,7 @@ impl Measured {
                 apart[row] = distance;
             }
         }
-        Ok(Self {
+        Some(Self {
             apart,
             space: Space::fit(&all.to_owned(), &groups.of_image, groups.count)?,
         })
@@ -257,7 +258,7 @@ impl MeasuredMap {
     fn all(maps: &[Tensor], groups: &Groups) -> Vec<Self> {
         let measured = maps.iter().map(|map| Measured::new(map, groups));
         let measured = measured.enumerate().filter_map(|(place, measured)| {
-            let measured = measured.ok()?;
+            let measured = measured?;
             Some(Self {
                 place,
                 unit: limit(&measured.apart, UNIT_SHARE),

@@ -1,6 +1,5 @@
 //! Means of groups of values, the covariance around them, and distances in units of it.
 
-use super::NoLimit;
 use ndarray::{Array1, Array2, aview1};
 
 /// How far the covariance is shrunk, 0..1.
@@ -15,11 +14,8 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn fit(
-        features: &Array2<f64>,
-        groups: &[usize],
-        count: usize,
-    ) -> Result<Self, NoLimit> {
+    /// Of `features`, (n, d), in `count` groups; none where they are not finite, or do not vary.
+    pub(super) fn fit(features: &Array2<f64>, groups: &[usize], count: usize) -> Option<Self> {
         let (rows, dim) = features.dim();
         let mut means = Array2::<f64>::zeros((count, dim));
         let mut members = Array1::<f64>::zeros(count);
@@ -35,13 +31,13 @@ impl Space {
         let mut covariance = residuals.t().dot(&residuals) / rows as f64;
         let spread = covariance.diag().sum() / dim as f64;
         if !(spread.is_finite() && spread > 0.0) {
-            return Err(NoLimit::Features);
+            return None;
         }
         covariance *= 1.0 - SHRINKAGE;
         covariance
             .diag_mut()
             .mapv_inplace(|v| v + SHRINKAGE * spread);
-        Ok(Self {
+        Some(Self {
             means,
             whitening: whitening(&covariance)?,
         })
@@ -62,8 +58,8 @@ fn residuals(features: &Array2<f64>, means: &Array2<f64>, groups: &[usize]) -> A
     residuals
 }
 
-/// L^-T for S = L L' (Cholesky).
-fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
+/// L^-T for S = L L' (Cholesky); none where S is not positive definite.
+fn whitening(s: &Array2<f64>) -> Option<Array2<f64>> {
     let dim = s.nrows();
     let mut l: Vec<f64> = s.iter().copied().collect();
     for row in 0..dim {
@@ -75,7 +71,7 @@ fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
         }
         let rest = here[row] - aview1(&here[..row]).dot(&aview1(&here[..row]));
         if rest.is_nan() || rest <= 0.0 {
-            return Err(NoLimit::Features);
+            return None;
         }
         here[row] = rest.sqrt();
     }
@@ -88,7 +84,7 @@ fn whitening(s: &Array2<f64>) -> Result<Array2<f64>, NoLimit> {
             column[row] = (unit - done) / l[row * dim + row];
         }
     }
-    Ok(inverse)
+    Some(inverse)
 }
 
 #[cfg(test)]

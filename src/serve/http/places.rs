@@ -2,7 +2,7 @@
 //! untaken answers fill their memory, the one that holds most of it.
 
 use crate::serve::http::activity::Activity;
-use crate::serve::http::answers::Untaken;
+use crate::serve::http::untaken::Untaken;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,9 +140,6 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::http::body_budget::Budget;
-    use axum::body::Body;
-    use axum::response::Response;
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
@@ -172,8 +169,7 @@ mod tests {
     async fn who_is_still_taking_an_answer_is_not_idle() {
         let places = Places::new(1, 1);
         let only = places.take(peer(1)).await.unwrap();
-        let answer = Response::new(Body::from("an answer"));
-        let held = only.untaken.count(answer, &Budget::new(100), &places).await;
+        let held = only.untaken.begin(9);
         let next = tokio::time::timeout(Duration::from_millis(20), places.take(peer(2)));
         assert!(next.await.is_err());
         let quiet = tokio::time::timeout(Duration::from_millis(20), only.needed());

@@ -1,9 +1,10 @@
 //! From the site up to the convolution that makes its channels.
 
+use super::constant::{constant_shape, no_constant};
 use super::edit::Edit;
 use super::quantised;
 use crate::axes::reduced_axes;
-use crate::model::{Graph, Node};
+use crate::model::Graph;
 use crate::shape::Shapes;
 use crate::site::{FOUR_AXES, Site};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -342,7 +343,7 @@ fn pass(
                 if constant_shape(graph, node, input) != Some(&[channels]) {
                     return Err(no_constant(node));
                 }
-                edits.push(slice(index, input, 0, kept));
+                edits.push(Edit::slice(index, input, 0, kept));
             }
             Ok(())
         }
@@ -357,7 +358,7 @@ fn pass(
 }
 
 /// A constant operand of an elementwise layer: (C, 1, 1) after broadcasting, or one value for all.
-pub(super) fn slice_operand(
+fn slice_operand(
     graph: &Graph,
     index: usize,
     channels: usize,
@@ -376,36 +377,11 @@ pub(super) fn slice_operand(
         };
     };
     if shape[axis] == channels {
-        edits.push(slice(index, 1, axis, kept));
+        edits.push(Edit::slice(index, 1, axis, kept));
         return Ok(());
     }
     if shape[axis] == 1 {
         return Ok(());
     }
     Err(no_constant(node))
-}
-
-pub(super) fn slice(node: usize, input: usize, axis: usize, kept: &[usize]) -> Edit {
-    Edit::Slice {
-        node,
-        input,
-        axis,
-        keep: kept.to_vec(),
-    }
-}
-
-pub(super) fn constant_shape<'a>(
-    graph: &'a Graph,
-    node: &Node,
-    input: usize,
-) -> Option<&'a [usize]> {
-    let tensor = graph.initializers.get(node.inputs.get(input)?)?;
-    Some(&tensor.shape)
-}
-
-pub(super) fn no_constant(node: &Node) -> String {
-    format!(
-        "{} has no constant weights of the expected shape",
-        node.name
-    )
 }

@@ -54,6 +54,18 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// [`Edit::Slice`] to the entries `keep`.
+    pub(super) fn slice(node: usize, input: usize, axis: usize, keep: &[usize]) -> Self {
+        Self::Slice {
+            node,
+            input,
+            axis,
+            keep: keep.to_vec(),
+        }
+    }
+}
+
 /// Applies `edits` to a copy of `model`. A constant that other nodes read too is copied first.
 pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
     let mut edited = Edited::of(model);

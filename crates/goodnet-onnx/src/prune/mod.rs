@@ -5,6 +5,7 @@
 
 mod backward;
 mod carried;
+mod constant;
 mod edit;
 mod forward;
 mod quantised;
