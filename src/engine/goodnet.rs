@@ -3,14 +3,8 @@
 use super::error::EngineError;
 use super::port::{Output, SessionConfig};
 use super::{Engine, Session};
+use crate::onnx::fuse::{BADNET_OUTPUT, PRUNED_OUTPUT, REPAIRED_OUTPUT};
 use crate::tensor::{Tensor, TensorView};
-
-/// Name of the fused graph's (n, N) output: B's probabilities.
-pub const BADNET_OUTPUT: &str = "badnet_probabilities";
-/// Name of the fused graph's (n, T, N) output: the probabilities of every B', in the order of the drops.
-pub const PRUNED_OUTPUT: &str = "pruned_probabilities";
-/// Name of the fused graph's (n, N) output, where it has one: the probabilities of the repaired network.
-pub const REPAIRED_OUTPUT: &str = "repaired_probabilities";
 
 /// The networks of a GoodNet with T drops, loaded; one thread at a time runs them.
 #[derive(Debug)]

@@ -26,7 +26,6 @@ mod tails;
 
 pub use crate::input::pixels::PixelRule;
 pub use crate::progress::{Cancel, Progress, Quiet, Stage};
-pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
 pub use config::{DataPaths, RepairConfig};
 pub use defend::{PolicyRow, evaluate_gated};
 pub use error::RepairError;
