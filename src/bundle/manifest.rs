@@ -273,7 +273,7 @@ pub struct LimitRecord {
     pub by_class: bool,
     /// Clean images that they were chosen by.
     pub images: usize,
-    /// Of these, beyond one of them when they were kept apart.
+    /// Of these, beyond one of them when they were held out.
     pub beyond: usize,
 }
 

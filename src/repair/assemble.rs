@@ -4,7 +4,7 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::defend::Defence;
 use super::error::RepairError;
-use super::evaluate::{Evaluation, Networks};
+use super::evaluate::{BundleNetworks, Evaluation};
 use super::examine::Examined;
 use super::export::Export;
 use super::goodnet::GoodNet;
@@ -38,7 +38,7 @@ pub(super) struct Job<'a> {
     pub(super) planned: &'a [Planned],
     pub(super) exports: &'a [Export],
     pub(super) goodnet: Option<&'a GoodNet>,
-    pub(super) networks: &'a Networks,
+    pub(super) networks: &'a BundleNetworks,
     pub(super) evaluation: &'a Evaluation,
 }
 

@@ -3,7 +3,7 @@
 use crate::service::contract::Contract;
 use crate::service::{App, BLUE, CLASSES, RED, encode, png, spawn_app, write_bundle};
 use assert_cmd::Command;
-use goodnet::quarantine::{Flagged, Limits, Moment, Reader, STORE_FILE, Store};
+use goodnet::quarantine::{Flagged, Moment, Reader, RetentionLimits, STORE_FILE, Store};
 use goodnet::serve::config::{Config, Quarantine};
 use goodnet::serve::http::keys::Keys;
 use predicates::str::contains;
@@ -24,7 +24,7 @@ fn keeping(dir: &Path) -> impl FnOnce(&mut Config) + use<> {
         config.access.keys = Some(keys());
         config.quarantine = Some(Quarantine {
             dir,
-            limits: Limits::default(),
+            limits: RetentionLimits::default(),
         });
     }
 }
@@ -225,9 +225,9 @@ fn flagged(image: Vec<u8>, time: SystemTime) -> Flagged {
 #[test]
 fn the_file_stays_within_its_size_and_the_oldest_go_first() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = RetentionLimits {
         bytes: 16 << 20,
-        ..Limits::default()
+        ..RetentionLimits::default()
     };
     let store = Store::open(dir.path(), limits).unwrap();
     let path = dir.path().join(STORE_FILE);
@@ -257,10 +257,10 @@ fn the_file_stays_within_its_size_and_the_oldest_go_first() {
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-fn aged(age: Duration) -> Limits {
-    Limits {
+fn aged(age: Duration) -> RetentionLimits {
+    RetentionLimits {
         age,
-        ..Limits::default()
+        ..RetentionLimits::default()
     }
 }
 

@@ -4,7 +4,7 @@ use super::error::OnnxError;
 use super::model::{Graph, Model, Node, TensorData};
 use super::ports::{Ports, parameters, ports_of};
 use super::shape::{Shape, ShapedModel, Shapes};
-use super::site::{Choice, Site, all_sites, choose};
+use super::site::{Site, SiteChoice, all_sites, choose};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -158,7 +158,7 @@ fn floats(data: &TensorData) -> usize {
     }
 }
 
-fn sites(model: &ShapedModel<'_>, default: Option<&Choice>) -> Vec<SiteDescription> {
+fn sites(model: &ShapedModel<'_>, default: Option<&SiteChoice>) -> Vec<SiteDescription> {
     let is_default = |site: &Site| default.is_some_and(|choice| choice.site.tensor == site.tensor);
     all_sites(model)
         .into_iter()

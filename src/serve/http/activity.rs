@@ -6,16 +6,16 @@ use tokio::time::sleep;
 
 /// Requests of one connection.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Activity(Arc<Mutex<State>>);
+pub(crate) struct Activity(Arc<Mutex<ActivityState>>);
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     running: usize,
     /// When the last one ended; at first, when the connection began.
     since: Instant,
 }
 
-impl Default for State {
+impl Default for ActivityState {
     fn default() -> Self {
         Self {
             running: 0,
@@ -34,7 +34,7 @@ impl Activity {
     /// Ends once no request has run for `patience`.
     pub(crate) async fn idle(&self, patience: Duration) {
         loop {
-            let left = patience.saturating_sub(self.quiet());
+            let left = patience.saturating_sub(self.idle_time());
             if left.is_zero() {
                 return;
             }
@@ -43,7 +43,7 @@ impl Activity {
     }
 
     /// How long no request has run.
-    fn quiet(&self) -> Duration {
+    fn idle_time(&self) -> Duration {
         self.idle_since()
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
@@ -54,7 +54,7 @@ impl Activity {
     }
 
     /// Nothing panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ActivityState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@
 use crate::serve::http::body_budget::{BodyReservation, Budget};
 use crate::serve::http::places::Places;
 use crate::serve::http::problem::{Code, Problem};
-use crate::serve::http::untaken::{Untaken, Waiting};
+use crate::serve::http::untaken::{Untaken, UntakenAnswer};
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Full};
@@ -63,7 +63,7 @@ async fn take(share: &BodyReservation, bytes: usize, places: &Places) -> bool {
         if share.take(bytes) {
             return true;
         }
-        places.send_away_most_untaken();
+        places.evict_most_untaken();
         sleep(PAUSE).await;
     }
     share.take(bytes)
@@ -73,7 +73,7 @@ async fn take(share: &BodyReservation, bytes: usize, places: &Places) -> bool {
 struct Counted {
     bytes: Bytes,
     _share: BodyReservation,
-    _waiting: Waiting,
+    _waiting: UntakenAnswer,
 }
 
 impl AsRef<[u8]> for Counted {
@@ -126,7 +126,7 @@ mod tests {
         let other = places.take(peer).await.unwrap();
         let others = limits(&other.untaken, &places, &budget);
         let leaving = async {
-            slow.needed().await;
+            slow.evicted().await;
             drop(held);
         };
         let ((), answered) = tokio::join!(leaving, others.count(answer("abc")));

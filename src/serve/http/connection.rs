@@ -138,7 +138,7 @@ impl Connection {
         let first = tokio::select! {
             first = first => first,
             _ = self.leaving.changed() => return,
-            () = self.place.needed() => return,
+            () = self.place.evicted() => return,
         };
         let Ok(Ok(Some(first))) = first else {
             tracing::debug!("a connection ended before its first request");
@@ -180,7 +180,7 @@ impl Connection {
                 tracing::debug!("a client does not take its answer");
                 return;
             }
-            () = self.place.needed() => {
+            () = self.place.evicted() => {
                 tracing::debug!("a connection makes room for others");
                 return;
             }

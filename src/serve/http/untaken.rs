@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 /// The answers of one connection that are not taken to the last byte.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Untaken(Arc<Mutex<State>>);
+pub(crate) struct Untaken(Arc<Mutex<UntakenState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct UntakenState {
     next: u64,
     /// When each was ready, the oldest first, and its length.
     since: BTreeMap<u64, (Instant, usize)>,
@@ -35,31 +35,31 @@ impl Untaken {
     }
 
     /// An answer of `length` bytes, ready now.
-    pub(crate) fn begin(&self, length: usize) -> Waiting {
+    pub(crate) fn begin(&self, length: usize) -> UntakenAnswer {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
         state.since.insert(number, (Instant::now(), length));
-        Waiting {
+        UntakenAnswer {
             of: self.clone(),
             number,
         }
     }
 
     /// Nothing panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, UntakenState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An answer that is not taken; it is when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct UntakenAnswer {
     of: Untaken,
     number: u64,
 }
 
-impl Drop for Waiting {
+impl Drop for UntakenAnswer {
     fn drop(&mut self) {
         self.of.lock().since.remove(&self.number);
     }

@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
         match node.op_type.as_str() {
             "Gemm" | "MatMul" | "Conv" => {
                 self.is_linear();
-                let layer = Layer::read(self.graph, &self.shapes, node, self.averaged)?;
+                let layer = Layer::read(self.graph, self.shapes, node, self.averaged)?;
                 return self.fitting(node, layer).map(Some);
             }
             "Softmax" | "LogSoftmax" | "Exp" | "Sigmoid" => self.function(node)?,

@@ -69,8 +69,8 @@ fn find<F: FnOnce() -> Shapes>(
     let &[next] = others.as_slice() else {
         return None;
     };
-    let kernel = Kernel::of(graph, &graph.nodes[conv])?;
-    let next_kernel = Kernel::of(graph, &graph.nodes[next])?;
+    let kernel = Kernel::from_node(graph, &graph.nodes[conv])?;
+    let next_kernel = Kernel::from_node(graph, &graph.nodes[next])?;
     let channels = kernel.shape[0];
     let rest = channels % CHANNEL_BLOCK;
     let &[_, _, Some(height), Some(width)] = shapes.get(output)?.as_slice() else {

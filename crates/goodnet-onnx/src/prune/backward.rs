@@ -47,7 +47,7 @@ pub(super) fn plan(
         first: None,
     };
     for _ in 0..MAX_TRIES {
-        let Some(edits) = way.climb(kept)? else {
+        let Some(edits) = way.try_plan(kept)? else {
             continue;
         };
         let narrows = |edit: &Edit| matches!(edit, Edit::Slice { .. });
@@ -97,7 +97,7 @@ impl Way<'_> {
     ///
     /// # Errors
     /// If it is the site.
-    fn leave(&mut self, tensor: &str, reason: String) -> Result<(), String> {
+    fn leave_whole(&mut self, tensor: &str, reason: String) -> Result<(), String> {
         let reason = self.first.get_or_insert(reason).clone();
         if tensor == self.site.tensor {
             return Err(reason);
@@ -107,7 +107,7 @@ impl Way<'_> {
     }
 
     /// One way up; none where tensors that it narrowed must be left whole: it is tried again then.
-    fn climb(&mut self, kept: &[usize]) -> Result<Option<Vec<Edit>>, String> {
+    fn try_plan(&mut self, kept: &[usize]) -> Result<Option<Vec<Edit>>, String> {
         let (graph, shapes) = (self.graph, self.shapes);
         let mut edits = Vec::new();
         let mut uses: Vec<Use> = Vec::new();
@@ -119,7 +119,7 @@ impl Way<'_> {
                 _ if self.whole.contains(&tensor) => continue,
                 Some(other) if *other == keep => continue,
                 Some(_) => {
-                    self.leave(&tensor, format!("{tensor} is read in two ways"))?;
+                    self.leave_whole(&tensor, format!("{tensor} is read in two ways"))?;
                     again = true;
                     continue;
                 }
@@ -134,7 +134,7 @@ impl Way<'_> {
                 Ok(before) => before,
                 Err(reason) => {
                     edits.truncate(planned);
-                    self.leave(&tensor, reason)?;
+                    self.leave_whole(&tensor, reason)?;
                     continue;
                 }
             };
@@ -157,7 +157,7 @@ impl Way<'_> {
             let on_the_way = used.get(tensor.as_str()).copied().unwrap_or(0);
             if graph.is_output(tensor) || all != on_the_way {
                 let reason = format!("{tensor} is read by more than the layers before the site");
-                self.leave(tensor, reason)?;
+                self.leave_whole(tensor, reason)?;
                 again = true;
             }
         }

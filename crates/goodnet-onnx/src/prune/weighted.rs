@@ -149,7 +149,7 @@ impl Planner<'_> {
                 .sum();
             sum * f64::from(carried.fill[entry])
         };
-        let gone: Vec<usize> = carried.gone().collect();
+        let gone: Vec<usize> = carried.removed().collect();
         let of_output = |output: usize| gone.iter().map(|&entry| of_entry(output, entry)).sum();
         Ok((0..outputs).map(of_output).collect())
     }

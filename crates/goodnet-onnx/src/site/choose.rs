@@ -17,7 +17,7 @@ const LISTED: usize = 12;
 
 /// The default site and why it is that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct SiteChoice {
     /// The site.
     pub site: Site,
     /// Why it is not the output of the last pooling layer, where it is not.
@@ -34,12 +34,12 @@ pub struct Choice {
 /// # Errors
 /// If the shape of the last pooling layer cannot be told, or the network is a transformer without pooling: the message lists
 /// what `--site` can name. It is never silently an earlier layer.
-pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
+pub fn default_choice(model: &Model) -> Result<SiteChoice, OnnxError> {
     choose(&ShapedModel::new(model))
 }
 
 /// As [`default_choice`].
-pub(crate) fn choose(model: &ShapedModel<'_>) -> Result<Choice, OnnxError> {
+pub(crate) fn choose(model: &ShapedModel<'_>) -> Result<SiteChoice, OnnxError> {
     let (graph, shapes) = (model.graph(), model.shapes());
     let image = from_image(graph);
     let passed = bottlenecks(graph);
@@ -85,11 +85,11 @@ pub(crate) fn choose(model: &ShapedModel<'_>) -> Result<Choice, OnnxError> {
         node.name, node.op_type
     );
     let site = site.ok_or_else(|| refuse(model, &what))?;
-    Ok(Choice { site, reason: None })
+    Ok(SiteChoice { site, reason: None })
 }
 
 /// The site of a network whose pooling layers, as `what` says, do not give one.
-fn without_pooling(model: &ShapedModel<'_>, what: &str) -> Result<Choice, OnnxError> {
+fn without_pooling(model: &ShapedModel<'_>, what: &str) -> Result<SiteChoice, OnnxError> {
     let (graph, shapes) = (model.graph(), model.shapes());
     let image = from_image(graph);
     let is_last = |node: &&Node| node.is("Conv") && node.outputs.iter().any(|o| image.contains(o));
@@ -118,7 +118,7 @@ fn without_pooling(model: &ShapedModel<'_>, what: &str) -> Result<Choice, OnnxEr
     let site = node.filter(|node| node.outputs.iter().any(|o| image.contains(o)));
     let site = site.and_then(|node| site_of(node, shapes));
     let site = site.ok_or_else(|| refuse(model, what))?;
-    Ok(Choice {
+    Ok(SiteChoice {
         site,
         reason: Some(format!("{is}, since {what}")),
     })

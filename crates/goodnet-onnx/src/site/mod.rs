@@ -12,7 +12,7 @@ use super::error::OnnxError;
 use super::model::{Graph, Model, Node};
 use super::shape::{ShapedModel, Shapes};
 pub(super) use choose::choose;
-pub use choose::{Choice, default_choice};
+pub use choose::{SiteChoice, default_choice};
 pub(super) use expose::FOUR_AXES;
 pub use expose::expose;
 

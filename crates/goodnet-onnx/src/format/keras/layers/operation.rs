@@ -61,19 +61,19 @@ pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, Str
         }
         _ => Err(format!(
             "operation {} is not one that goodnet knows",
-            shown(layer)
+            function_name(layer)
         )),
     }
 }
 
 /// What the operation is called: the function of Keras 2, `math.truediv`, or the class of Keras 3, `TrueDivide`.
-fn shown(layer: &Layer) -> &str {
+fn function_name(layer: &Layer) -> &str {
     let function = layer.settings.get("function").and_then(Json::as_str);
     function.unwrap_or(&layer.class)
 }
 
 fn name(layer: &Layer) -> String {
-    let last = shown(layer).rsplit('.').next().unwrap_or_default();
+    let last = function_name(layer).rsplit('.').next().unwrap_or_default();
     last.replace('_', "").to_ascii_lowercase()
 }
 
