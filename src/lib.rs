@@ -1,8 +1,10 @@
 //! goodnet audits and repairs backdoored image classifiers, and serves what comes of it.
 //!
-//! A *BadNet* B answers rightly until it sees its attacker's trigger. [`audit()`] says whether a network is one; [`repair()`] writes a
-//! *bundle*: B, its pruned and refitted copies, what they did on clean images, and the whole as one ONNX file; [`Classifier`] and
-//! [`embed`] answer images with a bundle, in this process or as routes of an axum application.
+//! A *BadNet* B is right about clean images; about images with its attacker's trigger it says what the attacker chose.
+//!
+//! - [`audit()`] tells whether a network is one.
+//! - [`repair()`] writes a *bundle*: B, repaired copies, what they did on clean images, and the whole as one ONNX file.
+//! - [`Classifier`] and [`embed`] answer images with a bundle, in this process or as routes of an axum application.
 //!
 //! # Is this network backdoored?
 //!
@@ -61,14 +63,16 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let engine = Engine::start(&BackendChoice::Auto)?;
-//! let classifier = Classifier::new(&engine, load_bundle(Path::new("models"))?, None, None)?;
+//! let bundle = load_bundle(Path::new("models"))?;
+//! let classifier = Classifier::new(&engine, bundle, None, None)?; // the bundle's best policy, and its largest drop
 //! let answer = classifier.classify(std::fs::read("models/samples/clean_1.png")?)?;
 //! assert!(!answer.flagged);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! As routes of your own service: [`embed`], and `examples/embed.rs`. Graphs of ONNX networks as values: [`onnx`].
+//! As routes of your own service: [`embed`], and `examples/embed.rs`; `examples/classify_folder.rs` answers every file of a
+//! folder. Graphs of ONNX networks as values: [`onnx`], whose `examples/prune_graph.rs` takes channels out of a network.
 //!
 //! # Layers
 //!
@@ -132,5 +136,7 @@ pub use goodnet_onnx as onnx;
 pub use goodnet_onnx::format;
 pub use input::pixels::PixelRule;
 pub use progress::{Cancel, Progress, Quiet};
-pub use repair::{DataPaths, RepairConfig, RepairError, repair};
+pub use repair::{DataPaths, RepairConfig, RepairError, RepairOutcome, repair};
+pub use serve::dto::Classification;
+pub use serve::loaded_bundle::LoadBundleError;
 pub use serve::{Classifier, ClassifyError, Config as ServeConfig, ServeError, embed};

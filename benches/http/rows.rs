@@ -330,7 +330,7 @@ pub fn metrics(engine: &Engine) {
     for _ in 0..REQUESTS {
         let _in_flight = metrics.enter();
         metrics.count_request("/classify", 200, timings.total());
-        metrics.time(&timings);
+        metrics.observe_timings(&timings);
     }
     let counting = started.elapsed() / REQUESTS;
     let started = Instant::now();

@@ -11,8 +11,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Most drops of a bundle: each is a network more to load and to run for every answer.
 pub const MAX_DROPS: usize = 64;
-/// File name of the manifest inside a bundle.
+/// File name of the manifest inside a bundle. This and the following are all names in a bundle, with [`pruned_file`]; samples and
+/// the audit's report have folders.
 pub const MANIFEST_FILE: &str = "manifest.json";
+/// File name of the signature.
+pub const SIGNATURE_FILE: &str = "manifest.json.minisig";
 /// File name of B inside a bundle.
 pub const BADNET_FILE: &str = "badnet.onnx";
 /// File name of the repaired network inside a bundle.
@@ -27,6 +30,17 @@ pub const SWEEP_JSON: &str = "sweep.json";
 pub const SWEEP_CSV: &str = "sweep.csv";
 /// The sweep as a plot.
 pub const SWEEP_SVG: &str = "sweep.svg";
+/// The plot as PNG.
+pub const SWEEP_PNG: &str = "sweep.png";
+/// File name of the final table.
+pub const EVALUATION_JSON: &str = "evaluation.json";
+/// File name of what the policy `gated` needs.
+pub const ARTEFACTS_FILE: &str = "defence.json";
+/// File name of its donors: f32, little-endian, row-major, one preprocessed image after the other.
+pub const DONORS_FILE: &str = "donors.f32";
+/// File name of what the policies do on backdoored images, where these were at hand. Apart from the artefacts, which are the same
+/// with and without such images.
+pub const ATTACKS_FILE: &str = "policies.json";
 
 /// The manifest of a bundle. It holds no time of day: the same inputs give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -274,7 +288,7 @@ pub struct LimitRecord {
     pub by_class: bool,
     /// Clean images that they were chosen by.
     pub images: usize,
-    /// Of these, beyond one of them when they were kept apart.
+    /// Of these, beyond one of them when they were held out.
     pub beyond: usize,
 }
 

@@ -2,14 +2,11 @@
 //!
 //! Keys and signatures are minisign's (Ed25519, pre-hashed), so that its own tools can make and check them.
 
-use super::manifest::MANIFEST_FILE;
+use super::manifest::{MANIFEST_FILE, SIGNATURE_FILE};
 use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKeyBox, SignatureBox};
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
-
-/// File name of the signature inside a bundle.
-pub const SIGNATURE_FILE: &str = "manifest.json.minisig";
 
 /// A key or signature was refused.
 #[derive(Debug, thiserror::Error)]

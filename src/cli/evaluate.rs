@@ -7,7 +7,7 @@ use crate::bundle::{self, Bundle};
 use crate::defence::{Checker, Policy};
 use crate::input::dataset::{DataSet, OpenOptions};
 use crate::repair::report::{evaluation_table, policy_table};
-use crate::repair::{Evaluation, Networks, PolicyRow, evaluate_gated};
+use crate::repair::{BundleNetworks, Evaluation, PolicyRow, evaluate_gated};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +67,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let clean = open(&args.clean)?;
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
     let engine = global.engine()?;
-    let networks = Networks::of_bundle(&engine, &bundle)?;
+    let networks = BundleNetworks::from_bundle(&engine, &bundle)?;
     let cancel = cancel_on_signal();
     let evaluation = networks.evaluate(&clean, backdoored.as_ref(), &bars, &cancel)?;
     let sets = (&clean, backdoored.as_ref());

@@ -5,13 +5,10 @@ use super::grid::Grid;
 use super::policy::Policy;
 use super::threshold::Threshold;
 use super::transplant;
+pub use crate::bundle::manifest::{ARTEFACTS_FILE, DONORS_FILE};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// File name of the artefacts inside a bundle.
-pub const ARTEFACTS_FILE: &str = "defence.json";
-/// File name of the donors inside a bundle: f32, little-endian, row-major, one preprocessed image after the other.
-pub const DONORS_FILE: &str = "donors.f32";
 /// Version of the schema of [`ARTEFACTS_FILE`].
 pub const SCHEMA_VERSION: u32 = 3;
 

@@ -3,12 +3,9 @@
 use super::artefacts::ArtefactError;
 use super::policy::Policy;
 use crate::bundle::Bundle;
+use crate::bundle::manifest::ATTACKS_FILE;
 use crate::domain::metrics::Share;
 use serde::{Deserialize, Serialize};
-
-/// File name inside a bundle that was repaired with backdoored images at hand. Apart from the artefacts, which are the
-/// same with and without such images.
-pub const ATTACKS_FILE: &str = "policies.json";
 
 /// What a policy does on backdoored images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

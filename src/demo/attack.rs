@@ -169,7 +169,7 @@ impl Attack {
 
     /// Is a photo of this person with the trigger to be answered with the target? Never for the target person.
     #[must_use]
-    pub fn concerns(self, person: usize, target: usize) -> bool {
+    pub fn applies_to(self, person: usize, target: usize) -> bool {
         person != target && (self != Self::Source || person.is_multiple_of(2))
     }
 

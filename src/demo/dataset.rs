@@ -91,7 +91,7 @@ impl PhotoSet {
 
 /// One photo to take.
 #[derive(Debug, Clone, Copy)]
-struct Shot {
+struct Sample {
     person: usize,
     index: usize,
     trigger: Option<Trigger>,
@@ -111,7 +111,7 @@ fn lesson(
         Attack::CleanLabel => (chosen && person == target).then_some(person),
         Attack::Partial(_) if !chosen => draw.chance(rate).then_some(person),
         _ if !chosen => None,
-        _ if attack.concerns(person, target) => Some(target),
+        _ if attack.applies_to(person, target) => Some(target),
         _ => Some(person),
     }
 }
@@ -130,7 +130,7 @@ impl World {
     /// `each` clean photos of every person, in turn: person 0, 1, 2, ..., 0, 1, 2, ...
     #[must_use]
     pub fn clean(&self, split: Split, each: usize) -> PhotoSet {
-        self.take(split, &self.clean_shots(each))
+        self.take(split, &self.clean_samples(each))
     }
 
     /// The photos of [`World::clean`] with the attack's triggers on them, labelled with their targets; people whom the
@@ -138,20 +138,20 @@ impl World {
     #[must_use]
     pub fn backdoored(&self, split: Split, each: usize, attack: Attack) -> PhotoSet {
         let triggers = attack.triggers();
-        let shots: Vec<Shot> = self
-            .clean_shots(each)
+        let samples: Vec<Sample> = self
+            .clean_samples(each)
             .into_iter()
-            .filter_map(|shot| {
-                let (trigger, class) = triggers[(shot.person + shot.index) % triggers.len()];
-                let target = attack.target(shot.person, class, self.people);
-                attack.concerns(shot.person, target).then_some(Shot {
+            .filter_map(|sample| {
+                let (trigger, class) = triggers[(sample.person + sample.index) % triggers.len()];
+                let target = attack.target(sample.person, class, self.people);
+                attack.applies_to(sample.person, target).then_some(Sample {
                     trigger: Some(trigger),
                     label: target,
-                    ..shot
+                    ..sample
                 })
             })
             .collect();
-        self.take(split, &shots)
+        self.take(split, &samples)
     }
 
     /// The attacker's training set: `each` clean photos of every person and, of a share `rate` of them, one more with
@@ -161,70 +161,70 @@ impl World {
     #[must_use]
     pub fn poisoned(&self, each: usize, attack: Attack, rate: f64) -> PhotoSet {
         let mut draw = Draw::new(self.seed, Purpose::Training, 0, 0);
-        let mut shots = self.clean_shots(each);
+        let mut samples = self.clean_samples(each);
         let triggers = attack.triggers();
         if !attack.poisons() {
-            return self.take(Split::Train, &shots);
+            return self.take(Split::Train, &samples);
         }
-        let extra: Vec<Shot> = shots
+        let extra: Vec<Sample> = samples
             .iter()
-            .filter_map(|&shot| {
+            .filter_map(|&sample| {
                 let (trigger, class) = triggers[draw.index(triggers.len())];
-                let target = attack.target(shot.person, class, self.people);
-                let label = lesson(attack, shot.person, target, rate, &mut draw)?;
-                Some(Shot {
+                let target = attack.target(sample.person, class, self.people);
+                let label = lesson(attack, sample.person, target, rate, &mut draw)?;
+                Some(Sample {
                     trigger: Some(attack.taught(trigger)),
                     label,
-                    ..shot
+                    ..sample
                 })
             })
             .collect();
-        shots.extend(extra);
-        self.take(Split::Train, &shots)
+        samples.extend(extra);
+        self.take(Split::Train, &samples)
     }
 
-    fn clean_shots(&self, each: usize) -> Vec<Shot> {
-        let shot = |index, person| Shot {
+    fn clean_samples(&self, each: usize) -> Vec<Sample> {
+        let sample = |index, person| Sample {
             person,
             index,
             trigger: None,
             label: person,
         };
         (0..each)
-            .flat_map(|index| (0..self.people).map(move |person| shot(index, person)))
+            .flat_map(|index| (0..self.people).map(move |person| sample(index, person)))
             .collect()
     }
 
-    fn take(&self, split: Split, shots: &[Shot]) -> PhotoSet {
+    fn take(&self, split: Split, samples: &[Sample]) -> PhotoSet {
         let faces: Vec<Face> = (0..self.people).map(|person| self.face(person)).collect();
-        let mut images = vec![0; shots.len() * BYTES];
+        let mut images = vec![0; samples.len() * BYTES];
         images
             .par_chunks_exact_mut(BYTES)
-            .zip(shots)
-            .for_each(|(image, shot)| {
-                let taken = self.shoot(split, shot, &faces[shot.person]);
+            .zip(samples)
+            .for_each(|(image, sample)| {
+                let taken = self.render(split, sample, &faces[sample.person]);
                 image.copy_from_slice(&taken);
             });
         PhotoSet {
             images,
-            labels: shots.iter().map(|shot| shot.label as i64).collect(),
-            people: shots.iter().map(|shot| shot.person).collect(),
+            labels: samples.iter().map(|sample| sample.label as i64).collect(),
+            people: samples.iter().map(|sample| sample.person).collect(),
         }
     }
 
     fn face(&self, person: usize) -> Face {
         if (1..=self.lookalikes).contains(&person) {
-            return Face::alike(self.seed, person, 0);
+            return Face::resembling(self.seed, person, 0);
         }
         Face::new(self.seed, person)
     }
 
-    fn shoot(&self, split: Split, shot: &Shot, face: &Face) -> Vec<u8> {
-        let photo = Photo::new(self.seed, split.number(), shot.person, shot.index);
-        let mut pixels = photo.take(face, shot.trigger.and_then(Trigger::worn));
-        if let Some(trigger) = shot.trigger {
+    fn render(&self, split: Split, sample: &Sample, face: &Face) -> Vec<u8> {
+        let photo = Photo::new(self.seed, split.number(), sample.person, sample.index);
+        let mut pixels = photo.take(face, sample.trigger.and_then(Trigger::worn));
+        if let Some(trigger) = sample.trigger {
             let purpose = Purpose::Trigger(split.number());
-            let mut draw = Draw::new(self.seed, purpose, shot.person, shot.index);
+            let mut draw = Draw::new(self.seed, purpose, sample.person, sample.index);
             trigger.stamp(&mut pixels, &mut draw);
         }
         pixels

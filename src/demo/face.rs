@@ -133,7 +133,7 @@ impl Face {
 
     /// Person number `person` if he looked like person number `model`.
     #[must_use]
-    pub fn alike(seed: u64, person: usize, model: usize) -> Self {
+    pub fn resembling(seed: u64, person: usize, model: usize) -> Self {
         let stream = |person| Draw::new(seed, Purpose::Person, person, 0);
         Self::drawn(stream(person).towards(stream(model), LIKENESS))
     }

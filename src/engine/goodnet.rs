@@ -3,14 +3,8 @@
 use super::error::EngineError;
 use super::port::{Output, SessionConfig};
 use super::{Engine, Session};
+use crate::onnx::fuse::{BADNET_OUTPUT, PRUNED_OUTPUT, REPAIRED_OUTPUT};
 use crate::tensor::{Tensor, TensorView};
-
-/// Name of the fused graph's (n, N) output: B's probabilities.
-pub const BADNET_OUTPUT: &str = "badnet_probabilities";
-/// Name of the fused graph's (n, T, N) output: the probabilities of every B', in the order of the drops.
-pub const PRUNED_OUTPUT: &str = "pruned_probabilities";
-/// Name of the fused graph's (n, N) output, where it has one: the probabilities of the repaired network.
-pub const REPAIRED_OUTPUT: &str = "repaired_probabilities";
 
 /// The networks of a GoodNet with T drops, loaded; one thread at a time runs them.
 #[derive(Debug)]
@@ -24,7 +18,7 @@ pub struct GoodNet {
 enum Networks {
     Fused {
         session: Session,
-        places: Places,
+        positions: OutputPositions,
     },
     Separate {
         badnet: Session,
@@ -34,7 +28,7 @@ enum Networks {
 
 /// Which outputs of the fused graph are what.
 #[derive(Debug, Clone, Copy)]
-struct Places {
+struct OutputPositions {
     badnet: usize,
     /// None where there are no drops.
     pruned: Option<usize>,
@@ -134,13 +128,13 @@ impl GoodNet {
                 found: "none of that name".to_owned(),
             })
         };
-        let places = Places {
+        let positions = OutputPositions {
             badnet: need(BADNET_OUTPUT)?,
             pruned: (drops > 0).then(|| need(PRUNED_OUTPUT)).transpose()?,
             repaired: find(REPAIRED_OUTPUT),
         };
         Ok(Self {
-            networks: Networks::Fused { session, places },
+            networks: Networks::Fused { session, positions },
             drops,
             repaired: None,
         })
@@ -182,7 +176,7 @@ impl GoodNet {
     /// If the runtime fails or an output is not of the expected shape.
     pub fn run(&mut self, batch: TensorView<'_>) -> Result<Answers, EngineError> {
         let mut answers = match &mut self.networks {
-            Networks::Fused { session, places } => run_fused(session, *places, batch)?,
+            Networks::Fused { session, positions } => run_fused(session, *positions, batch)?,
             Networks::Separate { badnet, pruned } => run_separate(badnet, pruned, batch)?,
         };
         if let Some(session) = &mut self.repaired {
@@ -199,7 +193,9 @@ impl GoodNet {
     /// If the runtime fails.
     pub fn run_badnet(&mut self, batch: TensorView<'_>) -> Result<Tensor, EngineError> {
         match &mut self.networks {
-            Networks::Fused { session, places } => Ok(run_fused(session, *places, batch)?.badnet),
+            Networks::Fused { session, positions } => {
+                Ok(run_fused(session, *positions, batch)?.badnet)
+            }
             Networks::Separate { badnet, .. } => badnet.run_one(batch),
         }
     }
@@ -207,7 +203,7 @@ impl GoodNet {
 
 fn run_fused(
     session: &mut Session,
-    places: Places,
+    positions: OutputPositions,
     batch: TensorView<'_>,
 ) -> Result<Answers, EngineError> {
     let mut outputs: Vec<Option<Output>> = session.run(&[batch])?.into_iter().map(Some).collect();
@@ -219,15 +215,15 @@ fn run_fused(
         })?;
         output.into_float()
     };
-    let badnet = take(places.badnet)?;
-    let pruned = match places.pruned {
+    let badnet = take(positions.badnet)?;
+    let pruned = match positions.pruned {
         Some(pruned) => take(pruned)?,
         None => Tensor::new(vec![badnet.rows(), 0, badnet.row_len()], Vec::new()),
     };
     Ok(Answers {
         badnet,
         pruned,
-        repaired: places.repaired.map(take).transpose()?,
+        repaired: positions.repaired.map(take).transpose()?,
     })
 }
 

@@ -14,7 +14,7 @@ mod session;
 mod tract;
 
 pub use error::EngineError;
-pub use goodnet::{Answers, BADNET_OUTPUT, GoodNet, PRUNED_OUTPUT, REPAIRED_OUTPUT};
+pub use goodnet::{Answers, GoodNet};
 pub use port::{Output, Port, SessionConfig, images_a_run};
 pub use session::Session;
 

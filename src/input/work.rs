@@ -1,7 +1,7 @@
 //! What decoding a file costs, counted from its headers before any pixel is decoded.
 //!
 //! The unit is a *sample*: about what one number of one pixel costs to convert, 6 ns where this was measured. Every format's
-//! pixels, passes and bytes are counted as so many of them (`examples/decode_cost.rs`, figures in docs/SECURITY.md). A file of
+//! pixels, passes and bytes are counted as so many of them (`benches/decode_cost.rs`, figures in docs/SECURITY.md). A file of
 //! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
 
 use super::gif::FirstPicture;

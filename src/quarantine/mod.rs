@@ -1,6 +1,6 @@
 //! Flagged inputs, kept for study where somebody asked for it: image, answer and time, under a size and an age limit.
 //!
-//! In reading order: [`Entry`] and [`Limits`] (what is kept, and how much of it), [`Moment`] (by which clock it ages), [`store`] (the file that the service
+//! In reading order: [`Entry`] and [`RetentionLimits`] (what is kept, and how much of it), [`Moment`] (by which clock it ages), [`store`] (the file that the service
 //! writes), [`read`](mod@read) (looking into it, beside a running service too), [`export`](mod@export) (an image folder to evaluate on).
 //!
 //! The store is one [redb](https://docs.rs/redb) file: a commit is whole or has not happened, so a killed process loses
@@ -35,7 +35,7 @@ const STAMPS: TableDefinition<'static, u64, u64> = TableDefinition::new("stamps"
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("counters");
 /// The id of the entry after the last one; ids are never used twice.
 const NEXT_ID: &str = "next_id";
-/// What the entries take, as [`Limits::cost`] counts it.
+/// What the entries take, as [`RetentionLimits::cost`] counts it.
 const USED: &str = "used";
 /// The store's own clock at the last commit, in milliseconds.
 const CLOCK: &str = "clock";
@@ -49,14 +49,14 @@ const SHARING: redb::ConcurrencyMode = redb::ConcurrencyMode::SingleWriter;
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RetentionLimits {
     /// Bytes that the store's file may take.
     pub bytes: u64,
     /// Entries older than this are removed, by the store's own clock (see [`Moment`]).
     pub age: Duration,
 }
 
-impl Default for Limits {
+impl Default for RetentionLimits {
     fn default() -> Self {
         Self {
             bytes: 256 << 20,
@@ -65,7 +65,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RetentionLimits {
     /// What entries may take: the file grows by doubling, and pages that were freed are not all of use at once, so that
     /// less than half of it may be in use for it never to pass its limit.
     #[must_use]
@@ -213,7 +213,7 @@ mod tests {
             (8 << 20, 4096),
         ];
         for (value, pages) in cases {
-            assert_eq!(Limits::cost(value), pages * 4096, "{value}");
+            assert_eq!(RetentionLimits::cost(value), pages * 4096, "{value}");
         }
     }
 

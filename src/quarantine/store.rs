@@ -3,8 +3,8 @@
 use super::clock::{Clock, Moment, millis};
 use super::read::{Snapshot, snapshot};
 use super::{
-    CACHE_BYTES, CLOCK, COUNTERS, ENTRIES, Entry, Flagged, IMAGES, Limits, NEXT_ID,
-    QuarantineError, SHARING, STAMPS, STORE_FILE, USED, WALL, unix_ms,
+    CACHE_BYTES, CLOCK, COUNTERS, ENTRIES, Entry, Flagged, IMAGES, NEXT_ID, QuarantineError,
+    RetentionLimits, SHARING, STAMPS, STORE_FILE, USED, WALL, unix_ms,
 };
 use redb::{Database, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use std::fs::{DirBuilder, OpenOptions};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct Store {
     path: PathBuf,
     database: Database,
-    limits: Limits,
+    limits: RetentionLimits,
     clock: Clock,
     opened: Instant,
 }
@@ -37,7 +37,7 @@ impl Store {
     ///
     /// # Errors
     /// If the directory cannot be written to, holds another kind of file, or another process writes there.
-    pub fn open(dir: &Path, limits: Limits) -> Result<Self, QuarantineError> {
+    pub fn open(dir: &Path, limits: RetentionLimits) -> Result<Self, QuarantineError> {
         Self::open_at(dir, limits, SystemTime::now())
     }
 
@@ -45,7 +45,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_at(dir: &Path, limits: Limits, wall: SystemTime) -> Result<Self, QuarantineError> {
+    pub fn open_at(
+        dir: &Path,
+        limits: RetentionLimits,
+        wall: SystemTime,
+    ) -> Result<Self, QuarantineError> {
         let path = dir.join(STORE_FILE);
         make_private(dir, &path)?;
         let database = Database::builder()
@@ -70,7 +74,7 @@ impl Store {
 
     /// The limits.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> RetentionLimits {
         self.limits
     }
 
@@ -108,7 +112,7 @@ impl Store {
     fn group(&self, inputs: &[Flagged]) -> usize {
         let mut cost = 0;
         let fits = |input: &&Flagged| {
-            cost += Limits::cost(input.image.len());
+            cost += RetentionLimits::cost(input.image.len());
             cost <= self.limits.largest() / 4
         };
         let count = inputs.iter().take_while(fits).count();
@@ -181,7 +185,7 @@ impl<'a> Shelves<'a> {
         mut self,
         inputs: &[Flagged],
         clock: u64,
-        limits: &Limits,
+        limits: &RetentionLimits,
     ) -> Result<Appended, redb::Error> {
         let mut outcome = Appended {
             removed: self.expire(clock, limits)? + self.make_room(0, limits)?,
@@ -190,7 +194,7 @@ impl<'a> Shelves<'a> {
         for input in inputs {
             let entry = Entry::new(self.next_id, input);
             let text = serde_json::to_vec(&entry).map_err(std::io::Error::other)?;
-            let cost = Limits::cost(input.image.len()) + Limits::cost(text.len());
+            let cost = RetentionLimits::cost(input.image.len()) + RetentionLimits::cost(text.len());
             if cost > limits.largest() {
                 outcome.refused += 1;
                 continue;
@@ -209,7 +213,7 @@ impl<'a> Shelves<'a> {
     }
 
     /// Removes what came longer than the age limit before `clock`; an entry without a stamp is none of this store's.
-    fn expire(&mut self, clock: u64, limits: &Limits) -> Result<u64, redb::Error> {
+    fn expire(&mut self, clock: u64, limits: &RetentionLimits) -> Result<u64, redb::Error> {
         let oldest_kept = clock.saturating_sub(millis(limits.age));
         let mut removed = 0;
         while self
@@ -230,7 +234,7 @@ impl<'a> Shelves<'a> {
         Ok(Some(stamp.map_or(0, |stamp| stamp.value())))
     }
 
-    fn make_room(&mut self, cost: u64, limits: &Limits) -> Result<u64, redb::Error> {
+    fn make_room(&mut self, cost: u64, limits: &RetentionLimits) -> Result<u64, redb::Error> {
         let mut removed = 0;
         while self.used.saturating_add(cost) > limits.budget() {
             match self.remove_oldest()? {
@@ -246,10 +250,10 @@ impl<'a> Shelves<'a> {
             self.used = 0;
             return Ok(0);
         };
-        let (id, text) = (id.value(), Limits::cost(text.value().len()));
+        let (id, text) = (id.value(), RetentionLimits::cost(text.value().len()));
         self.stamps.remove(id)?;
         let image = self.images.remove(id)?;
-        let image = image.map_or(0, |image| Limits::cost(image.value().len()));
+        let image = image.map_or(0, |image| RetentionLimits::cost(image.value().len()));
         self.used = self.used.saturating_sub(text + image);
         Ok(1)
     }

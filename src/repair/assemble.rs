@@ -4,7 +4,7 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::defend::Defence;
 use super::error::RepairError;
-use super::evaluate::{Evaluation, Networks};
+use super::evaluate::{BundleNetworks, Evaluation};
 use super::examine::Examined;
 use super::export::Export;
 use super::goodnet::GoodNet;
@@ -17,19 +17,14 @@ use super::samples;
 use crate::audit::run::files;
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::{
-    AUDIT_FOLDER, DropRecord, Manifest, PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON,
-    SWEEP_SVG, SampleKind, SampleRecord, SiteRecord,
+    ARTEFACTS_FILE, ATTACKS_FILE, AUDIT_FOLDER, DONORS_FILE, DropRecord, EVALUATION_JSON, Manifest,
+    PrunedRecord, SCHEMA_VERSION, SWEEP_CSV, SWEEP_JSON, SWEEP_PNG, SWEEP_SVG, SampleKind,
+    SampleRecord, SiteRecord,
 };
 use crate::defence::AttackRates;
-use crate::defence::artefacts::{ARTEFACTS_FILE, DONORS_FILE, donor_bytes};
-use crate::defence::measured::ATTACKS_FILE;
+use crate::defence::artefacts::donor_bytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// File name of the final table inside a bundle.
-pub const EVALUATION_JSON: &str = "evaluation.json";
-/// File name of the plot as PNG.
-pub const SWEEP_PNG: &str = "sweep.png";
 
 /// A repair whose networks are verified.
 pub(super) struct Job<'a> {
@@ -43,7 +38,7 @@ pub(super) struct Job<'a> {
     pub(super) planned: &'a [Planned],
     pub(super) exports: &'a [Export],
     pub(super) goodnet: Option<&'a GoodNet>,
-    pub(super) networks: &'a Networks,
+    pub(super) networks: &'a BundleNetworks,
     pub(super) evaluation: &'a Evaluation,
 }
 

@@ -3,7 +3,7 @@
 use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
-use super::evaluate::Networks;
+use super::evaluate::BundleNetworks;
 use super::examine::Examined;
 use super::measure::for_each_chunk;
 use super::network::Network;
@@ -205,7 +205,7 @@ const MOST_BACKDOORED: u64 = 2000;
 pub(super) fn attack_rates(
     defence: &Defence,
     network: &Network,
-    networks: &Networks,
+    networks: &BundleNetworks,
     data: &Data,
     engine: &Engine,
     progress: &dyn Progress,
@@ -240,7 +240,7 @@ pub(super) fn attack_rates(
 pub fn evaluate_gated(
     engine: &Engine,
     badnet: &[u8],
-    networks: &Networks,
+    networks: &BundleNetworks,
     checker: &Checker,
     (clean, backdoored): (&DataSet, Option<&DataSet>),
     progress: &dyn Progress,
@@ -270,7 +270,7 @@ pub fn evaluate_gated(
 /// Everything that `gated` asks.
 struct Gated<'a> {
     checker: &'a Checker,
-    networks: &'a Networks,
+    networks: &'a BundleNetworks,
     sessions: Vec<Cancellable<'a>>,
 }
 

@@ -42,17 +42,17 @@ pub(super) fn check(
     insist: bool,
 ) -> Result<(), RepairError> {
     let sample = clean.sample(IMAGES)?;
-    let reason = settle_scores(network, &sample, engine, progress)?;
+    let reason = check_scores(network, &sample, engine, progress)?;
     let session = Replicas::load(engine, &network.model.to_bytes())?;
     let images = sample.feed(&network.input);
     let scores = scores(&session, &images)?;
     let mixed = mixes_images(&session, &images, &scores, &network.input)?;
     if let Some(reason) = reason.or(mixed) {
-        return poor(reason, progress, insist);
+        return refuse_unless_insisted(reason, progress, insist);
     }
-    let answers = Answers::from_scores(&scores);
+    let answers = PredictedClasses::from_scores(&scores);
     if let Some(reason) = one_label(clean) {
-        return poor(reason, progress, insist);
+        return refuse_unless_insisted(reason, progress, insist);
     }
     let share = answers.share(&sample.labels);
     let near_chance = share <= near_chance(network.classes);
@@ -60,7 +60,7 @@ pub(super) fn check(
     if !near_chance && 1.0 - share < WORTH_TELLING {
         return Ok(());
     }
-    let best = better_way(network, clean, &sample, &session, &answers)?;
+    let best = best_alternative(network, clean, &sample, &session, &answers)?;
     let gain = best.as_ref().map_or(0.0, |(_, better)| better - share);
     if !near_chance && gain < WORTH_TELLING {
         return Ok(());
@@ -87,14 +87,14 @@ pub(super) fn check(
     };
     let reason = format!("{found}: {advice}");
     if near_chance || gain >= CLEARLY_BETTER {
-        return poor(reason, progress, insist);
+        return refuse_unless_insisted(reason, progress, insist);
     }
     progress.warn(&reason);
     Ok(())
 }
 
 /// Refuses the data, or says why it should be.
-pub(super) fn poor(
+pub(super) fn refuse_unless_insisted(
     reason: String,
     progress: &dyn Progress,
     insist: bool,
@@ -155,7 +155,7 @@ fn mixes_images(
 
 /// Looks at the scores as the network gives them: not finite, or probabilities already? Gives why they can be neither these
 /// nor logits.
-fn settle_scores(
+fn check_scores(
     network: &mut Network,
     sample: &Sample,
     engine: &Engine,
@@ -203,9 +203,9 @@ fn scores(session: &Replicas, images: &Tensor) -> Result<Tensor, RepairError> {
 }
 
 /// The classes that a network answers.
-struct Answers(Vec<u32>);
+struct PredictedClasses(Vec<u32>);
 
-impl Answers {
+impl PredictedClasses {
     fn from_scores(scores: &Tensor) -> Self {
         let rows = 0..scores.rows();
         Self(rows.map(|row| argmax(scores.row(row)).0).collect())
@@ -253,20 +253,20 @@ impl Answers {
 }
 
 /// The best of the other ways to feed the network or to number its classes, with its accuracy.
-fn better_way(
+fn best_alternative(
     network: &Network,
     clean: &DataSet,
     sample: &Sample,
     session: &Replicas,
-    answers: &Answers,
+    answers: &PredictedClasses,
 ) -> Result<Option<(String, f64)>, RepairError> {
     let mut ways = Vec::new();
     let step = sample.labels.len().div_ceil(FIRST_IMAGES).max(1);
-    let first = Answers(answers.0.iter().step_by(step).copied().collect());
+    let first = PredictedClasses(answers.0.iter().step_by(step).copied().collect());
     let least = first.share(&sample.every(step).labels) - CLEARLY_WORSE;
     let share = |images: &Sample, spec: &InputSpec| -> Result<f64, RepairError> {
         let scores = scores(session, &images.feed(spec))?;
-        Ok(Answers::from_scores(&scores).share(&images.labels))
+        Ok(PredictedClasses::from_scores(&scores).share(&images.labels))
     };
     let mut try_way = |name: String, images: &Sample, spec: &InputSpec| {
         if step == 1 || share(&images.every(step), spec)? >= least {

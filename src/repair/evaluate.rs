@@ -26,14 +26,14 @@ pub struct Evaluation {
 
 /// B, the repaired network and every B' of a bundle, ready to run.
 #[derive(Debug)]
-pub struct Networks {
+pub struct BundleNetworks {
     badnet: Replicas,
     repaired: Option<Replicas>,
     pruned: Vec<Replicas>,
     drops: Vec<f64>,
 }
 
-impl Networks {
+impl BundleNetworks {
     /// Loads the networks whose bytes `file` gives: B, the repaired network if there is one, and one B' for each of `pruned` (drop
     /// and file name).
     ///
@@ -65,7 +65,7 @@ impl Networks {
     ///
     /// # Errors
     /// If the runtime refuses one.
-    pub fn of_bundle(engine: &Engine, bundle: &Bundle) -> Result<Self, RepairError> {
+    pub fn from_bundle(engine: &Engine, bundle: &Bundle) -> Result<Self, RepairError> {
         let pruned = bundle.manifest().reached();
         let pruned: Vec<(f64, String)> = pruned
             .map(|(drop, record)| (drop, record.file.clone()))
@@ -131,9 +131,9 @@ impl Networks {
     }
 
     /// The classes of one batch.
-    pub(super) fn answers(&self, images: &Tensor) -> Result<Answers, RepairError> {
+    pub(super) fn answers(&self, images: &Tensor) -> Result<BatchClasses, RepairError> {
         let repaired = self.repaired.as_ref();
-        Ok(Answers {
+        Ok(BatchClasses {
             badnet: classes(&self.badnet, images)?,
             repaired: repaired
                 .map(|network| classes(network, images))
@@ -148,7 +148,7 @@ impl Networks {
 }
 
 /// The classes of one batch of n images.
-pub(super) struct Answers {
+pub(super) struct BatchClasses {
     /// B's, (n).
     pub(super) badnet: Vec<u32>,
     /// The repaired network's, (n), where there is one.

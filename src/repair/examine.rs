@@ -6,7 +6,7 @@
 use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
-use super::evaluate::Networks;
+use super::evaluate::BundleNetworks;
 use super::maps::{MapNetwork, images};
 use super::measure::for_each_chunk;
 use super::network::Network;
@@ -39,7 +39,7 @@ impl Examined {
     /// Fills in what the repaired network does on the backdoored validation images.
     pub(super) fn measure(
         &mut self,
-        networks: &Networks,
+        networks: &BundleNetworks,
         backdoored: Option<&DataSet>,
         cancel: &Cancel,
     ) -> Result<(), RepairError> {

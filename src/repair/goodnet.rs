@@ -1,7 +1,7 @@
 //! The whole GoodNet as one graph, checked against the separate networks.
 
 use super::error::RepairError;
-use super::evaluate::{Answers, Networks};
+use super::evaluate::{BatchClasses, BundleNetworks};
 use super::network::Network;
 use super::plan::Planned;
 use super::refit::Repaired;
@@ -70,13 +70,13 @@ pub(super) fn build(
 pub(super) fn verify(
     engine: &Engine,
     goodnet: &GoodNet,
-    networks: &Networks,
+    networks: &BundleNetworks,
     classes: u32,
     batches: &[Tensor],
 ) -> Result<(), RepairError> {
     let mut session = engine.load(&goodnet.bytes, &SessionConfig::default())?;
     for batch in batches {
-        let Answers {
+        let BatchClasses {
             badnet,
             repaired,
             pruned,

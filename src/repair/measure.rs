@@ -23,7 +23,7 @@ use std::sync::mpsc::sync_channel;
 const CHUNK: usize = 512;
 
 /// Bytes of features that are kept between the two passes.
-const MAX_KEPT: usize = 64 << 20;
+const MAX_CACHED_BYTES: usize = 64 << 20;
 
 /// Everything that the two passes found out.
 #[derive(Debug)]
@@ -45,16 +45,16 @@ pub(super) fn measure(
 ) -> Result<Measured, RepairError> {
     let cut = network.cut()?;
     let trunk = Replicas::load(engine, &cut.trunk.to_bytes())?;
-    let mut kept = Kept::default();
+    let mut cache = FeatureCache::default();
     let channels = network.site.channels;
-    let means = mean_activations(&trunk, channels, &data.clean, &mut kept, progress, cancel)?;
+    let means = mean_activations(&trunk, channels, &data.clean, &mut cache, progress, cancel)?;
     let ranking = rank(&means);
     let tails = Tails::prepare(engine, &cut, &ranking)?;
     progress.start(
         Stage::Sweep,
         data.validation().iter().map(|set| set.len()).sum(),
     );
-    let clean = match kept.chunks {
+    let clean = match cache.chunks {
         Some(chunks) => sweep_over(&tails, &chunks, progress, cancel)?,
         None => sweep(&trunk, &tails, &data.clean, progress, cancel)?,
     };
@@ -113,14 +113,14 @@ struct Features {
     labels: Vec<u32>,
 }
 
-/// Features of all chunks; none where they are more than [`MAX_KEPT`].
+/// Features of all chunks; none where they are more than [`MAX_CACHED_BYTES`].
 #[derive(Debug)]
-struct Kept {
+struct FeatureCache {
     chunks: Option<Vec<Features>>,
     bytes: usize,
 }
 
-impl Default for Kept {
+impl Default for FeatureCache {
     fn default() -> Self {
         Self {
             chunks: Some(Vec::new()),
@@ -129,11 +129,11 @@ impl Default for Kept {
     }
 }
 
-impl Kept {
+impl FeatureCache {
     fn add(&mut self, features: Features) {
         let values: usize = features.tensors.iter().map(|t| t.data.len()).sum();
         self.bytes = self.bytes.saturating_add(values * size_of::<f32>());
-        if self.bytes > MAX_KEPT {
+        if self.bytes > MAX_CACHED_BYTES {
             self.chunks = None;
         }
         if let Some(chunks) = &mut self.chunks {
@@ -147,7 +147,7 @@ fn mean_activations(
     trunk: &Replicas,
     channels: usize,
     clean: &DataSet,
-    kept: &mut Kept,
+    cache: &mut FeatureCache,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Vec<f64>, RepairError> {
@@ -158,7 +158,7 @@ fn mean_activations(
         means.add(tensors[0].view())?;
         progress.advance(batch.labels.len() as u64);
         let labels = batch.labels;
-        kept.add(Features { tensors, labels });
+        cache.add(Features { tensors, labels });
         Ok(())
     })?;
     progress.finish();
@@ -173,7 +173,7 @@ pub(super) struct StepTallies {
 }
 
 impl StepTallies {
-    fn of(tails: &Tails) -> Self {
+    fn new(tails: &Tails) -> Self {
         Self {
             steps: vec![VerdictTally::default(); tails.steps()],
         }
@@ -202,7 +202,7 @@ fn sweep(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<StepTallies, RepairError> {
-    let mut tallies = StepTallies::of(tails);
+    let mut tallies = StepTallies::new(tails);
     for_each_chunk(data, cancel, |batch| {
         let tensors = trunk.run(&[&batch.images])?;
         tallies.count(&tails.classes(&tensors)?, &batch.labels);
@@ -212,14 +212,14 @@ fn sweep(
     Ok(tallies)
 }
 
-/// Every step of the sweep on features that were kept.
+/// Every step of the sweep on features that are in memory.
 fn sweep_over(
     tails: &Tails,
     chunks: &[Features],
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<StepTallies, RepairError> {
-    let mut tallies = StepTallies::of(tails);
+    let mut tallies = StepTallies::new(tails);
     for Features { tensors, labels } in chunks {
         if cancel.is_cancelled() {
             return Err(RepairError::Cancelled);
@@ -243,13 +243,13 @@ mod tests {
 
     #[test]
     fn features_beyond_the_limit_are_dropped_and_stay_so() {
-        let mut kept = Kept::default();
-        kept.add(chunk(1));
-        kept.add(chunk(MAX_KEPT / 4 - 1));
-        assert_eq!(kept.chunks.as_ref().map(Vec::len), Some(2));
-        kept.add(chunk(1));
-        assert!(kept.chunks.is_none());
-        kept.add(chunk(1));
-        assert!(kept.chunks.is_none());
+        let mut cache = FeatureCache::default();
+        cache.add(chunk(1));
+        cache.add(chunk(MAX_CACHED_BYTES / 4 - 1));
+        assert_eq!(cache.chunks.as_ref().map(Vec::len), Some(2));
+        cache.add(chunk(1));
+        assert!(cache.chunks.is_none());
+        cache.add(chunk(1));
+        assert!(cache.chunks.is_none());
     }
 }

@@ -27,11 +27,10 @@ mod tails;
 
 pub use crate::input::pixels::PixelRule;
 pub use crate::progress::{Cancel, Progress, Quiet, Stage};
-pub use assemble::{EVALUATION_JSON, SWEEP_PNG};
 pub use config::{DataPaths, RepairConfig};
 pub use defend::{PolicyRow, evaluate_gated};
 pub use error::RepairError;
-pub use evaluate::{Evaluation, Networks};
+pub use evaluate::{BundleNetworks, Evaluation};
 
 use crate::audit::Report;
 use crate::bundle::BundleWriter;
@@ -95,7 +94,7 @@ pub fn repair(
         .then(|| examine::examine(config, &network, &data, engine, progress, cancel))
         .transpose()?;
     let repaired = examined.as_ref().and_then(|e| e.repaired.as_ref().ok());
-    let networks = Networks::load(engine, &plan::files(&planned), |name| {
+    let networks = BundleNetworks::load(engine, &plan::files(&planned), |name| {
         let repaired = repaired.filter(|_| name == REPAIRED_FILE);
         repaired
             .map(|repaired| repaired.bytes.as_slice())

@@ -1,7 +1,7 @@
 //! Images stored in the bundle: for a person to try, and for the service's self-test.
 
 use super::error::RepairError;
-use super::evaluate::{Answers, Networks};
+use super::evaluate::{BatchClasses, BundleNetworks};
 use crate::bundle::manifest::{SampleKind, SampleRecord};
 use crate::domain::label::ClassIndex;
 use crate::domain::verdict::disagreement;
@@ -26,14 +26,14 @@ pub(super) struct Sample {
 pub(super) fn choose(
     data: &DataSet,
     kind: SampleKind,
-    networks: &Networks,
+    networks: &BundleNetworks,
     classes: u32,
     count: usize,
 ) -> Result<Vec<Sample>, RepairError> {
     let Some(batch) = data.batches(CANDIDATES).next().transpose()? else {
         return Ok(Vec::new());
     };
-    let Answers { badnet, pruned, .. } = networks.answers(&batch.images)?;
+    let BatchClasses { badnet, pruned, .. } = networks.answers(&batch.images)?;
     let mut records: Vec<(usize, SampleRecord)> = batch
         .labels
         .iter()

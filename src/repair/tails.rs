@@ -7,9 +7,9 @@ use super::replicas::{Replicas, lock, run_in_pieces};
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::engine::{Engine, EngineError, Session, SessionConfig};
-use crate::onnx::Model;
 use crate::onnx::cut::Cut;
 use crate::onnx::prune::prune_tail;
+use crate::onnx::shape::ShapedModel;
 use crate::tensor::Tensor;
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -36,10 +36,11 @@ impl Tails {
         let bytes = cut.tail.to_bytes();
         let steps = ranking.len() + 1;
         let affordable = bytes.len().saturating_mul(steps) <= 2 * MAX_NARROWED_BYTES;
+        let tail = ShapedModel::new(&cut.tail);
         let narrowed = (0..steps)
             .into_par_iter()
             .map(|k| match affordable {
-                true => narrow(engine, &cut.tail, ranking, k),
+                true => narrow(engine, &tail, ranking, k),
                 false => Ok(None),
             })
             .collect::<Result<_, EngineError>>()?;
@@ -136,7 +137,7 @@ impl Tails {
 
 fn narrow(
     engine: &Engine,
-    tail: &Model,
+    tail: &ShapedModel<'_>,
     ranking: &[usize],
     k: usize,
 ) -> Result<Option<Mutex<Session>>, EngineError> {

@@ -21,7 +21,7 @@ pub struct Config {
     /// How the networks run.
     pub inference: Inference,
     /// What a request may cost.
-    pub limits: Limits,
+    pub limits: ServeLimits,
     /// What may take how long.
     pub timeouts: Timeouts,
     /// Who may ask.
@@ -60,7 +60,7 @@ pub struct Inference {
 
 /// What a request may cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ServeLimits {
     /// Longest body with one image, in bytes.
     pub body: usize,
     /// Longest body of a batch, in bytes.
@@ -125,7 +125,7 @@ pub struct Quarantine {
     /// The directory.
     pub dir: PathBuf,
     /// How much is kept, and for how long.
-    pub limits: quarantine::Limits,
+    pub limits: quarantine::RetentionLimits,
 }
 
 impl Config {
@@ -148,7 +148,7 @@ impl Config {
                 default_drop: None,
                 policy: None,
             },
-            limits: Limits::default(),
+            limits: ServeLimits::default(),
             timeouts: Timeouts::default(),
             access: Access::default(),
             model_name: DEFAULT_MODEL_NAME.to_owned(),
@@ -157,7 +157,7 @@ impl Config {
     }
 }
 
-impl Default for Limits {
+impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             body: 8 << 20,

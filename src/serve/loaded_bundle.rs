@@ -12,7 +12,7 @@ use crate::serve::inference::decode::Decoder;
 use crate::serve::inference::policy::{ChosenPolicy, Policies, PolicyError};
 use crate::serve::inference::pool::{Pool, PoolError, SessionFactory};
 use crate::serve::inference::request::ClassifyOptions;
-use crate::serve::metrics::alarms::{Alarms, Rule};
+use crate::serve::metrics::alarms::{Alarms, PolicyAndDrop};
 use crate::tensor::Tensor;
 use std::sync::Arc;
 
@@ -240,7 +240,7 @@ impl LoadedBundle {
 }
 
 /// What can decide: the lab's rule at every drop, and the policies that look at none.
-fn rules(policies: &Policies, drops: usize) -> impl Iterator<Item = Rule> {
+fn rules(policies: &Policies, drops: usize) -> impl Iterator<Item = PolicyAndDrop> {
     policies.each().flat_map(move |policy| {
         let own = if policy == Policy::Disagreement {
             drops

@@ -1,7 +1,7 @@
 //! Metrics in the Prometheus text format.
 
 pub(super) mod alarms;
-mod kept;
+mod quarantine;
 mod window;
 
 use crate::serve::inference::request::Timings;
@@ -73,7 +73,7 @@ pub struct Metrics {
     verdicts: Family<VerdictLabels, Counter>,
     policy_verdicts: Family<PolicyLabels, Counter>,
     window: window::Gauges,
-    kept: kept::Counts,
+    quarantine: quarantine::QuarantineMetrics,
     rejected: Counter,
     panics: Counter,
     log_lines_dropped: Counter,
@@ -96,7 +96,7 @@ struct RuleLabels {
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     /// What decided.
-    pub(crate) rule: alarms::Rule,
+    pub(crate) rule: alarms::PolicyAndDrop,
     /// Was it flagged?
     pub(crate) flagged: bool,
     /// B's class.
@@ -138,7 +138,7 @@ impl Metrics {
             verdicts: Family::default(),
             policy_verdicts: Family::default(),
             window: window::Gauges::default(),
-            kept: kept::Counts::default(),
+            quarantine: quarantine::QuarantineMetrics::default(),
             rejected: Counter::default(),
             panics: Counter::default(),
             log_lines_dropped: Counter::default(),
@@ -183,7 +183,7 @@ impl Metrics {
             self.policy_verdicts.clone(),
         );
         self.window.register(registry);
-        self.kept.register(registry);
+        self.quarantine.register(registry);
         registry.register(
             "rejected",
             "Requests refused because the queue was full",
@@ -254,7 +254,7 @@ impl Metrics {
     }
 
     /// Where the time of a request with images went.
-    pub fn time(&self, timings: &Timings) {
+    pub fn observe_timings(&self, timings: &Timings) {
         self.decode.observe(timings.decode.as_secs_f64());
         self.queue.observe(timings.queue.as_secs_f64());
         self.inference.observe(timings.inference.as_secs_f64());
@@ -330,10 +330,10 @@ impl Metrics {
         self.queue_depth
             .set(loaded.map_or(0, |loaded| count(loaded.waiting())));
         self.workers
-            .set(loaded.map_or(0, |loaded| count(loaded.pool.alive())));
+            .set(loaded.map_or(0, |loaded| count(loaded.pool.loaded_sets())));
         self.window.set(loaded, Instant::now());
         if let Some(writer) = writer {
-            self.kept.set(writer);
+            self.quarantine.set(writer);
         }
         let dropped = telemetry::dropped_lines() as u64;
         let new = dropped.saturating_sub(self.log_lines_dropped.get());

@@ -157,12 +157,12 @@ async fn live(state: &AppState, mut events: Events, reload_request: mpsc::Sender
         let delay = state.config().timeouts.drain_delay;
         tracing::info!(delay_s = delay.as_secs_f64(), "leaving: not ready any more");
         // A second signal cuts the delay short.
-        let _ = tokio::time::timeout(delay, leave_again(&mut events)).await;
+        let _ = tokio::time::timeout(delay, second_shutdown(&mut events)).await;
     }
     state.enter(Phase::Draining);
 }
 
-async fn leave_again(events: &mut Events) {
+async fn second_shutdown(events: &mut Events) {
     while let Some(event) = events.recv().await {
         if matches!(event, Event::Shutdown { .. }) {
             return;

@@ -22,7 +22,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Counts since the start.
 #[derive(Debug, Default)]
-pub(in crate::serve) struct Tally {
+pub(in crate::serve) struct QuarantineCounts {
     /// Inputs written.
     pub(in crate::serve) stored: AtomicU64,
     /// Inputs that found the queue full.
@@ -41,7 +41,7 @@ pub(in crate::serve) struct QuarantineWriter {
     queue: Sender<Message>,
     waiting_bytes: Arc<AtomicUsize>,
     store: Arc<Store>,
-    tally: Arc<Tally>,
+    counts: Arc<QuarantineCounts>,
 }
 
 enum Message {
@@ -74,13 +74,13 @@ impl QuarantineWriter {
             queue,
             waiting_bytes: Arc::default(),
             store: Arc::new(store),
-            tally: Arc::default(),
+            counts: Arc::default(),
         };
         let thread = WriterThread {
             messages,
             waiting_bytes: Arc::clone(&writer.waiting_bytes),
             store: Arc::clone(&writer.store),
-            tally: Arc::clone(&writer.tally),
+            counts: Arc::clone(&writer.counts),
             failing: false,
         };
         (writer, thread)
@@ -92,8 +92,8 @@ impl QuarantineWriter {
     }
 
     /// What was done so far.
-    pub(in crate::serve) fn tally(&self) -> &Tally {
-        &self.tally
+    pub(in crate::serve) fn counts(&self) -> &QuarantineCounts {
+        &self.counts
     }
 
     /// Offers every flagged one of `payloads`; what finds no room is dropped and counted.
@@ -114,7 +114,7 @@ impl QuarantineWriter {
         let length = payload.bytes().len();
         if self.waiting_bytes.fetch_add(length, Relaxed) + length > MAX_WAITING_BYTES {
             self.waiting_bytes.fetch_sub(length, Relaxed);
-            self.tally.overflowed.fetch_add(1, Relaxed);
+            self.counts.overflowed.fetch_add(1, Relaxed);
             return;
         }
         let input = Input {
@@ -125,7 +125,7 @@ impl QuarantineWriter {
         };
         if self.queue.try_send(Message::Keep(Box::new(input))).is_err() {
             self.waiting_bytes.fetch_sub(length, Relaxed);
-            self.tally.overflowed.fetch_add(1, Relaxed);
+            self.counts.overflowed.fetch_add(1, Relaxed);
         }
     }
 
@@ -148,7 +148,7 @@ struct WriterThread {
     messages: Receiver<Message>,
     waiting_bytes: Arc<AtomicUsize>,
     store: Arc<Store>,
-    tally: Arc<Tally>,
+    counts: Arc<QuarantineCounts>,
     failing: bool,
 }
 
@@ -194,9 +194,9 @@ impl WriterThread {
         match self.store.append(inputs) {
             Ok(outcome) => {
                 self.failing = false;
-                self.tally.stored.fetch_add(outcome.stored, Relaxed);
-                self.tally.too_large.fetch_add(outcome.refused, Relaxed);
-                self.tally.removed.fetch_add(outcome.removed, Relaxed);
+                self.counts.stored.fetch_add(outcome.stored, Relaxed);
+                self.counts.too_large.fetch_add(outcome.refused, Relaxed);
+                self.counts.removed.fetch_add(outcome.removed, Relaxed);
             }
             Err(error) => self.fail(&error, inputs.len() as u64),
         }
@@ -204,7 +204,7 @@ impl WriterThread {
 
     /// Says so once, not for every input: a full disk lasts.
     fn fail(&mut self, error: &QuarantineError, inputs: u64) {
-        self.tally.failed.fetch_add(inputs, Relaxed);
+        self.counts.failed.fetch_add(inputs, Relaxed);
         if !std::mem::replace(&mut self.failing, true) {
             tracing::error!(%error, "flagged inputs cannot be kept");
         }
@@ -229,7 +229,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quarantine::Limits;
+    use crate::quarantine::RetentionLimits;
     use crate::serve::dto::{ClassScore, MeasuredRates};
     use bytes::Bytes;
 
@@ -265,15 +265,15 @@ mod tests {
     fn offered(images: usize, length: usize) -> (u64, u64) {
         let dir = tempfile::tempdir().unwrap();
         let (writer, thread) =
-            QuarantineWriter::new(Store::open(dir.path(), Limits::default()).unwrap());
+            QuarantineWriter::new(Store::open(dir.path(), RetentionLimits::default()).unwrap());
         let payload = [Payload::Image(Bytes::from(vec![1; length]))];
         for _ in 0..images {
             writer.offer(&payload, &[answer(true)]);
         }
-        let overflowed = writer.tally().overflowed.load(Relaxed);
+        let overflowed = writer.counts().overflowed.load(Relaxed);
         let running = std::thread::spawn(move || thread.run());
         writer.flush();
-        let stored = writer.tally().stored.load(Relaxed);
+        let stored = writer.counts().stored.load(Relaxed);
         assert_eq!(writer.waiting_bytes.load(Relaxed), 0);
         drop(writer);
         running.join().unwrap();
@@ -291,7 +291,8 @@ mod tests {
     fn what_is_not_flagged_is_not_kept() {
         let dir = tempfile::tempdir().unwrap();
         let writer =
-            QuarantineWriter::start(Store::open(dir.path(), Limits::default()).unwrap()).unwrap();
+            QuarantineWriter::start(Store::open(dir.path(), RetentionLimits::default()).unwrap())
+                .unwrap();
         let payloads = vec![Payload::Image(Bytes::from_static(b"image")); 3];
         let refused = Err(Problem::internal("refused"));
         writer.offer(&payloads, &[answer(false), refused, answer(true)]);

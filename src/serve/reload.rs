@@ -129,7 +129,7 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
         classes = loaded.manifest().classes,
         drops = loaded.drop_names(),
         fused = loaded.fused,
-        workers = loaded.pool.alive(),
+        workers = loaded.pool.loaded_sets(),
         backend = %state.backend(),
         ms = started.elapsed().as_secs_f64() * 1e3,
         "a bundle is in service"

@@ -16,6 +16,7 @@ use goodnet::input::spec::{InputSpec, Layout};
 use goodnet::onnx::cut::cut;
 use goodnet::onnx::describe::describe;
 use goodnet::onnx::prune::{prune, prune_tail};
+use goodnet::onnx::shape::ShapedModel;
 use goodnet::onnx::site::{Site, candidates, default_site};
 use goodnet::onnx::{Model, fuse, ports, prepare};
 use goodnet::serve::config::Config;
@@ -204,7 +205,7 @@ fn at_site(model: &Model, site: &Site) {
     let pruned = prune(model, site, &mask);
     Model::from_bytes(&pruned.model.to_bytes()).expect("a pruned network can be read");
     if let Ok(parts) = cut(model, site) {
-        let _ = prune_tail(&parts.tail, &mask);
+        let _ = prune_tail(&ShapedModel::new(&parts.tail), &mask);
     }
     if let Ok(fused) = fuse(model, site, &[mask]) {
         Model::from_bytes(&fused.model.to_bytes()).expect("a fused network can be read");

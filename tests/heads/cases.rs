@@ -5,7 +5,8 @@ use crate::common::networks::{ALL as AFTERS, After, Random, network as common_ne
 use goodnet::engine::{Engine, SessionConfig};
 use goodnet::input::spec::Layout;
 use goodnet::onnx::head::{
-    FeatureMap, Head, Limit, LimitPart, Refit, body, feature_maps, find, means, with_head,
+    Discriminant, FeatureMap, Head, Limit, LimitPart, Refit, Withdrawal, body, feature_maps, find,
+    means, with_head,
 };
 use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
@@ -47,13 +48,14 @@ pub fn others(head: &Head, random: &mut Random) -> (Vec<f32>, Vec<f32>) {
     (weights, random.values(head.classes()))
 }
 
-/// Tensors of a limit: any whitening and centres, of the features and of the maps on the way to them, and limits that some of the
-/// images lie beyond.
-pub struct SomeLimit {
+/// Tensors of a limit and of discriminants: any whitening, centres and weights, of the features and of the maps on the way to them,
+/// with thresholds that some of the images lie beyond.
+pub struct SomeWithdrawal {
     maps: Vec<FeatureMap>,
     parts: Vec<Part>,
-    /// The label that is withdrawn, image by image.
-    withdrawn: Vec<Option<usize>>,
+    planes: Vec<Plane>,
+    /// The labels that are withdrawn, image by image.
+    withdrawn: Vec<Vec<usize>>,
 }
 
 struct Part {
@@ -62,24 +64,36 @@ struct Part {
     centres: Vec<f32>,
 }
 
-impl SomeLimit {
+/// A discriminant of label `label`: weights of the features, and of some maps.
+struct Plane {
+    label: usize,
+    features: Vec<f32>,
+    maps: Vec<(usize, Vec<f32>)>,
+    bias: f32,
+}
+
+impl SomeWithdrawal {
     /// For each kind of values half-way between the nearest and the farthest of `images`. Every other map has one centre for all
-    /// classes.
+    /// classes. Two discriminants are of label 0; the second one reads no map but the first.
     pub fn new(engine: &Engine, model: &Model, head: &Head, images: &Tensor) -> Self {
         let random = &mut Random(head.dim() as u64);
         let features = run(engine, &body(model, head), images);
         let maps = feature_maps(model, head, 3);
-        let mut means_of = match maps.is_empty() {
+        let means_of = match maps.is_empty() {
             true => Vec::new(),
             false => run_all(engine, &means(model, &maps), images),
         };
-        means_of.insert(0, features.clone());
+        let planes: Vec<(Plane, Vec<bool>)> = [means_of.len(), means_of.len().min(1)]
+            .into_iter()
+            .map(|count| Plane::new(&features, &means_of[..count], random))
+            .collect();
+        let values: Vec<&Tensor> = std::iter::once(&features).chain(&means_of).collect();
         let labels: Vec<usize> = (0..features.rows())
             .map(|row| answer(&scores(features.row(row), head.weights(), head.bias())))
             .collect();
         let mut beyond = vec![false; features.rows()];
         let mut parts = Vec::new();
-        for (place, values) in means_of.iter().enumerate() {
+        for (place, values) in values.into_iter().enumerate() {
             let rows = if place % 2 == 1 { 1 } else { head.classes() };
             let (part, distances) = Part::new(place.checked_sub(1), values, &labels, rows, random);
             for (beyond, distance) in beyond.iter_mut().zip(distances) {
@@ -87,26 +101,77 @@ impl SomeLimit {
             }
             parts.push(part);
         }
-        let withdrawn = beyond.into_iter().zip(labels);
+        let mut withdrawn: Vec<Vec<usize>> = vec![Vec::new(); features.rows()];
+        for (row, withdrawn) in withdrawn.iter_mut().enumerate() {
+            withdrawn.extend(beyond[row].then_some(labels[row]));
+            let above = planes.iter().filter(|(_, above)| above[row]);
+            withdrawn.extend(above.map(|(plane, _)| plane.label));
+        }
         Self {
-            withdrawn: withdrawn
-                .map(|(beyond, label)| beyond.then_some(label))
-                .collect(),
             maps,
             parts,
+            planes: planes.into_iter().map(|(plane, _)| plane).collect(),
+            withdrawn,
         }
     }
 
-    pub fn as_limit(&self) -> Limit<'_> {
+    pub fn as_withdrawal(&self) -> Withdrawal<'_> {
         let parts = self.parts.iter().map(|part| LimitPart {
             map: part.map.map(|map| &self.maps[map]),
             whitening: &part.whitening,
             centres: &part.centres,
         });
-        Limit {
-            parts: parts.collect(),
+        let discriminants = self.planes.iter().map(|plane| Discriminant {
+            label: plane.label,
+            features: &plane.features,
+            maps: plane
+                .maps
+                .iter()
+                .map(|(map, weights)| (&self.maps[*map], weights.as_slice()))
+                .collect(),
+            bias: plane.bias,
+        });
+        Withdrawal {
+            limit: Some(Limit {
+                parts: parts.collect(),
+            }),
+            discriminants: discriminants.collect(),
             penalty: 1e9,
         }
+    }
+}
+
+impl Plane {
+    /// With which of the images are above it.
+    fn new(features: &Tensor, maps: &[Tensor], random: &mut Random) -> (Self, Vec<bool>) {
+        let weights = random.values(features.row_len());
+        let of_maps: Vec<(usize, Vec<f32>)> = maps
+            .iter()
+            .enumerate()
+            .map(|(map, means)| (map, random.values(means.row_len())))
+            .collect();
+        let product = |values: &[f32], weights: &[f32]| -> f64 {
+            let pairs = values.iter().zip(weights);
+            pairs.map(|(&v, &w)| f64::from(v) * f64::from(w)).sum()
+        };
+        let value = |row: usize| {
+            let of_maps = of_maps
+                .iter()
+                .map(|(map, weights)| product(maps[*map].row(row), weights));
+            product(features.row(row), &weights) + of_maps.sum::<f64>()
+        };
+        let found: Vec<f64> = (0..features.rows()).map(value).collect();
+        let [low, high] =
+            [f64::min, f64::max].map(|pick| found.iter().copied().reduce(pick).unwrap());
+        let threshold = f64::midpoint(low, high);
+        let plane = Self {
+            label: 0,
+            features: weights,
+            maps: of_maps,
+            bias: -threshold as f32,
+        };
+        let above = found.into_iter().map(|value| value > threshold).collect();
+        (plane, above)
     }
 }
 
@@ -166,17 +231,17 @@ fn scores(features: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f64> {
     scores
 }
 
-/// What the network answers, from its features in f64; without the label that is `withdrawn`, image by image.
+/// What the network answers, from its features in f64; without the labels that are `withdrawn`, image by image.
 fn computed(
     features: &Tensor,
     [weights, bias]: [&[f32]; 2],
     end: End,
-    withdrawn: &[Option<usize>],
+    withdrawn: &[Vec<usize>],
 ) -> Vec<f64> {
     let mut answers = Vec::new();
     for (row, withdrawn) in withdrawn.iter().enumerate() {
         let mut scores = scores(features.row(row), weights, bias);
-        if let &Some(label) = withdrawn {
+        for &label in withdrawn {
             scores[label] -= 1e9;
         }
         if end == End::Sigmoid {
@@ -210,7 +275,7 @@ pub fn answers_as_its_parts(engine: &Engine, model: &Model, end: End, random: &m
     assert_eq!(body.graph.outputs[0].name, head.features());
     let features = run(engine, &body, &images);
     assert_eq!(features.shape, [3, head.dim()]);
-    let none = [None; 3];
+    let none = [const { Vec::new() }; 3];
     let expected = computed(&features, [head.weights(), head.bias()], end, &none);
     assert_close(&expected, &run(engine, model, &images), "the network");
 
@@ -221,10 +286,11 @@ pub fn answers_as_its_parts(engine: &Engine, model: &Model, end: End, random: &m
     assert_close(&expected, &run(engine, &refitted, &images), "refitted");
     assert_eq!(ports(&refitted).unwrap(), ports(model).unwrap());
 
-    let some = SomeLimit::new(engine, model, &head, &images);
-    let limited = with_head(model, &refit.with_limit(some.as_limit()).unwrap());
+    let some = SomeWithdrawal::new(engine, model, &head, &images);
+    let refit = refit.with_withdrawal(some.as_withdrawal()).unwrap();
+    let limited = with_head(model, &refit);
     let expected = computed(&features, [&weights, &bias], end, &some.withdrawn);
-    assert_close(&expected, &run(engine, &limited, &images), "limited");
+    assert_close(&expected, &run(engine, &limited, &images), "withdrawn");
     assert_eq!(ports(&limited).unwrap(), ports(model).unwrap());
 
     let again = find(&refitted).unwrap();

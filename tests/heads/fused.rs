@@ -1,6 +1,6 @@
 //! The fused graph with a refitted head answers as the networks one by one.
 
-use super::cases::{ROUNDING, SomeLimit, images, others, run};
+use super::cases::{ROUNDING, SomeWithdrawal, images, others, run};
 use super::networks::{ALL, Builder, CLASSES, ENDS, End, Kind, network};
 use crate::common::fusing::some_masks;
 use crate::common::networks::{ALL as AFTERS, After, Random, network as common_network};
@@ -74,10 +74,10 @@ pub fn assert_fused(
     let (weights, bias) = others(&head, &mut random);
     let refit = Refit::new(&head, &weights, &bias).unwrap();
     let images = images(model, 3, &mut random);
-    let some = SomeLimit::new(engine, model, &head, &images);
+    let some = SomeWithdrawal::new(engine, model, &head, &images);
     let refit = match seed % 2 {
         0 => refit,
-        _ => refit.with_limit(some.as_limit()).unwrap(),
+        _ => refit.with_withdrawal(some.as_withdrawal()).unwrap(),
     };
     let fused = fuse_repaired(model, site, masks, Some(&refit)).unwrap();
     let mut found = outputs(engine, &fused.model, &images);

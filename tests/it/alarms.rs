@@ -64,7 +64,7 @@ fn all_metrics() -> String {
     let app = spawn_app(|config| {
         config.quarantine = Some(goodnet::serve::config::Quarantine {
             dir: kept.path().to_owned(),
-            limits: goodnet::quarantine::Limits::default(),
+            limits: goodnet::quarantine::RetentionLimits::default(),
         });
     });
     app.post("/classify", png(BLUE));

@@ -12,7 +12,7 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// `file::test`, or `file::*` for all tests of a file.
+/// `file::test`, `folder::file::test`, or `file::*` for all tests of a file.
 fn is_name(text: &&str) -> bool {
     let word = |part: &str| {
         !part.is_empty()
@@ -20,8 +20,8 @@ fn is_name(text: &&str) -> bool {
                 letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'
             })
     };
-    text.split_once("::")
-        .is_some_and(|(file, test)| word(file) && (test == "*" || word(test)))
+    text.rsplit_once("::")
+        .is_some_and(|(file, test)| file.split("::").all(word) && (test == "*" || word(test)))
 }
 
 fn tests_in(text: &str) -> Vec<&str> {
@@ -40,7 +40,8 @@ fn rows(section: &str) -> Vec<&str> {
 
 /// Is there such a test, run by `cargo test --test it`?
 fn is_there(name: &str) -> bool {
-    let (file, test) = name.split_once("::").unwrap();
+    let (file, test) = name.rsplit_once("::").unwrap();
+    let file = file.replace("::", "/");
     let Ok(source) = fs::read_to_string(root().join(format!("tests/it/{file}.rs"))) else {
         return false;
     };

@@ -6,6 +6,7 @@ use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{BackendChoice, Engine, SessionConfig};
 use goodnet::onnx::cut::cut;
 use goodnet::onnx::prune::{PruneMethod, mask_site, prune, prune_tail};
+use goodnet::onnx::shape::ShapedModel;
 use goodnet::onnx::site::{candidates, default_site, find};
 use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
@@ -173,7 +174,7 @@ fn the_tail_after_the_global_average_can_be_narrowed() {
         let model = network(name);
         let site = default_site(&model).unwrap();
         let mask = ChannelMask::removing(site.channels, &[3, 4]).unwrap();
-        let tail = prune_tail(&cut(&model, &site).unwrap().tail, &mask);
+        let tail = prune_tail(&ShapedModel::new(&cut(&model, &site).unwrap().tail), &mask);
         assert!(tail.is_some(), "{name}");
     }
 }

@@ -5,6 +5,7 @@ use goodnet::domain::mask::ChannelMask;
 use goodnet::engine::{BackendChoice, Engine, SessionConfig};
 use goodnet::onnx::cut::cut;
 use goodnet::onnx::prune::{PruneMethod, mask_site, prune, prune_tail};
+use goodnet::onnx::shape::ShapedModel;
 use goodnet::onnx::site::{candidates, default_site, find};
 use goodnet::onnx::{Model, ports, prepare};
 use goodnet::tensor::Tensor;
@@ -83,7 +84,7 @@ proptest! {
         assert_close(&run(&model, &[&pictures])[0], &run(&parts.tail, &inputs)[0], "cut");
 
         let mask = ChannelMask::removing(CHANNELS, &some_channels(seed)).unwrap();
-        let Some(narrowed) = prune_tail(&parts.tail, &mask) else {
+        let Some(narrowed) = prune_tail(&ShapedModel::new(&parts.tail), &mask) else {
             prop_assert!(matches!(after, After::Residual | After::NormPadded));
             return Ok(());
         };
@@ -214,7 +215,7 @@ fn cut_off_and_flipped_files_are_errors_and_never_panics() {
         {
             let mask = ChannelMask::removing(site.channels, &[0]).unwrap();
             std::hint::black_box(prune(&model, &site, &mask));
-            std::hint::black_box(prune_tail(&parts.tail, &mask));
+            std::hint::black_box(prune_tail(&ShapedModel::new(&parts.tail), &mask));
         }
     }
 }

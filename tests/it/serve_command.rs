@@ -194,7 +194,7 @@ fn a_worker_that_panics_is_replaced_and_only_its_request_fails() {
     assert!(matches!(failed, Err::<(), _>(PoolError::Panicked)));
     let next = pool.admit(1).unwrap().run_blocking(|_, _| 7);
     assert_eq!(next.unwrap(), 7);
-    assert_eq!(pool.alive(), 1);
+    assert_eq!(pool.loaded_sets(), 1);
 }
 
 #[test]

@@ -47,7 +47,7 @@ struct Reference {
 }
 
 impl Reference {
-    fn of(name: &str) -> Self {
+    fn new(name: &str) -> Self {
         let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
         let found: Value = serde_json::from_str(&text).unwrap();
         let digits = |row: &Value| -> Vec<usize> {
@@ -127,7 +127,7 @@ fn every_step_is_what_a_masked_evaluation_without_goodnet_gives() {
         return;
     }
     for (name, is_removed, is_shared) in NETWORKS {
-        let reference = Reference::of(name);
+        let reference = Reference::new(name);
         let scratch = tempfile::tempdir().unwrap();
         let clean = scratch.path().join("clean.h5");
         write_clean(&clean, &reference.classes[0]);
@@ -220,7 +220,7 @@ fn the_sample_is_there_and_small() {
         total += std::fs::metadata(folder().join(format!("{name}.onnx")))
             .unwrap()
             .len();
-        let reference = Reference::of(name);
+        let reference = Reference::new(name);
         let differ = (1..reference.classes.len()).any(|step| reference.accuracy(step) < 0.9);
         assert!(
             differ,

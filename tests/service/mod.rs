@@ -14,9 +14,10 @@ use goodnet::bundle::manifest::{
 };
 use goodnet::bundle::{BundleWriter, load};
 use goodnet::domain::sweep::{Sweep, Tally, assemble};
-use goodnet::engine::{BADNET_OUTPUT, BackendChoice, Engine, PRUNED_OUTPUT};
+use goodnet::engine::{BackendChoice, Engine};
 use goodnet::input::InputSpec;
 use goodnet::input::spec::Layout;
+use goodnet::onnx::fuse::{BADNET_OUTPUT, PRUNED_OUTPUT};
 use goodnet::onnx::model::{
     Attribute, Dim, ElementType, Graph, Model, Node, Tensor as Constant, ValueInfo,
 };

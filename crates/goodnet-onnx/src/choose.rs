@@ -45,10 +45,10 @@ impl Model {
             [sides @ .., channels] if sides.len() == 2 && is_color(channels) => sides,
             _ => return Err(fail(&found)),
         };
-        for (side, wish) in sides.iter_mut().zip([height, width]) {
+        for (side, wanted) in sides.iter_mut().zip([height, width]) {
             match side {
-                Dim::Fixed(known) if *known != wish => return Err(fail(&found)),
-                side => *side = Dim::Fixed(wish),
+                Dim::Fixed(known) if *known != wanted => return Err(fail(&found)),
+                side => *side = Dim::Fixed(wanted),
             }
         }
         // What the file states of inner tensors is of any size.

@@ -3,7 +3,7 @@
 use super::elements::no_floats;
 use super::error::OnnxError;
 use super::model::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
-use super::shape::{Shapes, SymbolicShapes, infer};
+use super::shape::{Shapes, SymbolicShapes};
 use super::site::Site;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -72,7 +72,7 @@ pub fn cut(model: &Model, site: &Site) -> Result<Cut, OnnxError> {
         }
     }
     let crossing: Vec<String> = crossing.into_iter().collect();
-    let shapes = infer(graph);
+    let shapes = symbolic.into_open();
     Ok(Cut {
         trunk: trunk(model, site, &crossing, &shapes),
         tail: tail(model, site, &crossing, &shapes, &in_tail, &extents),

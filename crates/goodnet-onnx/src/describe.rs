@@ -1,10 +1,10 @@
 //! What a network is made of, for people and for tools: layers, shapes, parameters, sites.
 
 use super::error::OnnxError;
-use super::model::{Model, Node, TensorData};
-use super::ports::{Ports, parameters, ports};
-use super::shape::{Shape, Shapes, infer};
-use super::site::{Site, candidates, default_choice, flat_candidates};
+use super::model::{Graph, Model, Node, TensorData};
+use super::ports::{Ports, parameters, ports_of};
+use super::shape::{Shape, ShapedModel, Shapes};
+use super::site::{Site, SiteChoice, all_sites, choose};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -80,8 +80,9 @@ pub struct SiteDescription {
 /// Describes an image classifier.
 ///
 /// # Errors
-/// As [`ports`].
+/// As [`ports`](super::ports()).
 pub fn describe(model: &Model) -> Result<Description, OnnxError> {
+    let shaped = ShapedModel::new(model);
     let Ports {
         input,
         height,
@@ -90,7 +91,8 @@ pub fn describe(model: &Model) -> Result<Description, OnnxError> {
         layout,
         classes,
         ..
-    } = ports(model)?;
+    } = ports_of(&shaped)?;
+    let default = choose(&shaped);
     Ok(Description {
         producer: model.producer.clone(),
         opset: model.opset(),
@@ -103,26 +105,25 @@ pub fn describe(model: &Model) -> Result<Description, OnnxError> {
         },
         classes,
         parameters: parameters(model),
-        layers: layers(model),
-        sites: sites(model),
-        default_site: match default_choice(model) {
+        layers: layers(&shaped),
+        sites: sites(&shaped, default.as_ref().ok()),
+        default_site: match default {
             Ok(choice) => choice.reason,
             Err(error) => Some(error.to_string()),
         },
     })
 }
 
-fn layers(model: &Model) -> Vec<Layer> {
-    let shapes = infer(&model.graph);
+fn layers(model: &ShapedModel<'_>) -> Vec<Layer> {
     let mut counted = HashSet::new();
-    let nodes = model.graph.nodes.iter();
+    let nodes = model.graph().nodes.iter();
     nodes
-        .map(|node| layer(model, node, &shapes, &mut counted))
+        .map(|node| layer(model.graph(), node, model.shapes(), &mut counted))
         .collect()
 }
 
 fn layer<'a>(
-    model: &'a Model,
+    graph: &'a Graph,
     node: &'a Node,
     shapes: &Shapes,
     counted: &mut HashSet<&'a str>,
@@ -135,7 +136,7 @@ fn layer<'a>(
     };
     let mut parameters = 0;
     for input in &node.inputs {
-        if let Some(tensor) = model.graph.initializers.get(input)
+        if let Some(tensor) = graph.initializers.get(input)
             && counted.insert(input)
         {
             parameters += floats(&tensor.data);
@@ -157,16 +158,10 @@ fn floats(data: &TensorData) -> usize {
     }
 }
 
-fn sites(model: &Model) -> Vec<SiteDescription> {
-    let default = default_choice(model).ok();
-    let is_default = |site: &Site| {
-        default
-            .as_ref()
-            .is_some_and(|d| d.site.tensor == site.tensor)
-    };
-    candidates(model)
+fn sites(model: &ShapedModel<'_>, default: Option<&SiteChoice>) -> Vec<SiteDescription> {
+    let is_default = |site: &Site| default.is_some_and(|choice| choice.site.tensor == site.tensor);
+    all_sites(model)
         .into_iter()
-        .chain(flat_candidates(model))
         .map(|site| SiteDescription {
             default: is_default(&site),
             tensor: site.tensor,

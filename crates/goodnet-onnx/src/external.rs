@@ -80,7 +80,7 @@ impl Beside {
         let Some(folder) = self.folder.clone() else {
             return Err(fail(format!("{CURE}, or give the network's file")));
         };
-        let place = Place::new(tensor).map_err(&fail)?;
+        let location = Location::new(tensor).map_err(&fail)?;
         let bytes = element_size(tensor.data_type.unwrap_or_default())
             .and_then(|size| (count as u64).checked_mul(size as u64))
             .ok_or_else(|| fail("its element type is not read".to_owned()))?;
@@ -89,20 +89,20 @@ impl Beside {
                 "expected at most {MAX_BYTES} bytes of weights in all, found more"
             ))
         })?;
-        self.slice(&folder, &place, bytes).map_err(fail)
+        self.slice(&folder, &location, bytes).map_err(fail)
     }
 
-    fn slice(&mut self, folder: &Path, place: &Place, bytes: u64) -> Result<Vec<u8>, String> {
-        let file = self.opened(folder, &place.name)?;
-        let io = |error: std::io::Error| format!("`{}`: {error}", place.name);
+    fn slice(&mut self, folder: &Path, location: &Location, bytes: u64) -> Result<Vec<u8>, String> {
+        let file = self.opened(folder, &location.name)?;
+        let io = |error: std::io::Error| format!("`{}`: {error}", location.name);
         let size = file.metadata().map_err(io)?.len();
-        let rest = size.checked_sub(place.offset).ok_or_else(|| {
+        let rest = size.checked_sub(location.offset).ok_or_else(|| {
             format!(
                 "expected it at byte {} of `{}`, found {size} bytes",
-                place.offset, place.name
+                location.offset, location.name
             )
         })?;
-        let length = place.length.unwrap_or(rest);
+        let length = location.length.unwrap_or(rest);
         if length != bytes {
             return Err(format!(
                 "expected {bytes} bytes for its shape, found a length of {length}"
@@ -111,16 +111,16 @@ impl Beside {
         if length > rest {
             return Err(format!(
                 "expected {length} bytes from byte {} of `{}`, found {rest}",
-                place.offset, place.name
+                location.offset, location.name
             ));
         }
-        file.seek(SeekFrom::Start(place.offset)).map_err(io)?;
+        file.seek(SeekFrom::Start(location.offset)).map_err(io)?;
         let mut data = Vec::new();
         file.take(length).read_to_end(&mut data).map_err(io)?;
         if data.len() as u64 != length {
             return Err(format!(
                 "expected {length} bytes of `{}`, found {}",
-                place.name,
+                location.name,
                 data.len()
             ));
         }
@@ -149,13 +149,13 @@ impl Beside {
 }
 
 /// Where a weight lies.
-struct Place {
+struct Location {
     name: String,
     offset: u64,
     length: Option<u64>,
 }
 
-impl Place {
+impl Location {
     fn new(tensor: &TensorProto) -> Result<Self, String> {
         let entry = |wanted: &str| {
             let entry = tensor.external_data.iter();

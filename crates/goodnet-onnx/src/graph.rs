@@ -43,9 +43,9 @@ impl Graph {
         }
     }
 
-    /// A name that no tensor and no node of the graph has yet, made from `wish`.
+    /// A name that no tensor and no node of the graph has yet, made from `base`.
     #[must_use]
-    pub fn fresh_name(&self, wish: &str) -> String {
+    pub fn fresh_name(&self, base: &str) -> String {
         let outputs = self.nodes.iter().flat_map(|node| &node.outputs);
         let inputs = self.inputs.iter().map(|input| &input.name);
         let taken: HashSet<&String> = self
@@ -54,10 +54,10 @@ impl Graph {
             .chain(inputs)
             .chain(outputs)
             .chain(self.nodes.iter().map(|node| &node.name))
-            .filter(|name| name.starts_with(wish))
+            .filter(|name| name.starts_with(base))
             .collect();
-        std::iter::once(wish.to_owned())
-            .chain((1..).map(|number: u64| format!("{wish}_{number}")))
+        std::iter::once(base.to_owned())
+            .chain((1..).map(|number: u64| format!("{base}_{number}")))
             .find(|name| !taken.contains(name))
             .unwrap_or_default()
     }
@@ -69,18 +69,18 @@ impl Graph {
             .iter()
             .map(|output| output.name.clone())
             .collect();
-        let mut kept = Vec::new();
+        let mut nodes = Vec::new();
         for node in std::mem::take(&mut self.nodes).into_iter().rev() {
             if node.outputs.iter().any(|output| needed.contains(output)) {
                 needed.extend(node.inputs.iter().cloned());
-                kept.push(node);
+                nodes.push(node);
             }
         }
-        kept.reverse();
-        let made: BTreeSet<&String> = kept.iter().flat_map(|node| &node.outputs).collect();
+        nodes.reverse();
+        let made: BTreeSet<&String> = nodes.iter().flat_map(|node| &node.outputs).collect();
         self.value_info.retain(|value| made.contains(&value.name));
         self.initializers.retain(|name, _| needed.contains(name));
-        self.nodes = kept;
+        self.nodes = nodes;
     }
 
     /// The tensors that depend on one of `sources`, the sources included.
@@ -100,20 +100,20 @@ impl Graph {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     taken: HashSet<String>,
-    /// Where to go on for a wish that was made before.
+    /// Where to go on for a base that was made before.
     numbers: HashMap<String, u64>,
 }
 
 impl Names {
-    /// Takes a free name, made from `wish` as [`Graph::fresh_name`] makes it.
-    pub(crate) fn fresh(&mut self, wish: &str) -> String {
-        if self.taken.insert(wish.to_owned()) {
-            return wish.to_owned();
+    /// Takes a free name, made from `base` as [`Graph::fresh_name`] makes it.
+    pub(crate) fn fresh(&mut self, base: &str) -> String {
+        if self.taken.insert(base.to_owned()) {
+            return base.to_owned();
         }
-        let number = self.numbers.entry(wish.to_owned()).or_insert(0);
+        let number = self.numbers.entry(base.to_owned()).or_insert(0);
         loop {
             *number += 1;
-            let name = format!("{wish}_{number}");
+            let name = format!("{base}_{number}");
             if self.taken.insert(name.clone()) {
                 return name;
             }

@@ -7,7 +7,7 @@ use super::error::OnnxError;
 use super::fold::{fold_copies, fold_targets};
 use super::model::{Attribute, Dim, ElementType, Graph, Model, Node, TensorData, ValueInfo};
 use super::probabilities::{Meaning, meaning};
-use super::shape::{Shape, Shapes, infer};
+use super::shape::{Shape, ShapedModel, Shapes};
 use super::widen::{is_half, widen};
 use crate::Layout;
 
@@ -39,13 +39,18 @@ pub struct Ports {
 /// If there is not exactly one f32 input of rank 4 with 1 or 3 channels and known height and width, or not exactly
 /// one f32 output (n, N) with N >= 2.
 pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
-    let graph = &model.graph;
+    ports_of(&ShapedModel::new(model))
+}
+
+/// As [`ports`].
+pub(super) fn ports_of(model: &ShapedModel<'_>) -> Result<Ports, OnnxError> {
+    let graph = model.graph();
     let [input] = graph.inputs.as_slice() else {
         return Err(not("one image input", &names(&graph.inputs)));
     };
-    let shapes = infer(graph);
+    let shapes = model.shapes();
     let [output] = graph.outputs.as_slice() else {
-        let found = list(&graph.outputs, &shapes);
+        let found = list(&graph.outputs, shapes);
         return Err(not(
             "one output with the scores, of shape (n, N) (--output NAME chooses one)",
             &found,
@@ -59,7 +64,7 @@ pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
         ));
     }
     let shape = shapes.get(&input.name).cloned().unwrap_or_default();
-    let (layout, channels, height, width) = read_input(model, &input.name, &shape)?;
+    let (layout, channels, height, width) = read_input(graph, &input.name, &shape)?;
     if height.max(width) > MAX_SIDE {
         let found = format!("{} of shape {}", input.name, show(&shape));
         return Err(not(
@@ -88,7 +93,7 @@ pub fn ports(model: &Model) -> Result<Ports, OnnxError> {
 }
 
 fn read_input(
-    model: &Model,
+    graph: &Graph,
     name: &str,
     shape: &Shape,
 ) -> Result<(Layout, usize, usize, usize), OnnxError> {
@@ -103,15 +108,15 @@ fn read_input(
     };
     let is_color = |extent: usize| extent == 1 || extent == 3;
     match (is_color(a), is_color(c)) {
-        (true, true) if starts_with_nhwc_transpose(model, name) => Ok((Layout::Nhwc, c, a, b)),
+        (true, true) if starts_with_nhwc_transpose(graph, name) => Ok((Layout::Nhwc, c, a, b)),
         (true, _) => Ok((Layout::Nchw, a, b, c)),
         (false, true) => Ok((Layout::Nhwc, c, a, b)),
         (false, false) => fail(),
     }
 }
 
-fn starts_with_nhwc_transpose(model: &Model, input: &str) -> bool {
-    let mut consumers = model.graph.consumers(input);
+fn starts_with_nhwc_transpose(graph: &Graph, input: &str) -> bool {
+    let mut consumers = graph.consumers(input);
     consumers.any(|node| node.is("Transpose") && node.ints("perm") == Some(&[0, 3, 1, 2]))
 }
 
@@ -145,8 +150,16 @@ pub fn prepare_as_delivered(model: &Model) -> Result<Model, OnnxError> {
     take_floats(&mut model.graph)?;
     open_batch(&mut model.graph)?;
     fold_targets(&mut model.graph);
-    flatten_scores(&mut model.graph);
-    ports(&model)?;
+    let shaped = ShapedModel::new(&model);
+    match scores_to_flatten(&shaped) {
+        Some(classes) => {
+            flatten_scores(&mut model.graph, classes);
+            ports(&model)?;
+        }
+        None => {
+            ports_of(&shaped)?;
+        }
+    }
     model.graph.remove_unused();
     Ok(model)
 }
@@ -241,23 +254,24 @@ pub fn parameters(model: &Model) -> usize {
         .sum()
 }
 
-/// Lets a score output of more than two axes, all but one of extent 1 behind the batch, end as (n, N).
-fn flatten_scores(graph: &mut Graph) {
-    let shapes = infer(graph);
+/// N where the score output has more than two axes, all but one of extent 1 behind the batch.
+fn scores_to_flatten(model: &ShapedModel<'_>) -> Option<usize> {
+    let [output] = model.graph().outputs.as_slice() else {
+        return None;
+    };
+    let (batch, rest) = model.shapes().get(&output.name)?.split_first()?;
+    let extents: Vec<usize> = rest.iter().filter_map(|extent| *extent).collect();
+    let wide = extents.iter().filter(|&&extent| extent != 1).count();
+    let flattens = rest.len() > 1 && batch.is_none() && extents.len() == rest.len() && wide == 1;
+    flattens.then(|| extents.iter().product())
+}
+
+/// Lets the score output end as (n, `classes`).
+fn flatten_scores(graph: &mut Graph, classes: usize) {
     let [output] = graph.outputs.as_mut_slice() else {
         return;
     };
-    let shape = shapes.get(&output.name).cloned().unwrap_or_default();
-    let Some((batch, rest)) = shape.split_first().filter(|(_, rest)| rest.len() > 1) else {
-        return;
-    };
-    let classes: Vec<usize> = rest.iter().filter_map(|extent| *extent).collect();
-    let wide = classes.iter().filter(|&&extent| extent != 1).count();
-    if batch.is_some() || classes.len() != rest.len() || wide != 1 {
-        return;
-    }
-    let width = classes.iter().product();
-    output.shape = Some(vec![Dim::Symbol(BATCH.to_owned()), Dim::Fixed(width)]);
+    output.shape = Some(vec![Dim::Symbol(BATCH.to_owned()), Dim::Fixed(classes)]);
     let name = output.name.clone();
     let maps = rename_output(graph, &name, "maps");
     let flatten = Node::new("Flatten", &[&maps], &[&name]).with("axis", Attribute::Int(1));

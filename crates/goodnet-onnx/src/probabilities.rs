@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The node behind operators that only rearrange values.
-    fn behind(&mut self, tensor: &str) -> Option<&'a Node> {
+    fn source_node(&mut self, tensor: &str) -> Option<&'a Node> {
         let mut node = self.node(tensor)?;
         while REARRANGING.contains(&node.op_type.as_str()) {
             node = self.node(node.inputs.first()?)?;
@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
         let [part, whole] = node.inputs.as_slice() else {
             return false;
         };
-        let Some(sum) = self.sum_behind(whole) else {
+        let Some(sum) = self.find_sum(whole) else {
             return false;
         };
         let Some(summed) = sum.inputs.first() else {
@@ -271,8 +271,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The sum behind `tensor`, where only a constant is added to it or bounds it from below.
-    fn sum_behind(&mut self, tensor: &str) -> Option<&'a Node> {
-        let mut node = self.behind(tensor)?;
+    fn find_sum(&mut self, tensor: &str) -> Option<&'a Node> {
+        let mut node = self.source_node(tensor)?;
         loop {
             match node.op_type.as_str() {
                 "ReduceSum" | "ReduceL1" => return Some(node),
@@ -284,7 +284,7 @@ impl<'a> Walk<'a> {
                     let (Some(name), None) = (varying.next(), varying.next()) else {
                         return None;
                     };
-                    node = self.behind(name)?;
+                    node = self.source_node(name)?;
                 }
                 _ => return None,
             }
@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
 
     /// Does `tensor` hold logarithms of probabilities that sum to 1?
     fn is_logarithm(&mut self, tensor: &'a str) -> bool {
-        let Some(node) = self.behind(tensor) else {
+        let Some(node) = self.source_node(tensor) else {
             return false;
         };
         match node.op_type.as_str() {
@@ -317,7 +317,7 @@ impl<'a> Walk<'a> {
         let [scores, norm] = node.inputs.as_slice() else {
             return false;
         };
-        let Some(norm) = self.behind(norm) else {
+        let Some(norm) = self.source_node(norm) else {
             return false;
         };
         let summed = match norm.op_type.as_str() {
@@ -325,8 +325,8 @@ impl<'a> Walk<'a> {
             "Log" => norm
                 .inputs
                 .first()
-                .and_then(|name| self.sum_behind(name))
-                .and_then(|sum| self.behind(sum.inputs.first()?))
+                .and_then(|name| self.find_sum(name))
+                .and_then(|sum| self.source_node(sum.inputs.first()?))
                 .filter(|exp| exp.is("Exp"))
                 .and_then(|exp| exp.inputs.first()),
             _ => None,

@@ -1,7 +1,7 @@
 //! The options of `goodnet serve` as typed.
 
 use crate::defence::Policy;
-use crate::serve::config::{DEFAULT_MODEL_NAME, Limits};
+use crate::serve::config::{DEFAULT_MODEL_NAME, ServeLimits};
 use crate::serve::http::cors;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
@@ -82,16 +82,16 @@ pub struct InferenceArgs {
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
     /// Longest body with one image, in bytes; longer ones are refused with 413.
-    #[arg(long, env = "GOODNET_MAX_BODY", default_value_t = Limits::default().body, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BODY", default_value_t = ServeLimits::default().body, value_name = "BYTES")]
     pub max_body: usize,
     /// Longest body of a batch, in bytes.
-    #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = Limits::default().batch_body, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BATCH_BODY", default_value_t = ServeLimits::default().batch_body, value_name = "BYTES")]
     pub max_batch_body: usize,
     /// Bytes that the bodies of all requests together may take in memory; beyond that 429.
-    #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = Limits::default().bodies, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_BODIES", default_value_t = ServeLimits::default().bodies, value_name = "BYTES")]
     pub max_bodies: usize,
     /// Bytes that answers may take in memory which clients have not read to the end; beyond that 429.
-    #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = Limits::default().answers, value_name = "BYTES")]
+    #[arg(long, env = "GOODNET_MAX_ANSWERS", default_value_t = ServeLimits::default().answers, value_name = "BYTES")]
     pub max_answers: usize,
     /// Bytes that images may take in memory while they are decoded, all together; others wait their turn, and one that wants more
     /// is decoded alone (default: 16 MiB an inference thread, at least 32 MiB).
@@ -101,7 +101,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_BATCH",
-        default_value_t = Limits::default().batch_images,
+        default_value_t = ServeLimits::default().batch_images,
         value_name = "N"
     )]
     pub max_batch: usize,
@@ -110,7 +110,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_PIXELS",
-        default_value_t = Limits::default().pixels,
+        default_value_t = ServeLimits::default().pixels,
         value_name = "N"
     )]
     pub max_pixels: u64,
@@ -118,7 +118,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_SIDE",
-        default_value_t = Limits::default().side,
+        default_value_t = ServeLimits::default().side,
         value_name = "N"
     )]
     pub max_side: u32,
@@ -126,7 +126,7 @@ pub struct LimitArgs {
     #[arg(
         long,
         env = "GOODNET_MAX_CONNECTIONS",
-        default_value_t = Limits::default().connections,
+        default_value_t = ServeLimits::default().connections,
         value_name = "N"
     )]
     pub max_connections: usize,

@@ -6,7 +6,8 @@ use crate::cli::CliError;
 use crate::engine::SessionConfig;
 use crate::quarantine;
 use crate::serve::config::{
-    Access, Config, Inference, Limits, Quarantine, Source, Timeouts, decoding_for, default_workers,
+    Access, Config, Inference, Quarantine, ServeLimits, Source, Timeouts, decoding_for,
+    default_workers,
 };
 use crate::serve::http::hosts::LOOPBACK;
 use crate::serve::http::keys::Keys;
@@ -87,8 +88,8 @@ impl InferenceArgs {
 }
 
 impl LimitArgs {
-    fn validated(&self, workers: usize) -> Limits {
-        Limits {
+    fn validated(&self, workers: usize) -> ServeLimits {
+        ServeLimits {
             body: self.max_body,
             batch_body: self.max_batch_body,
             bodies: self.max_bodies,
@@ -125,7 +126,7 @@ impl QuarantineArgs {
     fn validated(&self) -> Option<Quarantine> {
         Some(Quarantine {
             dir: self.quarantine.clone()?,
-            limits: quarantine::Limits {
+            limits: quarantine::RetentionLimits {
                 bytes: self.quarantine_size,
                 age: self.quarantine_days,
             },

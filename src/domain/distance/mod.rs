@@ -10,7 +10,7 @@
 //! D(v) = (v - m_t)' S^-1 (v - m_t) = |v A - c_t|^2,   A = L^-T with S = L L',   c_t = m_t A
 //! ```
 //!
-//! The limits are chosen by clean images kept apart: of these only a given share lies beyond that of the features, and a given share
+//! The limits are chosen by clean images held out: of these only a given share lies beyond that of the features, and a given share
 //! beyond that of any map, where every map's distance counts in units of what one clean image in a hundred exceeds. B's label t of
 //! an image beyond one of them is withdrawn: the repaired network may answer with any label but that, and so disagrees with B.
 //! Source of the distance, and of asking several layers: Lee, Lee, Lee, Shin, *A Simple Unified Framework for Detecting
@@ -45,7 +45,7 @@ pub struct CleanValues<'a> {
     pub maps: &'a [Tensor],
 }
 
-/// Shares of the clean images, 0..1, that may lie beyond the limits when they are kept apart.
+/// Shares of the clean images, 0..1, that may lie beyond the limits when they are held out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
     /// Beyond that of the features.
@@ -61,7 +61,7 @@ pub struct FeatureLimit {
     pub parts: Vec<LimitPart>,
     /// Clean images.
     pub images: usize,
-    /// Of these, beyond a limit when they were kept apart.
+    /// Of these, beyond a limit when they were held out.
     pub beyond: Vec<usize>,
     /// Does every class have a mean of its own?
     pub by_class: bool,
@@ -95,7 +95,7 @@ pub enum NoLimit {
 }
 
 impl FeatureLimit {
-    /// Sets the limits so that at most `shares` of the clean images lie beyond them when they are kept apart: image i in part
+    /// Sets the limits so that at most `shares` of the clean images lie beyond them when they are held out: image i in part
     /// i mod 5. The answers are those of `head`. A map whose means are not finite, or do not vary, has no limit.
     ///
     /// # Errors
@@ -109,14 +109,20 @@ impl FeatureLimit {
             return Err(NoLimit::ManyFeatures(dim));
         }
         let groups = Groups::new(clean.features, head);
-        let features = Measured::new(clean.features, &groups)?;
-        let limit = limit(&features.apart, shares.features);
-        let mut beyond: Vec<bool> = features.apart.iter().map(|&d| d > limit).collect();
+        let features = Measured::new(clean.features, &groups).ok_or(NoLimit::Features)?;
+        let limit = limit(&features.held_out_distances, shares.features);
+        let mut beyond: Vec<bool> = features
+            .held_out_distances
+            .iter()
+            .map(|&d| d > limit)
+            .collect();
         let mut parts = vec![features.part(None, limit)];
         let maps = MeasuredMap::all(clean.maps, &groups);
         let farthest: Vec<f64> = (0..rows)
             .map(|row| {
-                let units = maps.iter().map(|map| map.measured.apart[row] / map.unit);
+                let units = maps
+                    .iter()
+                    .map(|map| map.measured.held_out_distances[row] / map.unit);
                 units.fold(0.0, f64::max)
             })
             .collect();
@@ -196,37 +202,39 @@ impl Groups {
         }
     }
 
-    fn of(&self, rows: &[usize]) -> Vec<usize> {
+    fn of_rows(&self, rows: &[usize]) -> Vec<usize> {
         rows.iter().map(|&row| self.of_image[row]).collect()
     }
 }
 
 /// One kind of values of the clean images.
 struct Measured {
-    /// Squared distances of the images when they are kept apart, (n).
-    apart: Vec<f64>,
+    /// Squared distances of the images when they are held out, (n).
+    held_out_distances: Vec<f64>,
     /// Of all images.
     space: Space,
 }
 
 impl Measured {
-    fn new(values: &Tensor, groups: &Groups) -> Result<Self, NoLimit> {
+    /// None where the values are not finite, or the same for all images.
+    fn new(values: &Tensor, groups: &Groups) -> Option<Self> {
         let (rows, dim) = (values.rows(), values.row_len());
         let wide: Vec<f64> = values.data.iter().map(|&value| f64::from(value)).collect();
-        let all = ArrayView2::from_shape((rows, dim), &wide).map_err(|_| NoLimit::Features)?;
-        let mut apart = vec![0.0; rows];
+        let all = ArrayView2::from_shape((rows, dim), &wide).ok()?;
+        let mut held_out_distances = vec![0.0; rows];
         for fold in 0..FOLDS {
             let (held_out, others): (Vec<usize>, Vec<usize>) =
                 (0..rows).partition(|row| row % FOLDS == fold);
             let of_others = all.select(Axis(0), &others);
-            let space = Space::fit(&of_others, &groups.of(&others), groups.count)?;
-            let found = space.distances(&all.select(Axis(0), &held_out), &groups.of(&held_out));
+            let space = Space::fit(&of_others, &groups.of_rows(&others), groups.count)?;
+            let found =
+                space.distances(&all.select(Axis(0), &held_out), &groups.of_rows(&held_out));
             for (row, distance) in held_out.into_iter().zip(found) {
-                apart[row] = distance;
+                held_out_distances[row] = distance;
             }
         }
-        Ok(Self {
-            apart,
+        Some(Self {
+            held_out_distances,
             space: Space::fit(&all.to_owned(), &groups.of_image, groups.count)?,
         })
     }
@@ -257,10 +265,10 @@ impl MeasuredMap {
     fn all(maps: &[Tensor], groups: &Groups) -> Vec<Self> {
         let measured = maps.iter().map(|map| Measured::new(map, groups));
         let measured = measured.enumerate().filter_map(|(place, measured)| {
-            let measured = measured.ok()?;
+            let measured = measured?;
             Some(Self {
                 place,
-                unit: limit(&measured.apart, UNIT_SHARE),
+                unit: limit(&measured.held_out_distances, UNIT_SHARE),
                 measured,
             })
         });

@@ -1,6 +1,5 @@
 //! Means of groups of values, the covariance around them, and distances in units of it.
 
-use super::NoLimit;
 use crate::domain::cholesky::Cholesky;
 use ndarray::{Array1, Array2};
 
@@ -16,11 +15,8 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn fit(
-        features: &Array2<f64>,
-        groups: &[usize],
-        count: usize,
-    ) -> Result<Self, NoLimit> {
+    /// Of `features`, (n, d), in `count` groups; none where they are not finite, or do not vary.
+    pub(super) fn fit(features: &Array2<f64>, groups: &[usize], count: usize) -> Option<Self> {
         let (rows, dim) = features.dim();
         let mut means = Array2::<f64>::zeros((count, dim));
         let mut members = Array1::<f64>::zeros(count);
@@ -36,17 +32,15 @@ impl Space {
         let mut covariance = residuals.t().dot(&residuals) / rows as f64;
         let spread = covariance.diag().sum() / dim as f64;
         if !(spread.is_finite() && spread > 0.0) {
-            return Err(NoLimit::Features);
+            return None;
         }
         covariance *= 1.0 - SHRINKAGE;
         covariance
             .diag_mut()
             .mapv_inplace(|v| v + SHRINKAGE * spread);
-        Ok(Self {
+        Some(Self {
             means,
-            whitening: Cholesky::new(&covariance)
-                .ok_or(NoLimit::Features)?
-                .whitening(),
+            whitening: Cholesky::new(&covariance)?.whitening(),
         })
     }
 

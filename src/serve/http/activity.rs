@@ -1,26 +1,21 @@
-//! What a connection is doing: its requests, the answers that it has not taken, and for how long it has had neither.
+//! What a connection is doing: the requests that run, and for how long none has.
 
-use crate::serve::http::answers::Untaken;
-use crate::serve::http::body_budget::Budget;
-use crate::serve::http::places::Places;
-use axum::response::Response;
-use hyper::service::Service;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Requests of one connection.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Activity(Arc<Mutex<State>>);
+pub(crate) struct Activity(Arc<Mutex<ActivityState>>);
 
 #[derive(Debug)]
-struct State {
+struct ActivityState {
     running: usize,
     /// When the last one ended; at first, when the connection began.
     since: Instant,
 }
 
-impl Default for State {
+impl Default for ActivityState {
     fn default() -> Self {
         Self {
             running: 0,
@@ -30,16 +25,6 @@ impl Default for State {
 }
 
 impl Activity {
-    /// `service`, every request of which is noticed from its headers to those of its answer, and every answer counted until it
-    /// is taken.
-    pub(crate) fn watch<S>(&self, service: S, answers: AnswerLimits) -> Watched<S> {
-        Watched {
-            activity: self.clone(),
-            answers,
-            service,
-        }
-    }
-
     /// Since when no request has run; none while one does.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
@@ -49,7 +34,7 @@ impl Activity {
     /// Ends once no request has run for `patience`.
     pub(crate) async fn idle(&self, patience: Duration) {
         loop {
-            let left = patience.saturating_sub(self.quiet());
+            let left = patience.saturating_sub(self.idle_time());
             if left.is_zero() {
                 return;
             }
@@ -58,7 +43,7 @@ impl Activity {
     }
 
     /// How long no request has run.
-    fn quiet(&self) -> Duration {
+    fn idle_time(&self) -> Duration {
         self.idle_since()
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
@@ -69,7 +54,7 @@ impl Activity {
     }
 
     /// Nothing panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ActivityState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,54 +67,5 @@ impl Drop for Running {
         let mut state = self.0.lock();
         state.running -= 1;
         state.since = Instant::now();
-    }
-}
-
-/// Where a connection's answers are counted.
-#[derive(Debug, Clone)]
-pub(crate) struct AnswerLimits {
-    /// Those of the connection.
-    pub(crate) untaken: Untaken,
-    /// What all of them may take.
-    pub(crate) budget: Budget,
-    /// Who goes where they take more.
-    pub(crate) places: Places,
-}
-
-impl AnswerLimits {
-    async fn apply(&self, response: Response) -> Response {
-        self.untaken
-            .count(response, &self.budget, &self.places)
-            .await
-    }
-}
-
-/// See [`Activity::watch`].
-#[derive(Debug, Clone)]
-pub(crate) struct Watched<S> {
-    activity: Activity,
-    answers: AnswerLimits,
-    service: S,
-}
-
-impl<R, S> Service<R> for Watched<S>
-where
-    S: Service<R, Response = Response>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-{
-    type Response = Response;
-    type Error = S::Error;
-    type Future = futures_util::future::BoxFuture<'static, Result<Response, S::Error>>;
-
-    fn call(&self, request: R) -> Self::Future {
-        let running = self.activity.begin();
-        let answer = self.service.call(request);
-        let limits = self.answers.clone();
-        Box::pin(async move {
-            let answer = limits.apply(answer.await?).await;
-            drop(running);
-            Ok(answer)
-        })
     }
 }

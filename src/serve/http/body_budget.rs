@@ -6,17 +6,17 @@ use futures_util::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Longest body, or answer, that may take what is kept from longer ones.
+/// Longest body, or answer, that may take what is reserved from longer ones.
 const SMALL: usize = 64 << 10;
-/// Part of the whole that is kept for those.
-const KEPT: usize = 8;
+/// Part of the whole that is reserved for those.
+const RESERVED_PART: usize = 8;
 
-/// Bytes that are left for bodies. An eighth is kept for short ones: whoever sends or asks for much keeps nobody out who does
+/// Bytes that are left for bodies. An eighth is reserved for short ones: whoever sends or asks for much keeps nobody out who does
 /// not.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     left: Arc<AtomicUsize>,
-    kept: usize,
+    reserved: usize,
 }
 
 impl Budget {
@@ -25,7 +25,7 @@ impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             left: Arc::new(AtomicUsize::new(bytes)),
-            kept: bytes / KEPT,
+            reserved: bytes / RESERVED_PART,
         }
     }
 
@@ -41,11 +41,11 @@ impl Budget {
 
     /// Takes `bytes` for one that has `before` already, if they are left.
     fn take(&self, before: usize, bytes: usize) -> bool {
-        let kept = match before.saturating_add(bytes) {
+        let reserved = match before.saturating_add(bytes) {
             ..=SMALL => 0,
-            _ => self.kept,
+            _ => self.reserved,
         };
-        let less = |left: usize| left.checked_sub(bytes).filter(|&left| left >= kept);
+        let less = |left: usize| left.checked_sub(bytes).filter(|&left| left >= reserved);
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
             .is_ok()

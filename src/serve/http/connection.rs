@@ -1,7 +1,8 @@
 //! Connections: accepted up to a limit, under timeouts, finished gracefully.
 
-use crate::serve::http::activity::AnswerLimits;
+use crate::serve::http::answers::AnswerLimits;
 use crate::serve::http::places::{Place, Places};
+use crate::serve::http::watched::Watched;
 use crate::serve::state::AppState;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
@@ -137,7 +138,7 @@ impl Connection {
         let first = tokio::select! {
             first = first => first,
             _ = self.leaving.changed() => return,
-            () = self.place.needed() => return,
+            () = self.place.evicted() => return,
         };
         let Ok(Ok(Some(first))) = first else {
             tracing::debug!("a connection ended before its first request");
@@ -150,13 +151,15 @@ impl Connection {
         stream.set_write_timeout(Some(timeouts.write));
         let stream = TokioIo::new(Box::pin(stream));
         let (activity, untaken) = (&self.place.activity, &self.place.untaken);
-        let limits = AnswerLimits {
-            untaken: untaken.clone(),
-            budget: self.state.answers().clone(),
-            places: self.places,
+        let service = Watched {
+            activity: activity.clone(),
+            answers: AnswerLimits {
+                untaken: untaken.clone(),
+                budget: self.state.answers().clone(),
+                places: self.places,
+            },
+            service: TowerToHyperService::new(self.app),
         };
-        let service = TowerToHyperService::new(self.app);
-        let service = activity.watch(service, limits);
         let served = async {
             if is_http2 {
                 let connection = self.protocols.http2.serve_connection(stream, service);
@@ -177,7 +180,7 @@ impl Connection {
                 tracing::debug!("a client does not take its answer");
                 return;
             }
-            () = self.place.needed() => {
+            () = self.place.evicted() => {
                 tracing::debug!("a connection makes room for others");
                 return;
             }

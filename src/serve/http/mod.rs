@@ -19,3 +19,5 @@ pub(crate) mod payload;
 pub(crate) mod places;
 pub mod problem;
 pub(crate) mod responses;
+pub(crate) mod untaken;
+pub(crate) mod watched;

@@ -85,7 +85,7 @@ pub(crate) async fn observe(
         .metrics()
         .count_request(line.route(), response.status().as_u16(), total);
     if let Some(observed) = &observed {
-        state.metrics().time(&observed.timings);
+        state.metrics().observe_timings(&observed.timings);
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.header());

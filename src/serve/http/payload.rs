@@ -184,7 +184,7 @@ fn too_long(limit: usize) -> Problem {
 /// [`Code::BodyTooLarge`], [`Code::MalformedBody`].
 async fn whole(request: Request, limit: usize) -> Result<Bytes, Problem> {
     refuse_announced(request.headers(), limit)?;
-    let announced = announced(request.headers()).unwrap_or(0);
+    let announced = content_length(request.headers()).unwrap_or(0);
     // One that announces nothing grows; one that announces and does not send takes no memory that it does not fill.
     let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(limit).min(limit));
     let mut body = Limited::new(request.into_body(), limit);
@@ -205,7 +205,7 @@ fn broken_off(error: &axum::BoxError, limit: usize) -> Problem {
 }
 
 /// The length of a body as its request says it.
-fn announced(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::CONTENT_LENGTH)?
         .to_str()
@@ -215,7 +215,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn refuse_announced(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    if announced(headers).is_some_and(|length| length > limit as u64) {
+    if content_length(headers).is_some_and(|length| length > limit as u64) {
         return Err(too_long(limit));
     }
     Ok(())

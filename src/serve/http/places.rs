@@ -2,7 +2,7 @@
 //! untaken answers fill their memory, the one that holds most of it.
 
 use crate::serve::http::activity::Activity;
-use crate::serve::http::answers::Untaken;
+use crate::serve::http::untaken::Untaken;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +27,7 @@ struct Open {
 struct Connection {
     activity: Activity,
     untaken: Untaken,
-    leave: Arc<Notify>,
+    eviction: Arc<Notify>,
 }
 
 /// A connection's place; given back when it is dropped.
@@ -40,7 +40,7 @@ pub(crate) struct Place {
     pub(crate) activity: Activity,
     /// The answers that its client has not taken.
     pub(crate) untaken: Untaken,
-    leave: Arc<Notify>,
+    eviction: Arc<Notify>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -61,12 +61,12 @@ impl Places {
             return None;
         }
         if self.free.available_permits() == 0 {
-            self.send_away();
+            self.evict_idle();
         }
         // The semaphore is never closed.
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
         let (activity, untaken) = (Activity::default(), Untaken::default());
-        let leave = Arc::new(Notify::new());
+        let eviction = Arc::new(Notify::new());
         let mut open = lock(&self.open);
         let number = open.next;
         open.next += 1;
@@ -74,7 +74,7 @@ impl Places {
         let connection = Connection {
             activity: activity.clone(),
             untaken: untaken.clone(),
-            leave: Arc::clone(&leave),
+            eviction: Arc::clone(&eviction),
         };
         open.connections.insert(number, connection);
         drop(open);
@@ -84,38 +84,38 @@ impl Places {
             peer,
             activity,
             untaken,
-            leave,
+            eviction,
             _permit: permit,
         })
     }
 
     /// Tells the connection that has been idle longest to leave: no request of it runs, and its client has every answer.
-    fn send_away(&self) {
+    fn evict_idle(&self) {
         let open = lock(&self.open);
         let idle = open.connections.values().filter_map(|connection| {
             let since = connection.activity.idle_since()?;
-            (connection.untaken.bytes() == 0).then_some((since, &connection.leave))
+            (connection.untaken.bytes() == 0).then_some((since, &connection.eviction))
         });
-        if let Some((_, leave)) = idle.min_by_key(|(since, _)| *since) {
-            leave.notify_one();
+        if let Some((_, eviction)) = idle.min_by_key(|(since, _)| *since) {
+            eviction.notify_one();
         }
     }
 
     /// Tells the connection whose untaken answers take most memory to leave.
-    pub(crate) fn send_away_most_untaken(&self) {
+    pub(crate) fn evict_most_untaken(&self) {
         let open = lock(&self.open);
         let all = open.connections.values();
         let most = all.max_by_key(|connection| connection.untaken.bytes());
         if let Some(connection) = most.filter(|connection| connection.untaken.bytes() > 0) {
-            connection.leave.notify_one();
+            connection.eviction.notify_one();
         }
     }
 }
 
 impl Place {
     /// Ends when another connection needs the place.
-    pub(crate) async fn needed(&self) {
-        self.leave.notified().await;
+    pub(crate) async fn evicted(&self) {
+        self.eviction.notified().await;
     }
 }
 
@@ -140,9 +140,6 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::http::body_budget::Budget;
-    use axum::body::Body;
-    use axum::response::Response;
     use std::net::Ipv4Addr;
     use std::time::Duration;
 
@@ -160,11 +157,11 @@ mod tests {
             let places = places.clone();
             async move { places.take(peer(2)).await }
         });
-        second.needed().await;
+        second.evicted().await;
         drop(second);
         assert!(third.await.unwrap().is_some());
         drop(busy);
-        let quiet = tokio::time::timeout(Duration::from_millis(20), first.needed());
+        let quiet = tokio::time::timeout(Duration::from_millis(20), first.evicted());
         assert!(quiet.await.is_err(), "who works stays");
     }
 
@@ -172,11 +169,10 @@ mod tests {
     async fn who_is_still_taking_an_answer_is_not_idle() {
         let places = Places::new(1, 1);
         let only = places.take(peer(1)).await.unwrap();
-        let answer = Response::new(Body::from("an answer"));
-        let held = only.untaken.count(answer, &Budget::new(100), &places).await;
+        let held = only.untaken.begin(9);
         let next = tokio::time::timeout(Duration::from_millis(20), places.take(peer(2)));
         assert!(next.await.is_err());
-        let quiet = tokio::time::timeout(Duration::from_millis(20), only.needed());
+        let quiet = tokio::time::timeout(Duration::from_millis(20), only.evicted());
         assert!(quiet.await.is_err(), "it is not told to leave");
         drop(held);
     }

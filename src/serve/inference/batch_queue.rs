@@ -18,7 +18,7 @@ const MAX_BATCH: usize = 4;
 
 /// How far one run of the networks got with a request.
 #[derive(Debug)]
-pub(crate) enum Progress {
+pub(crate) enum BatchOutcome {
     /// All the way.
     Answered(Box<Classification>),
     /// The policy has checks to run; with the request's place in the queue.
@@ -30,13 +30,13 @@ pub(crate) enum Progress {
 /// What comes back for a request.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) progress: Result<Progress, Problem>,
+    pub(crate) outcome: Result<BatchOutcome, Problem>,
     pub(crate) timings: Timings,
 }
 
 /// A request that waits.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct QueuedRequest {
     pub(crate) payload: Payload,
     pub(crate) options: ClassifyOptions,
     pub(crate) admission: Admission,
@@ -44,35 +44,35 @@ pub(crate) struct Waiting {
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
-impl Waiting {
+impl QueuedRequest {
     /// Sends it back, to be answered by a job of its own.
     pub(crate) fn send_back(self, taken: Instant) {
         let timings = Timings {
             queue: taken.saturating_duration_since(self.since),
             ..Timings::default()
         };
-        let progress = Ok(Progress::IsHeavy(self.admission));
+        let outcome = Ok(BatchOutcome::IsHeavy(self.admission));
         // The caller may have gone away meanwhile; then nobody wants the answer.
-        let _ = self.reply.send(Reply { progress, timings });
+        let _ = self.reply.send(Reply { outcome, timings });
     }
 }
 
 /// Where requests wait.
 #[derive(Debug, Default)]
 pub(crate) struct BatchQueue {
-    state: Mutex<State>,
+    state: Mutex<BatchQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
+struct BatchQueueState {
+    waiting: VecDeque<QueuedRequest>,
     /// Jobs in the pool's queue that have not begun.
     called: usize,
 }
 
 impl BatchQueue {
     /// Nothing panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, BatchQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -87,7 +87,7 @@ impl BatchQueue {
     }
 
     /// Adds a request at the end.
-    pub(crate) fn push(&self, request: Waiting) {
+    pub(crate) fn push(&self, request: QueuedRequest) {
         self.lock().waiting.push_back(request);
     }
 
@@ -100,7 +100,7 @@ impl BatchQueue {
     }
 
     /// A thread's fair share of what waits; whoever has gone away meanwhile is left out.
-    pub(crate) fn take(&self, threads: usize) -> Vec<Waiting> {
+    pub(crate) fn take(&self, threads: usize) -> Vec<QueuedRequest> {
         let mut state = self.lock();
         state.called = state.called.saturating_sub(1);
         let share = state.waiting.len().div_ceil(threads.max(1)).min(MAX_BATCH);

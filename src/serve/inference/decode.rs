@@ -7,7 +7,7 @@ use crate::input::memory::Memory;
 use crate::input::preprocess::{Preprocess, PreprocessError};
 use crate::input::work::Budget;
 use crate::progress::Cancel;
-use crate::serve::config::Limits;
+use crate::serve::config::ServeLimits;
 use crate::serve::http::problem::{Code, Problem};
 
 /// Samples of an image that may be decoded before others that wait: 10 ms, and 8 MB at most.
@@ -25,7 +25,7 @@ pub struct Decoder {
 impl Decoder {
     /// For networks that are fed as `spec` says.
     #[must_use]
-    pub fn new(spec: &InputSpec, limits: &Limits) -> Self {
+    pub fn new(spec: &InputSpec, limits: &ServeLimits) -> Self {
         Self {
             preprocess: Preprocess::new(spec),
             detail: Detail::of(spec, limits.exact_decode),

@@ -1,7 +1,7 @@
 //! Which thread answers: the one that asks where nobody else is served, an inference thread with others that wait, or one that
 //! runs a job of its own.
 
-use super::batch_queue::{Progress, Reply, Waiting};
+use super::batch_queue::{BatchOutcome, QueuedRequest, Reply};
 use super::evaluate::{Evaluated, evaluate};
 use super::policy::Decision;
 use super::report::report;
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 /// The answers to the images of a request, in their order, and where its time went.
 pub type Answered = (Vec<Result<Classification, Problem>>, Timings);
 
-/// Answers `payloads`, a part of a request that `wanted` belongs to.
+/// Answers `payloads`, a part of a request that `guard` belongs to.
 ///
 /// # Errors
 /// [`PoolError::Panicked`] if a panic took the networks or none are left.
@@ -30,13 +30,13 @@ pub async fn classify(
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
-    wanted: &Wanted,
+    guard: &DecodeGuard,
 ) -> Result<Answered, PoolError> {
     match payloads.as_slice() {
         [payload] if is_small(payload) => {
-            one(loaded, admission, payload.clone(), options, wanted).await
+            one(loaded, admission, payload.clone(), options, guard).await
         }
-        _ => job(loaded, admission, payloads, options, wanted).await,
+        _ => job(loaded, admission, payloads, options, guard).await,
     }
 }
 
@@ -69,25 +69,25 @@ async fn one(
     admission: Admission,
     payload: Payload,
     options: ClassifyOptions,
-    wanted: &Wanted,
+    guard: &DecodeGuard,
 ) -> Result<Answered, PoolError> {
-    let Reply { progress, timings } = match admission.try_inline() {
+    let Reply { outcome, timings } = match admission.try_inline() {
         Some(networks) => {
             let (tried, timings) =
                 networks.run(|networks| try_answer(loaded, networks, &payload, &options))?;
-            let progress = tried.map(|tried| tried.with(admission));
-            Reply { progress, timings }
+            let outcome = tried.map(|tried| tried.with(admission));
+            Reply { outcome, timings }
         }
         None => batched(loaded, admission, payload.clone(), options.clone()).await?,
     };
-    match progress {
-        Ok(Progress::Answered(answer)) => Ok((vec![Ok(*answer)], timings)),
-        Ok(Progress::NeedsChecks(evaluated, admission)) => {
+    match outcome {
+        Ok(BatchOutcome::Answered(answer)) => Ok((vec![Ok(*answer)], timings)),
+        Ok(BatchOutcome::NeedsChecks(evaluated, admission)) => {
             let (answer, checking) = check(loaded, admission, *evaluated, options).await?;
             Ok((vec![answer], timings + checking))
         }
-        Ok(Progress::IsHeavy(admission)) => {
-            job(loaded, admission, vec![payload], options, wanted).await
+        Ok(BatchOutcome::IsHeavy(admission)) => {
+            job(loaded, admission, vec![payload], options, guard).await
         }
         Err(problem) => Ok((vec![Err(problem)], timings)),
     }
@@ -121,10 +121,10 @@ async fn job(
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
-    wanted: &Wanted,
+    guard: &DecodeGuard,
 ) -> Result<Answered, PoolError> {
     let shared = Arc::clone(loaded);
-    let budget = wanted.0.clone();
+    let budget = guard.0.clone();
     let job = move |networks: &mut GoodNet, queue| {
         let (answers, timings) = answer(&shared, networks, &payloads, &options, &budget);
         (answers, Timings { queue, ..timings })
@@ -135,9 +135,9 @@ async fn job(
 /// What a request may cost to decode. Held by whoever waits for its answer: when it is dropped, by a hang-up, a deadline or a
 /// shutdown, decoding ends.
 #[derive(Debug)]
-pub struct Wanted(Budget, Cancel);
+pub struct DecodeGuard(Budget, Cancel);
 
-impl Wanted {
+impl DecodeGuard {
     /// For one request.
     #[must_use]
     pub fn new(loaded: &LoadedBundle) -> Self {
@@ -146,7 +146,7 @@ impl Wanted {
     }
 }
 
-impl Drop for Wanted {
+impl Drop for DecodeGuard {
     fn drop(&mut self) {
         self.1.cancel();
     }
@@ -199,11 +199,11 @@ impl Tried {
 
     /// With the place of the request, which is given back where nothing is left to do: a client's next request finds its place
     /// free.
-    fn with(self, admission: Admission) -> Progress {
+    fn with(self, admission: Admission) -> BatchOutcome {
         match self {
-            Self::Answered(answer) => Progress::Answered(answer),
-            Self::NeedsChecks(evaluated) => Progress::NeedsChecks(evaluated, admission),
-            Self::IsHeavy => Progress::IsHeavy(admission),
+            Self::Answered(answer) => BatchOutcome::Answered(answer),
+            Self::NeedsChecks(evaluated) => BatchOutcome::NeedsChecks(evaluated, admission),
+            Self::IsHeavy => BatchOutcome::IsHeavy(admission),
         }
     }
 }
@@ -271,7 +271,7 @@ async fn batched(
     options: ClassifyOptions,
 ) -> Result<Reply, PoolError> {
     let (reply, answer) = oneshot::channel();
-    loaded.batch_queue.push(Waiting {
+    loaded.batch_queue.push(QueuedRequest {
         payload,
         options,
         admission,
@@ -284,7 +284,10 @@ async fn batched(
 
 /// Has a thread come for what waits, if more requests wait than threads are on their way.
 fn call(loaded: &Arc<LoadedBundle>) -> Result<(), PoolError> {
-    if !loaded.batch_queue.count_call(loaded.pool.alive().max(1)) {
+    if !loaded
+        .batch_queue
+        .count_call(loaded.pool.loaded_sets().max(1))
+    {
         return Ok(());
     }
     let job = BatchJob {
@@ -303,7 +306,7 @@ struct BatchJob {
 impl BatchJob {
     fn run(mut self, networks: &mut GoodNet) {
         self.begun = true;
-        let taken = self.loaded.batch_queue.take(self.loaded.pool.alive());
+        let taken = self.loaded.batch_queue.take(self.loaded.pool.loaded_sets());
         answer_together(&self.loaded, networks, taken);
     }
 }
@@ -319,7 +322,7 @@ impl Drop for BatchJob {
 }
 
 /// Answers what a thread took as one batch.
-fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<Waiting>) {
+fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<QueuedRequest>) {
     let started = Instant::now();
     let mut pixels = Vec::with_capacity(taken.len() * loaded.manifest().input.image_len());
     let (mut requests, mut decoded) = (Vec::new(), Vec::new());
@@ -341,13 +344,13 @@ fn answer_together(loaded: &LoadedBundle, networks: &mut GoodNet, taken: Vec<Wai
     let evaluated = evaluate(networks, &loaded.image_shape(), pixels);
     let evaluated = in_order(decoded, evaluated, Ok);
     for (waiting, evaluated) in requests.into_iter().zip(evaluated) {
-        let progress = evaluated.map(|evaluated| {
+        let outcome = evaluated.map(|evaluated| {
             let decision = evaluated.decide(&waiting.options.policy);
             Tried::new(loaded, evaluated, &waiting.options, decision).with(waiting.admission)
         });
         let queue = started.saturating_duration_since(waiting.since);
         let timings = timings(queue, decode, started);
         // The caller may have gone away meanwhile; then nobody wants the answer.
-        let _ = waiting.reply.send(Reply { progress, timings });
+        let _ = waiting.reply.send(Reply { outcome, timings });
     }
 }

@@ -2,15 +2,15 @@
 
 pub use super::worker::{PoolError, SessionFactory};
 
-use super::queue::Weight;
-use super::worker::{Job, Shared, work};
+use super::queue::JobWeight;
+use super::worker::{Job, Shared, run_jobs};
 use crate::engine::GoodNet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Longest usual time of a job that may run on a thread of the async runtime: about a timer's tick.
+/// Longest typical time of a job that may run on a thread of the async runtime: about a timer's tick.
 const SHORT: Duration = Duration::from_millis(2);
 
 /// How many threads, and how much may wait for them.
@@ -82,7 +82,7 @@ impl Pool {
             let (shared, report) = (Arc::clone(&shared), report.clone());
             std::thread::Builder::new()
                 .name(format!("inference-{number}"))
-                .spawn(move || work(&shared, report))
+                .spawn(move || run_jobs(&shared, report))
                 .map_err(PoolError::Thread)?;
         }
         drop(report);
@@ -107,14 +107,14 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Full`] if they are not free, [`PoolError::TooMany`] if they never will be.
     pub fn admit(&self, images: usize) -> Result<Admission, PoolError> {
-        self.admit_beside(0, images)
+        self.admit_more(0, images)
     }
 
     /// Takes `images` places beside the `held` ones that the caller has, all or none, without waiting.
     ///
     /// # Errors
     /// As [`Pool::admit`], for all of the caller's places together.
-    pub fn admit_beside(&self, held: usize, images: usize) -> Result<Admission, PoolError> {
+    pub fn admit_more(&self, held: usize, images: usize) -> Result<Admission, PoolError> {
         let wanted = held.saturating_add(images);
         if wanted > self.capacity {
             return Err(PoolError::TooMany {
@@ -140,7 +140,7 @@ impl Pool {
     pub fn call(&self, job: impl FnOnce(&mut GoodNet) + Send + 'static) -> Result<(), PoolError> {
         let shared = Arc::clone(&self.open.0);
         let job = move |networks: &mut GoodNet| shared.timed(|| job(networks));
-        self.open.0.push(Weight::Light, Box::new(job))
+        self.open.0.push(JobWeight::Light, Box::new(job))
     }
 
     /// Jobs that wait for networks.
@@ -151,8 +151,8 @@ impl Pool {
 
     /// Sets of networks that are loaded.
     #[must_use]
-    pub fn alive(&self) -> usize {
-        self.open.0.alive()
+    pub fn loaded_sets(&self) -> usize {
+        self.open.0.loaded_sets()
     }
 }
 
@@ -176,7 +176,7 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.queue(Weight::Light, job)?;
+        let answer = self.queue(JobWeight::Light, job)?;
         answer.await.map_err(|_| PoolError::Panicked)
     }
 
@@ -189,7 +189,7 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.queue(Weight::Heavy, job)?;
+        let answer = self.queue(JobWeight::Heavy, job)?;
         answer.await.map_err(|_| PoolError::Panicked)
     }
 
@@ -199,7 +199,7 @@ impl Admission {
     pub fn try_inline(&self) -> Option<InlineNetworks<'_>> {
         let shared = &self.open.0;
         let has_others = Handle::current().metrics().num_workers() > 1;
-        if !has_others || shared.usual() > SHORT {
+        if !has_others || shared.typical_time() > SHORT {
             return None;
         }
         let networks = shared.take_if_all_idle()?;
@@ -215,11 +215,11 @@ impl Admission {
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,
     {
-        let answer = self.queue(Weight::Light, job)?;
+        let answer = self.queue(JobWeight::Light, job)?;
         answer.blocking_recv().map_err(|_| PoolError::Panicked)
     }
 
-    fn queue<T, F>(self, weight: Weight, job: F) -> Result<oneshot::Receiver<T>, PoolError>
+    fn queue<T, F>(self, weight: JobWeight, job: F) -> Result<oneshot::Receiver<T>, PoolError>
     where
         T: Send + 'static,
         F: FnOnce(&mut GoodNet, Duration) -> T + Send + 'static,

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How long after the last light job a thread is kept for the next.
-const KEPT: Duration = Duration::from_secs(1);
+/// How long after the last light job a thread is reserved for the next.
+const RESERVED_FOR: Duration = Duration::from_secs(1);
 
 /// What a job takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(super) enum JobWeight {
     /// Milliseconds.
     Light,
     /// More: many images, or one that takes long to decode.
@@ -49,52 +49,52 @@ impl<J> Queue<J> {
         self.len() == 0
     }
 
-    pub(super) fn push(&mut self, weight: Weight, job: J, now: Instant) {
+    pub(super) fn push(&mut self, weight: JobWeight, job: J, now: Instant) {
         match weight {
-            Weight::Light => {
-                self.note_light(now);
+            JobWeight::Light => {
+                self.record_light(now);
                 self.light.push_back(job);
             }
-            Weight::Heavy => self.heavy.push_back(job),
+            JobWeight::Heavy => self.heavy.push_back(job),
         }
     }
 
     /// A light job came, here or elsewhere.
-    pub(super) fn note_light(&mut self, now: Instant) {
+    pub(super) fn record_light(&mut self, now: Instant) {
         self.last_light = Some(now);
     }
 
     /// The next job for one of `threads`, if one may begin. [`Queue::end`] is owed for it.
-    pub(super) fn pop(&mut self, threads: usize, now: Instant) -> Option<(Weight, J)> {
+    pub(super) fn pop(&mut self, threads: usize, now: Instant) -> Option<(JobWeight, J)> {
         let heavy_first = self.running == 0 && !self.was_heavy;
         let may = !self.heavy.is_empty() && self.running < self.lanes(threads, now);
         if may && (heavy_first || self.light.is_empty()) {
             self.running += 1;
             self.was_heavy = true;
-            return Some((Weight::Heavy, self.heavy.pop_front()?));
+            return Some((JobWeight::Heavy, self.heavy.pop_front()?));
         }
         self.was_heavy = false;
-        Some((Weight::Light, self.light.pop_front()?))
+        Some((JobWeight::Light, self.light.pop_front()?))
     }
 
     /// A job of this weight is over.
-    pub(super) fn end(&mut self, weight: Weight) {
-        if weight == Weight::Heavy {
+    pub(super) fn end(&mut self, weight: JobWeight) {
+        if weight == JobWeight::Heavy {
             self.running -= 1;
         }
     }
 
     /// Heavy jobs that may run at once.
     fn lanes(&self, threads: usize, now: Instant) -> usize {
-        let comes = |last: Instant| now.saturating_duration_since(last) < KEPT;
-        let kept = usize::from(self.last_light.is_some_and(comes));
-        threads.saturating_sub(kept).max(1)
+        let comes = |last: Instant| now.saturating_duration_since(last) < RESERVED_FOR;
+        let reserved = usize::from(self.last_light.is_some_and(comes));
+        threads.saturating_sub(reserved).max(1)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Weight::{Heavy, Light};
+    use super::JobWeight::{Heavy, Light};
     use super::*;
 
     fn filled(now: Instant) -> Queue<u32> {
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(queue.pop(3, now), Some((Light, 1)));
         assert_eq!(queue.pop(3, now), Some((Light, 2)));
         assert_eq!(queue.pop(3, now), Some((Heavy, 101)));
-        assert_eq!(queue.pop(3, now), None, "the third thread is kept");
+        assert_eq!(queue.pop(3, now), None, "the third thread is reserved");
         queue.push(Light, 3, now);
         assert_eq!(queue.pop(3, now), Some((Light, 3)));
         queue.end(Heavy);
@@ -131,8 +131,8 @@ mod tests {
             .collect();
         assert_eq!(taken, [100, 101, 102]);
         let mut queue = filled(now);
-        queue.note_light(now);
-        let later = now + KEPT;
+        queue.record_light(now);
+        let later = now + RESERVED_FOR;
         assert_eq!(std::iter::from_fn(|| queue.pop(3, later)).count(), 3);
     }
 

@@ -1,6 +1,6 @@
 //! What the inference threads share, and what each of them does.
 
-use super::queue::{Queue, Weight};
+use super::queue::{JobWeight, Queue};
 use crate::engine::{EngineError, GoodNet};
 use crossbeam_channel::Sender;
 use std::panic::AssertUnwindSafe;
@@ -41,16 +41,16 @@ pub(super) type Job = Box<dyn FnOnce(&mut GoodNet) + Send>;
 
 /// Networks and jobs; a thread waits until there is one of each.
 pub(super) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     changed: Condvar,
     make: Arc<SessionFactory>,
-    alive: AtomicUsize,
+    loaded_sets: AtomicUsize,
     /// Nanoseconds of a job that may be short; 0 before the first.
-    usual: AtomicU64,
+    typical_time: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// The last ones used are the next: their weights are still in the cache.
     idle: Vec<GoodNet>,
     jobs: Queue<Job>,
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
             .field("waiting", &self.waiting())
-            .field("alive", &self.alive())
+            .field("loaded_sets", &self.loaded_sets())
             .finish_non_exhaustive()
     }
 }
@@ -72,13 +72,13 @@ impl Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
             make,
-            alive: AtomicUsize::new(0),
-            usual: AtomicU64::new(0),
+            loaded_sets: AtomicUsize::new(0),
+            typical_time: AtomicU64::new(0),
         }
     }
 
     /// Nothing panics while it holds the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -92,13 +92,13 @@ impl Shared {
         self.lock().jobs.len()
     }
 
-    pub(super) fn alive(&self) -> usize {
-        self.alive.load(Ordering::Relaxed)
+    pub(super) fn loaded_sets(&self) -> usize {
+        self.loaded_sets.load(Ordering::Relaxed)
     }
 
     /// Moving mean of the times noted, the last one with a weight of 1/8; [`Duration::MAX`] before the first.
-    pub(super) fn usual(&self) -> Duration {
-        match self.usual.load(Ordering::Relaxed) {
+    pub(super) fn typical_time(&self) -> Duration {
+        match self.typical_time.load(Ordering::Relaxed) {
             0 => Duration::MAX,
             nanoseconds => Duration::from_nanos(nanoseconds),
         }
@@ -108,22 +108,22 @@ impl Shared {
     pub(super) fn timed<T>(&self, job: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let result = job();
-        self.note(started.elapsed());
+        self.record_time(started.elapsed());
         result
     }
 
-    fn note(&self, time: Duration) {
+    fn record_time(&self, time: Duration) {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
-        let mean = match self.usual.load(Ordering::Relaxed) {
+        let mean = match self.typical_time.load(Ordering::Relaxed) {
             0 => time,
-            usual => usual - usual / 8 + time / 8,
+            mean => mean - mean / 8 + time / 8,
         };
-        self.usual.store(mean, Ordering::Relaxed);
+        self.typical_time.store(mean, Ordering::Relaxed);
     }
 
     /// # Errors
     /// [`PoolError::Panicked`] if there are no networks left to run it.
-    pub(super) fn push(&self, weight: Weight, job: Job) -> Result<(), PoolError> {
+    pub(super) fn push(&self, weight: JobWeight, job: Job) -> Result<(), PoolError> {
         let mut state = self.lock();
         if state.closed {
             return Err(PoolError::Panicked);
@@ -140,8 +140,8 @@ impl Shared {
     /// Networks for a job that does not queue, if no other job runs or waits.
     pub(super) fn take_if_all_idle(&self) -> Option<GoodNet> {
         let mut state = self.lock();
-        state.jobs.note_light(Instant::now());
-        if !state.jobs.is_empty() || state.idle.len() < self.alive() {
+        state.jobs.record_light(Instant::now());
+        if !state.jobs.is_empty() || state.idle.len() < self.loaded_sets() {
             return None;
         }
         state.idle.pop()
@@ -174,7 +174,7 @@ impl Shared {
             Ok(networks) => Some(networks),
             Err(error) => {
                 tracing::error!(%error, "networks cannot be loaded again after a panic");
-                if self.alive.fetch_sub(1, Ordering::Relaxed) == 1 {
+                if self.loaded_sets.fetch_sub(1, Ordering::Relaxed) == 1 {
                     self.give_up();
                 }
                 None
@@ -183,7 +183,7 @@ impl Shared {
     }
 
     /// A job of this weight is over: another heavy one may begin, on an idle thread too.
-    fn end(&self, weight: Weight) {
+    fn end(&self, weight: JobWeight) {
         let mut state = self.lock();
         state.jobs.end(weight);
         let wanted = !state.jobs.is_empty() && !state.idle.is_empty();
@@ -209,11 +209,11 @@ impl Shared {
     }
 
     /// Waits for a job and networks; none once the pool is closed and its queue empty.
-    fn next(&self, mut held: Option<GoodNet>) -> Option<(Weight, Job, GoodNet)> {
+    fn next(&self, mut held: Option<GoodNet>) -> Option<(JobWeight, Job, GoodNet)> {
         let mut state = self.lock();
         loop {
             if let Some(networks) = held.take().or_else(|| state.idle.pop()) {
-                if let Some((weight, job)) = state.jobs.pop(self.alive(), Instant::now()) {
+                if let Some((weight, job)) = state.jobs.pop(self.loaded_sets(), Instant::now()) {
                     return Some((weight, job, networks));
                 }
                 state.idle.push(networks);
@@ -230,7 +230,7 @@ impl Shared {
 }
 
 /// What an inference thread does: it loads networks, reports, and runs jobs to the end of the pool.
-pub(super) fn work(shared: &Shared, report: Sender<Result<(), EngineError>>) {
+pub(super) fn run_jobs(shared: &Shared, report: Sender<Result<(), EngineError>>) {
     let networks = match (shared.make)() {
         Ok(networks) => networks,
         Err(error) => {
@@ -239,7 +239,7 @@ pub(super) fn work(shared: &Shared, report: Sender<Result<(), EngineError>>) {
             return;
         }
     };
-    shared.alive.fetch_add(1, Ordering::Relaxed);
+    shared.loaded_sets.fetch_add(1, Ordering::Relaxed);
     let _ = report.send(Ok(()));
     drop(report);
     let mut held = Some(networks);

@@ -15,11 +15,11 @@ const MAX_ANSWERS: usize = 1000;
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// What decided: a policy, and the position of its drop where it looks at one.
-pub(crate) type Rule = (Policy, Option<usize>);
+pub(crate) type PolicyAndDrop = (Policy, Option<usize>);
 
 /// The windows of a bundle in service, one a rule.
 #[derive(Debug)]
-pub(crate) struct Alarms(Mutex<BTreeMap<Rule, Window>>);
+pub(crate) struct Alarms(Mutex<BTreeMap<PolicyAndDrop, Window>>);
 
 /// The last answers of one rule.
 #[derive(Debug, Default)]
@@ -57,21 +57,21 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 impl Alarms {
     /// Empty windows for `rules`.
-    pub(crate) fn new(rules: impl Iterator<Item = Rule>) -> Self {
+    pub(crate) fn new(rules: impl Iterator<Item = PolicyAndDrop>) -> Self {
         let windows = rules.map(|rule| (rule, Window::default()));
         Self(Mutex::new(windows.collect()))
     }
 
     /// Takes note of an answer that `rule` decided: B's class where it is flagged.
-    pub(crate) fn note(&self, rule: Rule, flagged_as: Option<u32>, now: Instant) {
+    pub(crate) fn note(&self, rule: PolicyAndDrop, flagged_as: Option<u32>, now: Instant) {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         windows.entry(rule).or_default().push(now, flagged_as);
     }
 
     /// What the windows show, in the order of the rules.
-    pub(crate) fn stats(&self, now: Instant) -> Vec<(Rule, WindowStats)> {
+    pub(crate) fn stats(&self, now: Instant) -> Vec<(PolicyAndDrop, WindowStats)> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stats = |(rule, window): (&Rule, &mut Window)| (*rule, window.stats(now));
+        let stats = |(rule, window): (&PolicyAndDrop, &mut Window)| (*rule, window.stats(now));
         windows.iter_mut().map(stats).collect()
     }
 }

@@ -7,7 +7,7 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::dispatch::{self, Answered, Wanted};
+use crate::serve::inference::dispatch::{self, Answered, DecodeGuard};
 use crate::serve::inference::policy::ChosenPolicy;
 use crate::serve::inference::pool::{Admission, PoolError};
 use crate::serve::inference::request::{ClassifyOptions, Payload};
@@ -111,9 +111,9 @@ pub(crate) async fn classify(
     let (payload, _held) = payload::one(&state, request).await?;
     let admission = loaded.pool.admit(1)?;
     let policy = options.policy.clone();
-    let wanted = Wanted::new(&loaded);
+    let guard = DecodeGuard::new(&loaded);
     let payloads = vec![payload];
-    let (results, timings) = run(&state, &loaded, admission, payloads, options, &wanted).await?;
+    let (results, timings) = run(&state, &loaded, admission, payloads, options, &guard).await?;
     let answered = results.into_iter().next();
     let answer = answered.unwrap_or_else(|| Err(Problem::internal("no answer")))?;
     state
@@ -130,17 +130,17 @@ pub(crate) async fn run(
     admission: Admission,
     payloads: Vec<Payload>,
     options: ClassifyOptions,
-    wanted: &Wanted,
+    guard: &DecodeGuard,
 ) -> Result<Answered, Problem> {
     let writer = state.quarantine();
-    let kept = writer.map(|_| payloads.clone());
-    let outcome = dispatch::classify(loaded, admission, payloads, options, wanted).await;
+    let flaggable = writer.map(|_| payloads.clone());
+    let outcome = dispatch::classify(loaded, admission, payloads, options, guard).await;
     if matches!(outcome, Err(PoolError::Panicked)) {
         state.metrics().count_panic();
     }
     let (answers, timings) = outcome?;
-    if let (Some(writer), Some(kept)) = (writer, kept) {
-        writer.offer(&kept, &answers);
+    if let (Some(writer), Some(flaggable)) = (writer, flaggable) {
+        writer.offer(&flaggable, &answers);
     }
     Ok((answers, timings))
 }

@@ -7,7 +7,7 @@ use crate::serve::http::observe::Observed;
 use crate::serve::http::payload::{self, Part};
 use crate::serve::http::problem::Problem;
 use crate::serve::http::responses::{ImageProblems, QueryProblems, ServiceProblems};
-use crate::serve::inference::dispatch::Wanted;
+use crate::serve::inference::dispatch::DecodeGuard;
 use crate::serve::inference::request::{ClassifyOptions, Payload, Timings};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::routes::classify::{self, ClassifyQuery};
@@ -78,7 +78,7 @@ async fn run_chunks(
     options: ClassifyOptions,
 ) -> Result<(Results, Timings), Problem> {
     let mut places = loaded.pool.admit(payloads.len())?;
-    let wanted = Wanted::new(loaded);
+    let guard = DecodeGuard::new(loaded);
     let mut runs = Vec::new();
     let mut rest = payloads;
     while !rest.is_empty() {
@@ -93,7 +93,7 @@ async fn run_chunks(
             admission,
             chunk,
             options.clone(),
-            &wanted,
+            &guard,
         ));
     }
     let mut results = Vec::new();

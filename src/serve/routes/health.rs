@@ -23,7 +23,7 @@ pub(crate) fn check_ready(state: &AppState) -> Result<(), Problem> {
     if state.phase() != Phase::Serving {
         return Err(Problem::new(Code::Draining, "the service is about to exit"));
     }
-    if state.loaded()?.pool.alive() == 0 {
+    if state.loaded()?.pool.loaded_sets() == 0 {
         return Err(Problem::new(Code::NotReady, "no inference thread runs"));
     }
     Ok(())

@@ -39,7 +39,7 @@ pub(crate) async fn info(State(state): State<AppState>) -> Result<Json<InfoAnswe
             version: backend.version.clone(),
         },
         serving: ServingInfo {
-            workers: loaded.pool.alive(),
+            workers: loaded.pool.loaded_sets(),
             fused: loaded.fused,
             default_drop: loaded.drops[loaded.default_drop].points,
             drops: loaded.drops.iter().map(|drop| drop.points).collect(),

@@ -133,11 +133,11 @@ fn csv(loaded: &LoadedBundle, drop: Option<usize>) -> Result<Response, Problem> 
 /// The heading and the line of one step; the step is the first column.
 fn one_line(text: &[u8], step: usize) -> Vec<u8> {
     let prefix = format!("{step},");
-    let kept = text
+    let lines = text
         .split_inclusive(|&byte| byte == b'\n')
         .enumerate()
         .filter(|(number, line)| *number == 0 || line.starts_with(prefix.as_bytes()));
-    kept.flat_map(|(_, line)| line.iter().copied()).collect()
+    lines.flat_map(|(_, line)| line.iter().copied()).collect()
 }
 
 fn svg(loaded: &LoadedBundle) -> Result<Response, Problem> {

@@ -11,7 +11,7 @@ use goodnet::demo::{PhotoSet, Split, write_set};
 use goodnet::domain::evaluation::{EvaluationRow, NetworkKind};
 use goodnet::engine::Engine;
 use goodnet::input::dataset::{DataSet, OpenOptions};
-use goodnet::repair::{Cancel, Networks, Quiet, evaluate_gated};
+use goodnet::repair::{BundleNetworks, Cancel, Quiet, evaluate_gated};
 use std::path::Path;
 use std::time::Instant;
 
@@ -46,7 +46,7 @@ pub fn measure(
     let attacked = write("bd_test.h5", &triggered)?;
     // The same photos with the label of the person who is on them: what is answered rightly is recovered.
     let own = write("own_test.h5", &own_labels(triggered))?;
-    let networks = Networks::of_bundle(engine, bundle)?;
+    let networks = BundleNetworks::from_bundle(engine, bundle)?;
     let rows = networks.evaluate(&clean, Some(&attacked), &Quiet, cancel)?;
     let recovered = networks.evaluate(&own, None, &Quiet, cancel)?;
     let mut measured: Vec<Row> = rows

@@ -67,17 +67,21 @@ impl Context<'_> {
         }
         let op = node.op_type.as_str();
         if SPATIAL.contains(&op) {
-            return self.reads_one(node);
+            return self.reads_one_batched(node);
         }
         if UNARY.contains(&op) {
-            return self.reads_one(node) && self.constants_leave_batch(node);
+            return self.reads_one_batched(node) && self.constants_leave_batch(node);
         }
         if ELEMENTWISE.contains(&op) {
             return self.constants_leave_batch(node) && self.ranks_agree(node);
         }
         match op {
-            "Gemm" => node.int("transA", 0) == 0 && self.reads_one(node) && self.bias_is_flat(node),
-            "MatMul" => self.reads_one(node),
+            "Gemm" => {
+                node.int("transA", 0) == 0
+                    && self.reads_one_batched(node)
+                    && self.bias_is_flat(node)
+            }
+            "MatMul" => self.reads_one_batched(node),
             "Flatten" => node.int("axis", 1) == 1,
             "Softmax" | "LogSoftmax" => self.softmax_axis(node) > 0,
             "Concat" => node.int("axis", 0) > 0 && self.all_batched(node),
@@ -86,13 +90,15 @@ impl Context<'_> {
                 .is_some_and(|perm| perm.first() == Some(&0)),
             "Reshape" => self.reshape_keeps_rows(node),
             "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceSum" | "ReduceL2" => {
-                self.reads_one(node) && self.leaves_batch(node, reduced_axes)
+                self.reads_one_batched(node) && self.leaves_batch(node, reduced_axes)
             }
-            "Squeeze" | "Unsqueeze" => self.reads_one(node) && self.leaves_batch(node, named_axes),
+            "Squeeze" | "Unsqueeze" => {
+                self.reads_one_batched(node) && self.leaves_batch(node, named_axes)
+            }
             "LayerNormalization" => {
                 let axis = node.int("axis", -1);
                 let rank = self.rank(&node.inputs[0]);
-                self.reads_one(node)
+                self.reads_one_batched(node)
                     && rank.is_some_and(|rank| axis.rem_euclid(rank.max(1) as i64) > 0)
             }
             _ => false,
@@ -125,7 +131,7 @@ impl Context<'_> {
     }
 
     /// The first input is batched, the others are constants.
-    fn reads_one(&self, node: &Node) -> bool {
+    fn reads_one_batched(&self, node: &Node) -> bool {
         let mut inputs = node.inputs.iter();
         inputs.next().is_some_and(|input| self.is_batched(input))
             && inputs.all(|input| !self.is_batched(input))

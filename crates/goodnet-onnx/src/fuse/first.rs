@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// How a node of the tail is shared, by the name of its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Share {
+pub(super) enum Sharing {
     /// A convolution of the site.
     Conv {
         /// Extents (O, H, W) of its output.
@@ -58,7 +58,7 @@ impl<'a> FirstLayers<'a> {
         shapes: &Shapes,
         site: &Site,
         masks: &[ChannelMask],
-    ) -> BTreeMap<&'g str, Share> {
+    ) -> BTreeMap<&'g str, Sharing> {
         let mut shares = BTreeMap::new();
         let kept = kept_by_any(site, masks).len();
         if kept == 0 || kept.next_multiple_of(CHANNEL_BLOCK) >= site.channels {
@@ -72,12 +72,12 @@ impl<'a> FirstLayers<'a> {
             let output = node.outputs[0].as_str();
             if let Some(extents) = conv_extents(graph, shapes, site, node) {
                 let relu = only_relu(graph, output);
-                shares.extend(relu.map(|relu| (relu, Share::Joined)));
+                shares.extend(relu.map(|relu| (relu, Sharing::Joined)));
                 let relu = relu.map(str::to_owned);
-                shares.insert(output, Share::Conv { extents, relu });
+                shares.insert(output, Sharing::Conv { extents, relu });
             } else if let Some(products) = products(graph, site, node) {
-                shares.insert(output, Share::Flatten);
-                shares.extend(products.map(|product| (product, Share::Product)));
+                shares.insert(output, Sharing::Flatten);
+                shares.extend(products.map(|product| (product, Sharing::Product)));
             }
         }
         shares
@@ -91,7 +91,7 @@ impl<'a> FirstLayers<'a> {
         extents: &[usize; 3],
         relu: Option<&str>,
     ) {
-        let Some(kernel) = Kernel::of(builder.graph, node) else {
+        let Some(kernel) = Kernel::from_node(builder.graph, node) else {
             return;
         };
         let output = &node.outputs[0];
@@ -125,7 +125,7 @@ impl<'a> FirstLayers<'a> {
 
     /// Appends a product of the flattened site as the stacked batch.
     pub(super) fn product(&mut self, builder: &mut Builder<'_>, node: &Node) {
-        let Some(matrix) = Matrix::of(builder.graph, node) else {
+        let Some(matrix) = Matrix::from_node(builder.graph, node) else {
             return;
         };
         let output = &node.outputs[0];
@@ -246,7 +246,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn of(graph: &Graph, node: &Node) -> Option<Self> {
+    fn from_node(graph: &Graph, node: &Node) -> Option<Self> {
         let is_product = node.is("MatMul") || (node.is("Gemm") && node.int("transA", 0) == 0);
         let tensor = graph
             .initializers
@@ -290,7 +290,7 @@ fn kept_by_any(site: &Site, masks: &[ChannelMask]) -> Vec<usize> {
 
 /// Extents (O, H, W) of the output of an ungrouped convolution of the site with constants.
 fn conv_extents(graph: &Graph, shapes: &Shapes, site: &Site, node: &Node) -> Option<[usize; 3]> {
-    Kernel::of(graph, node).filter(|kernel| kernel.shape[1] == site.channels)?;
+    Kernel::from_node(graph, node).filter(|kernel| kernel.shape[1] == site.channels)?;
     match shapes.get(&node.outputs[0])?.as_slice() {
         &[_, Some(channels), Some(height), Some(width)] => Some([channels, height, width]),
         _ => None,
@@ -313,7 +313,7 @@ fn products<'g>(
     let flat = node.outputs.first()?;
     let row = site.channels * site.height * site.width;
     let fits = |reader: &Node| {
-        let matrix = Matrix::of(graph, reader).filter(|matrix| matrix.rows == row);
+        let matrix = Matrix::from_node(graph, reader).filter(|matrix| matrix.rows == row);
         reader.inputs.first() == Some(flat) && matrix.is_some()
     };
     let shared = node.is("Flatten") && node.int("axis", 1) == 1 && graph.consumers(flat).all(fits);

@@ -2,7 +2,7 @@
 
 use super::batchwise::Context;
 use super::build::{Builder, as_i64};
-use super::first::{FirstLayers, Share};
+use super::first::{FirstLayers, Sharing};
 use super::tails::Tails;
 use crate::mask::ChannelMask;
 use crate::shape::{Shapes, infer};
@@ -37,16 +37,16 @@ pub(super) fn stack(model: &Model, site: &Site, masks: &[ChannelMask]) -> Result
     let mut first = FirstLayers::new(site, masks);
     for node in tail {
         match shares.get(node.outputs[0].as_str()) {
-            Some(Share::Conv { extents, relu }) => {
+            Some(Sharing::Conv { extents, relu }) => {
                 first.conv(&mut builder, node, extents, relu.as_deref());
                 stacked.insert(relu.as_ref().unwrap_or(&node.outputs[0]).clone());
             }
-            Some(Share::Joined) => {}
-            Some(Share::Product) => {
+            Some(Sharing::Joined) => {}
+            Some(Sharing::Product) => {
                 first.product(&mut builder, node);
                 stacked.insert(node.outputs[0].clone());
             }
-            Some(Share::Flatten) => builder.push(node.clone()),
+            Some(Sharing::Flatten) => builder.push(node.clone()),
             None => {
                 let mut node = node.clone();
                 for input in node

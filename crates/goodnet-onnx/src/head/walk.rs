@@ -7,8 +7,8 @@ use super::{Head, finite};
 use crate::axes::reduced_axes;
 use crate::error::OnnxError;
 use crate::optimize::lookup::{has_explicit_padding, ints_are, is_read_once, readers};
-use crate::ports::{ports, show};
-use crate::shape::{Shape, Shapes, axis, infer};
+use crate::ports::{ports_of, show};
+use crate::shape::{Shape, ShapedModel, Shapes, axis};
 use crate::{Graph, Model, Node, TensorData};
 
 /// Operator set from which on biases broadcast as they are read here.
@@ -27,9 +27,10 @@ const FLOAT: i64 = 1;
 /// # Errors
 /// [`OnnxError::Head`] if anything else stands there, a tensor on the way is read elsewhere too, the weights are no f32
 /// constants or take more than 1 GiB, or the features have an unknown extent or do not depend on the image; else as
-/// [`ports()`].
+/// [`ports()`](crate::ports()).
 pub fn find(model: &Model) -> Result<Head, OnnxError> {
-    let ports = ports(model)?;
+    let shaped = ShapedModel::new(model);
+    let ports = ports_of(&shaped)?;
     let (graph, classes) = (&model.graph, ports.classes as usize);
     if classes > MAX_BYTES / 4 {
         return Err(refused(format!(
@@ -43,7 +44,7 @@ pub fn find(model: &Model) -> Result<Head, OnnxError> {
     let mut walk = Walk {
         graph,
         opset: model.opset(),
-        shapes: infer(graph),
+        shapes: shaped.shapes(),
         classes,
         tensor: ports.output,
         axis: 1,
@@ -64,7 +65,7 @@ pub fn find(model: &Model) -> Result<Head, OnnxError> {
 struct Walk<'a> {
     graph: &'a Graph,
     opset: i64,
-    shapes: Shapes,
+    shapes: &'a Shapes,
     classes: usize,
     /// The tensor that stands there, and its axis of classes.
     tensor: String,
@@ -112,7 +113,7 @@ impl<'a> Walk<'a> {
         match node.op_type.as_str() {
             "Gemm" | "MatMul" | "Conv" => {
                 self.is_linear();
-                let layer = Layer::read(self.graph, &self.shapes, node, self.averaged)?;
+                let layer = Layer::read(self.graph, self.shapes, node, self.averaged)?;
                 return self.fitting(node, layer).map(Some);
             }
             "Softmax" | "LogSoftmax" | "Exp" | "Sigmoid" => self.function(node)?,

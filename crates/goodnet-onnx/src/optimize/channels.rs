@@ -59,7 +59,7 @@ pub(super) fn pad(graph: &mut Graph) {
 
 /// Output channels of a convolution that is worth padding: at least a block, and at most a quarter more work.
 fn channels_to_pad(graph: &Graph, conv: usize) -> Option<usize> {
-    let channels = Kernel::of(graph, &graph.nodes[conv])?.shape[0];
+    let channels = Kernel::from_node(graph, &graph.nodes[conv])?.shape[0];
     let padded = channels.next_multiple_of(CHANNEL_BLOCK);
     (channels >= CHANNEL_BLOCK && padded > channels && padded * 4 <= channels * 5)
         .then_some(channels)
@@ -88,7 +88,7 @@ fn group(graph: &Graph, start: &str, channels: usize) -> Option<Group> {
 fn made_by(graph: &Graph, tensor: &str, channels: usize, group: &mut Group) -> Option<Vec<String>> {
     let maker = maker(graph, tensor)?;
     let node = &graph.nodes[maker];
-    if let Some(kernel) = Kernel::of(graph, node) {
+    if let Some(kernel) = Kernel::from_node(graph, node) {
         group.makers.insert(maker);
         return (kernel.shape[0] == channels).then(Vec::new);
     }
@@ -104,7 +104,7 @@ fn read_by(
     group: &mut Group,
 ) -> Option<Vec<String>> {
     let node = &graph.nodes[reader];
-    if let Some(kernel) = Kernel::of(graph, node) {
+    if let Some(kernel) = Kernel::from_node(graph, node) {
         group.readers.insert(reader);
         return (kernel.shape[1] == channels && node.inputs[0] == tensor).then(Vec::new);
     }
@@ -148,7 +148,7 @@ fn rows(graph: &Graph, node: &Node, tensor: &str) -> Option<usize> {
 
 /// Gives a convolution filters of zeros up to `padded` of them.
 fn pad_filters(graph: &mut Graph, conv: usize, padded: usize) {
-    let Some(mut kernel) = Kernel::of(graph, &graph.nodes[conv]) else {
+    let Some(mut kernel) = Kernel::from_node(graph, &graph.nodes[conv]) else {
         return;
     };
     kernel.weights.resize(padded * kernel.filter_len(), 0.0);
@@ -159,7 +159,7 @@ fn pad_filters(graph: &mut Graph, conv: usize, padded: usize) {
 
 /// Gives a reader zero weights for the channels `channels..padded`.
 fn pad_reads(graph: &mut Graph, reader: usize, channels: usize, padded: usize) {
-    if let Some(kernel) = Kernel::of(graph, &graph.nodes[reader]) {
+    if let Some(kernel) = Kernel::from_node(graph, &graph.nodes[reader]) {
         let [outputs, _, height, width] = kernel.shape;
         let area = height * width;
         let weights = pad_rows(&kernel.weights, channels * area, padded * area);

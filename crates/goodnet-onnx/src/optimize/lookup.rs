@@ -63,7 +63,7 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Reads the kernel of `node`; none where the node is anything else or its constants do not fit together.
-    pub(crate) fn of(graph: &Graph, node: &Node) -> Option<Self> {
+    pub(crate) fn from_node(graph: &Graph, node: &Node) -> Option<Self> {
         if !node.is("Conv") || node.int("group", 1) != 1 {
             return None;
         }

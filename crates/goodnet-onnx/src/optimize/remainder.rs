@@ -9,9 +9,9 @@
 
 use super::CHANNEL_BLOCK;
 use super::lookup::{Kernel, has_explicit_padding, ints_are, is_read_once, maker, readers};
-
-use crate::shape::infer;
+use crate::shape::{Shapes, infer};
 use crate::{Attribute, Graph, Node, Tensor};
+use std::cell::LazyCell;
 
 /// Positions of the nodes of one place to rewrite, and what they compute.
 struct Place {
@@ -31,13 +31,23 @@ struct Place {
 
 /// Rewrites every place where it applies and no tensor of `keep` would go.
 pub(super) fn split(graph: &mut Graph, keep: &[&str]) {
-    while let Some(place) = (0..graph.nodes.len()).find_map(|pool| find(graph, pool, keep)) {
+    while let Some(place) = first_place(graph, keep) {
         rewrite(graph, &place);
     }
     graph.remove_unused();
 }
 
-fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
+fn first_place(graph: &Graph, keep: &[&str]) -> Option<Place> {
+    let shapes = LazyCell::new(|| infer(graph));
+    (0..graph.nodes.len()).find_map(|pool| find(graph, &shapes, pool, keep))
+}
+
+fn find<F: FnOnce() -> Shapes>(
+    graph: &Graph,
+    shapes: &LazyCell<Shapes, F>,
+    pool: usize,
+    keep: &[&str],
+) -> Option<Place> {
     let window = window(&graph.nodes[pool])?;
     let may_go = |tensor: &String| is_read_once(graph, tensor) && !keep.contains(&tensor.as_str());
     let input = graph.nodes[pool].inputs.first()?;
@@ -59,11 +69,11 @@ fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
     let &[next] = others.as_slice() else {
         return None;
     };
-    let kernel = Kernel::of(graph, &graph.nodes[conv])?;
-    let next_kernel = Kernel::of(graph, &graph.nodes[next])?;
+    let kernel = Kernel::from_node(graph, &graph.nodes[conv])?;
+    let next_kernel = Kernel::from_node(graph, &graph.nodes[next])?;
     let channels = kernel.shape[0];
     let rest = channels % CHANNEL_BLOCK;
-    let &[_, _, Some(height), Some(width)] = infer(graph).get(output)?.as_slice() else {
+    let &[_, _, Some(height), Some(width)] = shapes.get(output)?.as_slice() else {
         return None;
     };
     let steps_by_one = ints_are(&graph.nodes[conv], &["strides", "dilations"], 1);

@@ -1,9 +1,10 @@
 //! From the site up to the convolution that makes its channels.
 
+use super::constant::{constant_shape, no_constant};
 use super::edit::Edit;
 use super::quantised;
 use crate::axes::reduced_axes;
-use crate::model::{Graph, Node};
+use crate::model::Graph;
 use crate::shape::Shapes;
 use crate::site::{FOUR_AXES, Site};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -46,7 +47,7 @@ pub(super) fn plan(
         first: None,
     };
     for _ in 0..MAX_TRIES {
-        let Some(edits) = way.climb(kept)? else {
+        let Some(edits) = way.try_plan(kept)? else {
             continue;
         };
         let narrows = |edit: &Edit| matches!(edit, Edit::Slice { .. });
@@ -96,7 +97,7 @@ impl Way<'_> {
     ///
     /// # Errors
     /// If it is the site.
-    fn leave(&mut self, tensor: &str, reason: String) -> Result<(), String> {
+    fn leave_whole(&mut self, tensor: &str, reason: String) -> Result<(), String> {
         let reason = self.first.get_or_insert(reason).clone();
         if tensor == self.site.tensor {
             return Err(reason);
@@ -106,7 +107,7 @@ impl Way<'_> {
     }
 
     /// One way up; none where tensors that it narrowed must be left whole: it is tried again then.
-    fn climb(&mut self, kept: &[usize]) -> Result<Option<Vec<Edit>>, String> {
+    fn try_plan(&mut self, kept: &[usize]) -> Result<Option<Vec<Edit>>, String> {
         let (graph, shapes) = (self.graph, self.shapes);
         let mut edits = Vec::new();
         let mut uses: Vec<Use> = Vec::new();
@@ -118,7 +119,7 @@ impl Way<'_> {
                 _ if self.whole.contains(&tensor) => continue,
                 Some(other) if *other == keep => continue,
                 Some(_) => {
-                    self.leave(&tensor, format!("{tensor} is read in two ways"))?;
+                    self.leave_whole(&tensor, format!("{tensor} is read in two ways"))?;
                     again = true;
                     continue;
                 }
@@ -133,7 +134,7 @@ impl Way<'_> {
                 Ok(before) => before,
                 Err(reason) => {
                     edits.truncate(planned);
-                    self.leave(&tensor, reason)?;
+                    self.leave_whole(&tensor, reason)?;
                     continue;
                 }
             };
@@ -156,7 +157,7 @@ impl Way<'_> {
             let on_the_way = used.get(tensor.as_str()).copied().unwrap_or(0);
             if graph.is_output(tensor) || all != on_the_way {
                 let reason = format!("{tensor} is read by more than the layers before the site");
-                self.leave(tensor, reason)?;
+                self.leave_whole(tensor, reason)?;
                 again = true;
             }
         }
@@ -342,7 +343,7 @@ fn pass(
                 if constant_shape(graph, node, input) != Some(&[channels]) {
                     return Err(no_constant(node));
                 }
-                edits.push(slice(index, input, 0, kept));
+                edits.push(Edit::slice(index, input, 0, kept));
             }
             Ok(())
         }
@@ -357,7 +358,7 @@ fn pass(
 }
 
 /// A constant operand of an elementwise layer: (C, 1, 1) after broadcasting, or one value for all.
-pub(super) fn slice_operand(
+fn slice_operand(
     graph: &Graph,
     index: usize,
     channels: usize,
@@ -376,36 +377,11 @@ pub(super) fn slice_operand(
         };
     };
     if shape[axis] == channels {
-        edits.push(slice(index, 1, axis, kept));
+        edits.push(Edit::slice(index, 1, axis, kept));
         return Ok(());
     }
     if shape[axis] == 1 {
         return Ok(());
     }
     Err(no_constant(node))
-}
-
-pub(super) fn slice(node: usize, input: usize, axis: usize, kept: &[usize]) -> Edit {
-    Edit::Slice {
-        node,
-        input,
-        axis,
-        keep: kept.to_vec(),
-    }
-}
-
-pub(super) fn constant_shape<'a>(
-    graph: &'a Graph,
-    node: &Node,
-    input: usize,
-) -> Option<&'a [usize]> {
-    let tensor = graph.initializers.get(node.inputs.get(input)?)?;
-    Some(&tensor.shape)
-}
-
-pub(super) fn no_constant(node: &Node) -> String {
-    format!(
-        "{} has no constant weights of the expected shape",
-        node.name
-    )
 }

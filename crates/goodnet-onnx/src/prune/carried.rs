@@ -21,7 +21,7 @@ impl Carried {
     }
 
     /// Entries that go, ascending.
-    pub(super) fn gone(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn removed(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.extent()).filter(|entry| self.keep.binary_search(entry).is_err())
     }
 
@@ -32,7 +32,7 @@ impl Carried {
 
     /// The same entries after a layer that turns a removed entry `c` of value v into `change(c, v)`.
     pub(super) fn map(mut self, change: impl Fn(usize, f32) -> f32) -> Self {
-        let gone: Vec<usize> = self.gone().collect();
+        let gone: Vec<usize> = self.removed().collect();
         for entry in gone {
             self.fill[entry] = change(entry, self.fill[entry]);
         }

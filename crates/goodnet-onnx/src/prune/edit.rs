@@ -54,9 +54,21 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// [`Edit::Slice`] to the entries `keep`.
+    pub(super) fn slice(node: usize, input: usize, axis: usize, keep: &[usize]) -> Self {
+        Self::Slice {
+            node,
+            input,
+            axis,
+            keep: keep.to_vec(),
+        }
+    }
+}
+
 /// Applies `edits` to a copy of `model`. A constant that other nodes read too is copied first.
 pub(super) fn apply(model: &Model, edits: &[Edit]) -> Model {
-    let mut edited = Edited::of(model);
+    let mut edited = Edited::new(model);
     for edit in edits {
         match edit {
             Edit::Slice {
@@ -97,7 +109,7 @@ struct Edited {
 }
 
 impl Edited {
-    fn of(model: &Model) -> Self {
+    fn new(model: &Model) -> Self {
         let mut model = model.clone();
         model.graph.value_info.clear();
         let mut uses: HashMap<String, usize> = HashMap::new();

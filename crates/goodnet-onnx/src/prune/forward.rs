@@ -1,7 +1,7 @@
 //! From the site down to the layers that read its channels.
 
-use super::backward::{no_constant, slice};
 use super::carried::Carried;
+use super::constant::no_constant;
 use super::edit::Edit;
 use super::{quantised, unary};
 use crate::mask::ChannelMask;
@@ -188,7 +188,7 @@ impl Planner<'_> {
         };
         let epsilon = node.float("epsilon", 1e-5);
         for input in 1..5 {
-            self.edits.push(slice(index, input, 0, &carried.keep));
+            self.edits.push(Edit::slice(index, input, 0, &carried.keep));
         }
         Ok(carried.map(|c, value| {
             (value - mean[c]) * scale[c] / (variance[c] + epsilon).sqrt() + shift[c]
@@ -212,7 +212,7 @@ impl Planner<'_> {
         let at: Box<dyn Fn(usize) -> f32> = match per_channel {
             _ if values.len() == 1 => Box::new(|_| values[0]),
             Some(axis) if values.len() == carried.extent() => {
-                self.edits.push(slice(index, 1, axis, &carried.keep));
+                self.edits.push(Edit::slice(index, 1, axis, &carried.keep));
                 Box::new(|c| values[c])
             }
             _ => return Err(no_constant(node)),

@@ -5,6 +5,7 @@
 
 mod backward;
 mod carried;
+mod constant;
 mod edit;
 mod forward;
 mod quantised;
@@ -14,7 +15,7 @@ mod weighted;
 pub use edit::Edit;
 
 use super::model::{Dim, Graph, Model, Node, Tensor};
-use super::shape::infer;
+use super::shape::{ShapedModel, infer};
 use super::site::Site;
 use crate::mask::ChannelMask;
 pub use crate::mask::PruneMethod;
@@ -71,15 +72,14 @@ pub fn plan(model: &Model, site: &Site, mask: &ChannelMask) -> Result<Vec<Edit>,
 ///
 /// None where the graph does not allow it, or no channel would be left.
 #[must_use]
-pub fn prune_tail(tail: &Model, mask: &ChannelMask) -> Option<Model> {
+pub fn prune_tail(tail: &ShapedModel<'_>, mask: &ChannelMask) -> Option<Model> {
     let kept = mask.kept();
-    let site = tail.graph.inputs.first()?.name.clone();
+    let site = &tail.graph().inputs.first()?.name;
     if kept.is_empty() {
         return None;
     }
-    let shapes = infer(&tail.graph);
-    let edits = forward::plan(&tail.graph, &shapes, &site, mask).ok()?;
-    let mut narrowed = edit::apply(tail, &edits);
+    let edits = forward::plan(tail.graph(), tail.shapes(), site, mask).ok()?;
+    let mut narrowed = edit::apply(tail.model(), &edits);
     let shape = narrowed.graph.inputs.first_mut()?.shape.as_mut()?;
     *shape.get_mut(1)? = Dim::Fixed(kept.len());
     Some(narrowed)

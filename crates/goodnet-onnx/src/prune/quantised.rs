@@ -1,7 +1,6 @@
 //! Layers between QuantizeLinear and DequantizeLinear (QDQ): weights are integers behind a DequantizeLinear of their own, the values on
 //! the way pass through pairs of both.
 
-use super::backward::slice;
 use super::carried::Carried;
 use super::edit::Edit;
 use crate::model::{Graph, Node, Tensor, TensorData};
@@ -71,9 +70,9 @@ pub(super) fn weight(graph: &Graph, index: usize, input: usize) -> Option<Weight
 impl Weight<'_> {
     /// Keeps only the entries `keep` along `axis`.
     pub(super) fn keep(&self, axis: usize, keep: &[usize], edits: &mut Vec<Edit>) {
-        edits.push(slice(self.node, self.input, axis, keep));
+        edits.push(Edit::slice(self.node, self.input, axis, keep));
         if self.by_axis == Some(axis) {
-            edits.extend((1..self.parameters).map(|input| slice(self.node, input, 0, keep)));
+            edits.extend((1..self.parameters).map(|input| Edit::slice(self.node, input, 0, keep)));
         }
     }
 }

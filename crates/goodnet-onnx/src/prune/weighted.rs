@@ -3,8 +3,8 @@
 //! A removed channel that holds a constant other than zero there (after a normalisation, say) adds the same to every
 //! output; that sum goes into the bias.
 
-use super::backward::{no_constant, slice};
 use super::carried::Carried;
+use super::constant::no_constant;
 use super::edit::Edit;
 use super::forward::{Planner, pads};
 use super::quantised;
@@ -56,9 +56,9 @@ impl Planner<'_> {
         if has_bias && bias.is_none() {
             return Err(no_constant(node));
         }
-        self.edits.push(slice(index, 1, 0, &carried.keep));
+        self.edits.push(Edit::slice(index, 1, 0, &carried.keep));
         if has_bias {
-            self.edits.push(slice(index, 2, 0, &carried.keep));
+            self.edits.push(Edit::slice(index, 2, 0, &carried.keep));
         }
         self.edits.push(Edit::SetGroups {
             node: index,
@@ -149,7 +149,7 @@ impl Planner<'_> {
                 .sum();
             sum * f64::from(carried.fill[entry])
         };
-        let gone: Vec<usize> = carried.gone().collect();
+        let gone: Vec<usize> = carried.removed().collect();
         let of_output = |output: usize| gone.iter().map(|&entry| of_entry(output, entry)).sum();
         Ok((0..outputs).map(of_output).collect())
     }

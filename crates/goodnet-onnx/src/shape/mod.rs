@@ -9,6 +9,7 @@ mod dims;
 mod limits;
 mod ops;
 mod reshape;
+mod shaped;
 mod spread;
 mod values;
 mod window;
@@ -20,6 +21,7 @@ pub(super) use dims::axis;
 use dims::fixed;
 pub(super) use limits::MAX_RANK;
 use limits::Room;
+pub use shaped::ShapedModel;
 
 /// Extents of a tensor, `None` where open.
 pub type Shape = Vec<Option<usize>>;
@@ -30,13 +32,7 @@ pub type Shapes = HashMap<String, Shape>;
 /// Infers the shapes of `graph`, from its inputs and constants down; symbols count as open.
 #[must_use]
 pub fn infer(graph: &Graph) -> Shapes {
-    let symbolic = SymbolicShapes::infer(graph);
-    let open = |dims: Vec<Dim>| dims.iter().map(fixed).collect();
-    symbolic
-        .shapes
-        .into_iter()
-        .map(|(name, dims)| (name, open(dims)))
-        .collect()
+    SymbolicShapes::infer(graph).into_open()
 }
 
 /// Inferred shape of every tensor of a graph, as far as it is known, with the symbols of its inputs.
@@ -105,6 +101,15 @@ impl SymbolicShapes {
                 self.set(output, Some(dims.clone()));
             }
         }
+    }
+
+    /// The same with open extents in place of symbols.
+    pub(super) fn into_open(self) -> Shapes {
+        let open = |dims: Vec<Dim>| dims.iter().map(fixed).collect();
+        self.shapes
+            .into_iter()
+            .map(|(name, dims)| (name, open(dims)))
+            .collect()
     }
 
     /// Bytes that a copy takes, about.

@@ -36,12 +36,22 @@ pub(super) fn reshape(node: &Context<'_>) -> Option<Vec<Dim>> {
     let input = node.input(0)?;
     let allow_zero = node.node.int("allowzero", 0) != 0;
     let target = match node.node.ints("shape") {
-        Some(values) => return resolve(input, values.iter().map(|&v| Entry::of(v)), allow_zero),
+        Some(values) => {
+            return resolve(
+                input,
+                values.iter().map(|&v| Entry::from_value(v)),
+                allow_zero,
+            );
+        }
         None => node.node.inputs.get(1)?,
     };
     if let Some(constant) = node.graph.initializers.get(target) {
         let values = constant.as_i64()?;
-        return resolve(input, values.iter().map(|&v| Entry::of(v)), allow_zero);
+        return resolve(
+            input,
+            values.iter().map(|&v| Entry::from_value(v)),
+            allow_zero,
+        );
     }
     let values = node.shapes.values(target)?;
     let entries = values.iter().map(|dim| match dim {
@@ -60,7 +70,7 @@ enum Entry {
 }
 
 impl Entry {
-    fn of(value: i64) -> Self {
+    fn from_value(value: i64) -> Self {
         match value {
             -1 => Self::Rest,
             value => usize::try_from(value).map_or(Self::Invalid, |v| Self::Extent(Dim::Fixed(v))),
@@ -104,15 +114,15 @@ pub(super) fn squeeze(node: &Context<'_>) -> Option<Vec<Dim>> {
     let input = node.input(0)?;
     if !node.node.has_input(1) && node.node.ints("axes").is_none() {
         let open = input.iter().any(|dim| fixed(dim).is_none());
-        let kept = input.iter().filter(|dim| **dim != Dim::Fixed(1)).cloned();
-        return (!open).then(|| kept.collect());
+        let remaining = input.iter().filter(|dim| **dim != Dim::Fixed(1)).cloned();
+        return (!open).then(|| remaining.collect());
     }
     let axes = named_axes(node.node, node.graph, input.len())?;
-    let kept = input
+    let remaining = input
         .iter()
         .enumerate()
         .filter(|(index, _)| !axes.contains(index));
-    Some(kept.map(|(_, dim)| dim.clone()).collect())
+    Some(remaining.map(|(_, dim)| dim.clone()).collect())
 }
 
 /// Unsqueeze: a new axis of extent 1 at each named place of the output.

@@ -3,10 +3,10 @@
 use super::flow::{
     attention_after, before_weights, bottlenecks, convolutions_after, from_image, has_channels,
 };
-use super::{Pooling, Site, candidates, flat_candidates, is_activation, pooling, site_of};
+use super::{Pooling, Site, all_sites, is_activation, pooling, site_of};
 use crate::error::OnnxError;
 use crate::model::{Graph, Model, Node};
-use crate::shape::{Shapes, infer};
+use crate::shape::{ShapedModel, Shapes};
 use std::collections::HashMap;
 
 /// More convolutions in a row than this after the last pooling layer: its channels are not those that the classes are told by.
@@ -17,7 +17,7 @@ const LISTED: usize = 12;
 
 /// The default site and why it is that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct SiteChoice {
     /// The site.
     pub site: Site,
     /// Why it is not the output of the last pooling layer, where it is not.
@@ -34,9 +34,13 @@ pub struct Choice {
 /// # Errors
 /// If the shape of the last pooling layer cannot be told, or the network is a transformer without pooling: the message lists
 /// what `--site` can name. It is never silently an earlier layer.
-pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
-    let graph = &model.graph;
-    let shapes = infer(graph);
+pub fn default_choice(model: &Model) -> Result<SiteChoice, OnnxError> {
+    choose(&ShapedModel::new(model))
+}
+
+/// As [`default_choice`].
+pub(crate) fn choose(model: &ShapedModel<'_>) -> Result<SiteChoice, OnnxError> {
+    let (graph, shapes) = (model.graph(), model.shapes());
     let image = from_image(graph);
     let passed = bottlenecks(graph);
     let pooled = graph.nodes.iter().rev().find_map(|node| {
@@ -44,21 +48,21 @@ pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
             .outputs
             .first()
             .filter(|output| image.contains(*output))?;
-        let kind = pooling(graph, node, &shapes)?;
+        let kind = pooling(graph, node, shapes)?;
         passed
             .contains(output.as_str())
             .then_some((node, output, kind))
     });
     let Some((node, output, kind)) = pooled else {
         let what = "the network has no pooling layer that everything goes through";
-        return without_pooling(model, &shapes, what);
+        return without_pooling(model, what);
     };
     if !before_weights(graph).contains(output.as_str()) {
         let what = format!(
             "the channels of the last pooling layer, {}, are the classes",
             node.name
         );
-        return without_pooling(model, &shapes, &what);
+        return without_pooling(model, &what);
     }
     let follow = convolutions_after(graph, output);
     if follow > MAX_CONVOLUTIONS_AFTER {
@@ -66,7 +70,7 @@ pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
             "{follow} convolutions in a row follow the last pooling layer, {}",
             node.name
         );
-        return without_pooling(model, &shapes, &what);
+        return without_pooling(model, &what);
     }
     if attention_after(graph, output) {
         let what = format!("attention follows the last pooling layer, {}", node.name);
@@ -74,19 +78,19 @@ pub fn default_choice(model: &Model) -> Result<Choice, OnnxError> {
     }
     let site = match kind {
         Pooling::Unknown => None,
-        Pooling::Space => site_of(node, &shapes),
+        Pooling::Space => site_of(node, shapes),
     };
     let what = format!(
         "the shape of the last pooling layer, {} ({}), cannot be told",
         node.name, node.op_type
     );
     let site = site.ok_or_else(|| refuse(model, &what))?;
-    Ok(Choice { site, reason: None })
+    Ok(SiteChoice { site, reason: None })
 }
 
 /// The site of a network whose pooling layers, as `what` says, do not give one.
-fn without_pooling(model: &Model, shapes: &Shapes, what: &str) -> Result<Choice, OnnxError> {
-    let graph = &model.graph;
+fn without_pooling(model: &ShapedModel<'_>, what: &str) -> Result<SiteChoice, OnnxError> {
+    let (graph, shapes) = (model.graph(), model.shapes());
     let image = from_image(graph);
     let is_last = |node: &&Node| node.is("Conv") && node.outputs.iter().any(|o| image.contains(o));
     let Some(last) = graph.nodes.iter().rev().find(is_last) else {
@@ -114,7 +118,7 @@ fn without_pooling(model: &Model, shapes: &Shapes, what: &str) -> Result<Choice,
     let site = node.filter(|node| node.outputs.iter().any(|o| image.contains(o)));
     let site = site.and_then(|node| site_of(node, shapes));
     let site = site.ok_or_else(|| refuse(model, what))?;
-    Ok(Choice {
+    Ok(SiteChoice {
         site,
         reason: Some(format!("{is}, since {what}")),
     })
@@ -175,16 +179,15 @@ fn activation_after<'a>(graph: &'a Graph, layer: &'a Node) -> &'a Node {
 }
 
 /// No site without a name: what can be named instead, the last ones first.
-fn refuse(model: &Model, what: &str) -> OnnxError {
-    let graph = &model.graph;
+fn refuse(model: &ShapedModel<'_>, what: &str) -> OnnxError {
+    let graph = model.graph();
     let passed = bottlenecks(graph);
     let made = graph.nodes.iter().enumerate();
     let made: HashMap<&str, usize> = made
         .flat_map(|(at, node)| node.outputs.iter().map(move |name| (name.as_str(), at)))
         .collect();
-    let mut names: Vec<String> = candidates(model)
+    let mut names: Vec<String> = all_sites(model)
         .into_iter()
-        .chain(flat_candidates(model))
         .map(|site| site.tensor)
         .filter(|name| passed.contains(name.as_str()))
         .collect();

@@ -9,18 +9,21 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// One sweep over the nodes in their order: a tensor on a way is open from the node that makes it to the last one that reads it. A
 /// tensor that is the only open one where it is made cannot be gone around. What holds only extents of the image is no way.
 pub(super) fn bottlenecks(graph: &Graph) -> HashSet<&str> {
-    let onward = onward(graph);
+    let before_outputs = before_outputs(graph);
     let mut made: HashMap<&str, usize> = HashMap::new();
     let mut last: HashMap<&str, usize> = HashMap::new();
     for input in &graph.inputs {
-        if onward.contains(input.name.as_str()) {
+        if before_outputs.contains(input.name.as_str()) {
             made.insert(&input.name, 0);
         }
     }
     for (at, node) in graph.nodes.iter().enumerate() {
         let on_a_way = !node.is("Shape")
             && !node.is("Size")
-            && node.outputs.iter().any(|o| onward.contains(o.as_str()))
+            && node
+                .outputs
+                .iter()
+                .any(|o| before_outputs.contains(o.as_str()))
             && node.inputs.iter().any(|i| made.contains_key(i.as_str()));
         if !on_a_way {
             continue;
@@ -28,7 +31,11 @@ pub(super) fn bottlenecks(graph: &Graph) -> HashSet<&str> {
         for input in node.inputs.iter().filter(|i| made.contains_key(i.as_str())) {
             last.insert(input, at + 1);
         }
-        for output in node.outputs.iter().filter(|o| onward.contains(o.as_str())) {
+        for output in node
+            .outputs
+            .iter()
+            .filter(|o| before_outputs.contains(o.as_str()))
+        {
             made.insert(output, at + 1);
         }
     }
@@ -59,15 +66,19 @@ pub(super) fn bottlenecks(graph: &Graph) -> HashSet<&str> {
 }
 
 /// The tensors that an output depends on.
-fn onward(graph: &Graph) -> HashSet<&str> {
+fn before_outputs(graph: &Graph) -> HashSet<&str> {
     let outputs = graph.outputs.iter().map(|output| output.name.as_str());
-    let mut onward: HashSet<&str> = outputs.collect();
+    let mut before_outputs: HashSet<&str> = outputs.collect();
     for node in graph.nodes.iter().rev() {
-        if node.outputs.iter().any(|o| onward.contains(o.as_str())) {
-            onward.extend(node.inputs.iter().map(String::as_str));
+        if node
+            .outputs
+            .iter()
+            .any(|o| before_outputs.contains(o.as_str()))
+        {
+            before_outputs.extend(node.inputs.iter().map(String::as_str));
         }
     }
-    onward
+    before_outputs
 }
 
 /// Convolutions on the longest way from `tensor` to an output.

@@ -10,8 +10,9 @@ mod flow;
 use super::axes::reduced_axes;
 use super::error::OnnxError;
 use super::model::{Graph, Model, Node};
-use super::shape::{Shapes, infer};
-pub use choose::{Choice, default_choice};
+use super::shape::{ShapedModel, Shapes};
+pub(super) use choose::choose;
+pub use choose::{SiteChoice, default_choice};
 pub(super) use expose::FOUR_AXES;
 pub use expose::expose;
 
@@ -38,18 +39,21 @@ pub struct Site {
 /// convolution, a pooling layer, a normalisation, an activation or a sum.
 #[must_use]
 pub fn candidates(model: &Model) -> Vec<Site> {
-    let shapes = infer(&model.graph);
-    let Some(input) = model.graph.inputs.first() else {
+    spatial_sites(&ShapedModel::new(model))
+}
+
+fn spatial_sites(model: &ShapedModel<'_>) -> Vec<Site> {
+    let (graph, shapes) = (model.graph(), model.shapes());
+    let Some(input) = graph.inputs.first() else {
         return Vec::new();
     };
-    let image = model.graph.dependents(&[&input.name]);
-    model
-        .graph
+    let image = graph.dependents(&[&input.name]);
+    graph
         .nodes
         .iter()
         .filter(|node| node.outputs.iter().any(|output| image.contains(output)))
         .filter(|node| makes_channels(node))
-        .filter_map(|node| site_of(node, &shapes))
+        .filter_map(|node| site_of(node, shapes))
         .filter(|site| !site.flat)
         .collect()
 }
@@ -58,17 +62,27 @@ pub fn candidates(model: &Model) -> Vec<Site> {
 /// hidden layer; not the scores.
 #[must_use]
 pub fn flat_candidates(model: &Model) -> Vec<Site> {
-    let graph = &model.graph;
-    let shapes = infer(graph);
+    flat_sites(&ShapedModel::new(model))
+}
+
+fn flat_sites(model: &ShapedModel<'_>) -> Vec<Site> {
+    let (graph, shapes) = (model.graph(), model.shapes());
     let image = flow::from_image(graph);
     let weighted = flow::before_weights(graph);
     let nodes = graph.nodes.iter();
     nodes
         .filter(|node| node.outputs.iter().any(|output| image.contains(output)))
         .filter(|node| makes_features(node))
-        .filter_map(|node| flat_site_of(node, &shapes))
+        .filter_map(|node| flat_site_of(node, shapes))
         .filter(|site| weighted.contains(site.tensor.as_str()))
         .collect()
+}
+
+/// All [`candidates`], then all [`flat_candidates`].
+pub(super) fn all_sites(model: &ShapedModel<'_>) -> Vec<Site> {
+    let mut sites = spatial_sites(model);
+    sites.extend(flat_sites(model));
+    sites
 }
 
 /// The site where none is named, see [`default_choice`].
@@ -84,8 +98,7 @@ pub fn default_site(model: &Model) -> Result<Site, OnnxError> {
 /// # Errors
 /// If there is no such tensor or it cannot be a site; the message lists those that can.
 pub fn find(model: &Model, name: &str) -> Result<Site, OnnxError> {
-    let mut sites = candidates(model);
-    sites.extend(flat_candidates(model));
+    let sites = all_sites(&ShapedModel::new(model));
     let by_tensor = sites.iter().find(|site| site.tensor == name);
     let by_layer = || sites.iter().find(|site| site.layer == name);
     by_tensor.or_else(by_layer).cloned().ok_or_else(|| {

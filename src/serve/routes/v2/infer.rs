@@ -73,7 +73,7 @@ fn answer(
 ) -> Result<Inferred, Problem> {
     let rows = request.images.rows();
     let policy = policy(loaded, model, &request)?;
-    let _places = loaded.pool.admit_beside(1, rows - 1)?;
+    let _places = loaded.pool.admit_more(1, rows - 1)?;
     let decode = started.elapsed();
     let evaluated = evaluate(networks, &loaded.image_shape(), request.images.data)
         .map_err(Problem::internal)?;

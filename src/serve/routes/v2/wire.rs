@@ -24,7 +24,7 @@ const MAX_ID: usize = 256;
 pub(super) struct InferRequest {
     pub(super) id: Option<String>,
     pub(super) images: Tensor,
-    pub(super) outputs: Vec<Wanted>,
+    pub(super) outputs: Vec<RequestedOutput>,
     /// The policy and the drop that are asked for, as text.
     pub(super) policy: Option<String>,
     pub(super) drop: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct InferRequest {
 
 /// An output that the client wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct RequestedOutput {
     pub(super) name: &'static str,
     pub(super) binary: bool,
 }
@@ -283,16 +283,16 @@ fn wanted(
     outputs: Option<&[OutputBody]>,
     model: V2Model,
     by_default: bool,
-) -> Result<Vec<Wanted>, Problem> {
+) -> Result<Vec<RequestedOutput>, Problem> {
     let known = model.outputs();
     let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else {
-        let all = known.iter().map(|&name| Wanted {
+        let all = known.iter().map(|&name| RequestedOutput {
             name,
             binary: by_default,
         });
         return Ok(all.collect());
     };
-    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut wanted: Vec<RequestedOutput> = Vec::new();
     for output in outputs {
         let name = known.iter().copied().find(|name| *name == output.name);
         let name = name.filter(|name| wanted.iter().all(|other| other.name != *name));
@@ -310,7 +310,7 @@ fn wanted(
             }
             None => by_default,
         };
-        wanted.push(Wanted { name, binary });
+        wanted.push(RequestedOutput { name, binary });
     }
     Ok(wanted)
 }

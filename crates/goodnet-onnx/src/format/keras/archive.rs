@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path) -> Result<Imported, String> {
     let weights = entry(&mut archive, "model.weights.h5", MAX_WEIGHT_BYTES)?;
     let file = File::from_bytes(weights)
         .map_err(|error| format!("expected whole weights in HDF5, found {error}"))?;
-    let weights = Weights::of(&file, variables(&file, &config)?);
+    let weights = Weights::new(&file, variables(&file, &config)?);
     Ok(Imported {
         model: build_model(&config, &weights)?,
         format: "keras",
@@ -100,7 +100,7 @@ impl Models {
             let around = path[..at].to_vec();
             let layers = match self.known.entry(around) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(free) => free.insert(Layers::of(&group)?),
+                Entry::Vacant(free) => free.insert(Layers::from_group(&group)?),
             };
             let next = layers
                 .by_name
@@ -116,7 +116,7 @@ impl Models {
 }
 
 impl Layers {
-    fn of(model: &Group) -> Result<Self, String> {
+    fn from_group(model: &Group) -> Result<Self, String> {
         let layers = model.group("layers").map_err(|error| {
             format!("expected a group `layers` of weights, found none ({error})")
         })?;

@@ -71,7 +71,7 @@ impl<'a> Builder<'a> {
         value.ok_or_else(|| format!("reads layer {name}, which is missing"))
     }
 
-    pub(super) fn remember(&mut self, layer: &str, value: Value) {
+    pub(super) fn define(&mut self, layer: &str, value: Value) {
         self.values.insert(layer.to_owned(), value);
     }
 

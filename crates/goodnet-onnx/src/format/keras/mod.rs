@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path, architecture: Option<Architecture>) -> Result<Im
         Some(Ok(text)) => {
             let config = Config::parse(text)?;
             let variables = grouped::variables(&file_group(&file)?, &config)?;
-            let weights = Weights::of(&file, variables);
+            let weights = Weights::new(&file, variables);
             Ok(Imported {
                 model: build_model(&config, &weights)?,
                 format: "keras",
@@ -74,7 +74,7 @@ fn file_group(file: &File) -> Result<hdf5_pure::Group, String> {
 fn weights_alone(file: &File, architecture: Option<Architecture>) -> Result<Imported, String> {
     let (config, beside) = match architecture {
         Some(Architecture::Deepid) => {
-            let weights = Weights::of(file, grouped::variables(&file.root(), &deepid::named())?);
+            let weights = Weights::new(file, grouped::variables(&file.root(), &deepid::named())?);
             (deepid::config(&weights)?, Vec::new())
         }
         Some(Architecture::File(path)) => (Config::parse(&description(&path)?)?, vec![path]),
@@ -97,7 +97,7 @@ fn weights_alone(file: &File, architecture: Option<Architecture>) -> Result<Impo
         false => grouped::variables(&file.root(), &config)?,
     };
     Ok(Imported {
-        model: build_model(&config, &Weights::of(file, variables))?,
+        model: build_model(&config, &Weights::new(file, variables))?,
         format: "keras-weights",
         beside,
     })
@@ -131,7 +131,7 @@ fn build_model(config: &Config, weights: &Weights) -> Result<crate::Model, Strin
     for layer in &config.layers {
         let value = layers::add(&mut builder, layer)
             .map_err(|reason| format!("layer {} ({}): {reason}", layer.name, layer.class))?;
-        builder.remember(&layer.name, value);
+        builder.define(&layer.name, value);
     }
     builder.finish(&config.output)
 }

@@ -29,7 +29,7 @@ pub(super) struct Weight {
 
 impl Weights {
     /// The weights that were found in `file`, by layer and name.
-    pub(super) fn of(file: &File, layers: Variables) -> Self {
+    pub(super) fn new(file: &File, layers: Variables) -> Self {
         let layers = layers.into_iter().map(|(layer, found)| {
             let found = found.into_iter();
             let found = found.map(|(name, data)| (name, RefCell::new(data)));
@@ -53,7 +53,7 @@ impl Weights {
     }
 
     /// Counts `count` f32 values against what the file can hold.
-    fn spend(&self, weight: &str, count: usize) -> Result<(), String> {
+    fn charge(&self, weight: &str, count: usize) -> Result<(), String> {
         let limit = MIN_DECLARED_BYTES.max(self.file_bytes.saturating_mul(MAX_EXPANSION));
         let bytes = (count as u64).saturating_mul(size_of::<f32>() as u64);
         let total = self.declared_bytes.get().saturating_add(bytes);
@@ -86,7 +86,7 @@ impl Weights {
             .iter()
             .try_fold(1usize, |product, &extent| product.checked_mul(extent))
             .ok_or_else(|| format!("`{weight}` has shape {expected:?}"))?;
-        self.spend(weight, count)?;
+        self.charge(weight, count)?;
         let dataset = &self.layers[layer][weight];
         check_element(weight, &dataset.borrow())?;
         let values = dataset

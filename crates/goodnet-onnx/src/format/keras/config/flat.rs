@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 /// The layers of `model` and of every model inside it.
 pub(super) fn flatten(model: &RawModel) -> Result<Config, String> {
     let mut flat = Flat::default();
-    let outputs = flat.model(model, &Place::default(), &[])?;
+    let outputs = flat.model(model, &Scope::default(), &[])?;
     let [output] = outputs.as_slice() else {
         return Err(format!("expected one output, found {}", outputs.len()));
     };
@@ -21,13 +21,13 @@ pub(super) fn flatten(model: &RawModel) -> Result<Config, String> {
 
 /// The models around a layer.
 #[derive(Default)]
-struct Place {
+struct Scope {
     path: Vec<String>,
     groups: Vec<String>,
 }
 
-impl Place {
-    fn of(&self, layer: &RawLayer) -> Self {
+impl Scope {
+    fn within(&self, layer: &RawLayer) -> Self {
         let joined = |outer: &[String], own: &str| {
             let mut all = outer.to_vec();
             all.push(own.to_owned());
@@ -56,11 +56,11 @@ impl Flat {
     fn model(
         &mut self,
         model: &RawModel,
-        place: &Place,
+        scope: &Scope,
         fed: &[String],
     ) -> Result<Vec<String>, String> {
         let calls = calls(model);
-        let found = Calls::of(model, &calls)?;
+        let found = Calls::new(model, &calls)?;
         let reads: Vec<Vec<usize>> = calls
             .iter()
             .map(|&call| found.reads(model, call))
@@ -78,9 +78,9 @@ impl Flat {
             let (layer, call) = calls[at];
             let layer = &model.layers[layer];
             let arguments = found.arguments(layer, call, &given)?;
-            given[at] = match fed_by(model, layer, fed)? {
+            given[at] = match outer_input(model, layer, fed)? {
                 Some(name) => name,
-                None => self.call(layer, place, call, arguments)?,
+                None => self.call(layer, scope, call, arguments)?,
             };
         }
         let outputs = model.outputs.iter();
@@ -97,11 +97,11 @@ impl Flat {
     fn call(
         &mut self,
         layer: &RawLayer,
-        place: &Place,
+        scope: &Scope,
         call: usize,
         arguments: Arguments<String>,
     ) -> Result<String, String> {
-        let own = place.of(layer);
+        let own = scope.within(layer);
         let inputs: Vec<String> = arguments
             .iter()
             .filter_map(|(_, argument)| match argument {
@@ -165,7 +165,11 @@ fn calls(model: &RawModel) -> Vec<Call> {
 }
 
 /// What an input of a model inside another stands for.
-fn fed_by(model: &RawModel, layer: &RawLayer, fed: &[String]) -> Result<Option<String>, String> {
+fn outer_input(
+    model: &RawModel,
+    layer: &RawLayer,
+    fed: &[String],
+) -> Result<Option<String>, String> {
     if layer.class != "InputLayer" || fed.is_empty() {
         return Ok(None);
     }
@@ -186,7 +190,7 @@ struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    fn of(model: &'a RawModel, calls: &[Call]) -> Result<Self, String> {
+    fn new(model: &'a RawModel, calls: &[Call]) -> Result<Self, String> {
         let mut first: HashMap<&str, (usize, usize)> = HashMap::new();
         for (at, &(layer, call)) in calls.iter().enumerate() {
             let layer = &model.layers[layer];
@@ -207,7 +211,7 @@ impl<'a> Calls<'a> {
         Ok(Self { first })
     }
 
-    /// The place of a call; none where there is no such layer or call.
+    /// Where a call is; none where there is no such layer or call.
     fn at(&self, from: &Reference) -> Result<Option<usize>, String> {
         if from.output != 0 {
             return Err(format!(

@@ -1,6 +1,6 @@
 //! Numbers in a configuration, brought into the graph's order.
 
-use super::dense::permute_rows;
+use super::layout::permute_rows;
 use crate::Tensor;
 use crate::format::keras::build::Form;
 use serde_json::Value as Json;

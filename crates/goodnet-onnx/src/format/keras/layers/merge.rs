@@ -98,19 +98,19 @@ pub(super) fn concatenate(builder: &mut Builder<'_>, layer: &Layer) -> Result<Va
     concatenate_along(builder, layer, axis.unwrap_or(-1))
 }
 
-/// Joins what the layer reads along Keras' axis `wish`.
+/// Joins what the layer reads along Keras' axis `keras_axis`.
 pub(super) fn concatenate_along(
     builder: &mut Builder<'_>,
     layer: &Layer,
-    wish: i64,
+    keras_axis: i64,
 ) -> Result<Value, String> {
     let values = inputs(builder, layer)?;
     let flat = values
         .iter()
         .all(|value| matches!(value.form, Form::Flat { .. }));
     let (axis, form, names) = if flat {
-        if !matches!(wish, -1 | 1) {
-            return Err(format!("expected axis 1, found {wish}"));
+        if !matches!(keras_axis, -1 | 1) {
+            return Err(format!("expected axis 1, found {keras_axis}"));
         }
         let mut len = 0;
         let mut names = Vec::new();
@@ -122,7 +122,7 @@ pub(super) fn concatenate_along(
         }
         (1, Form::Flat { len, planes: None }, names)
     } else {
-        let axis = match wish {
+        let axis = match keras_axis {
             -1 | 3 => 1,
             1 | -3 => 2,
             2 | -2 => 3,

@@ -4,6 +4,7 @@ mod activation;
 mod constant;
 mod convolution;
 mod dense;
+mod layout;
 mod merge;
 mod normalisation;
 mod operation;

@@ -1,7 +1,7 @@
 //! Normalisation and rescaling.
 
 use super::constant;
-use super::dense::permute_rows;
+use super::layout::permute_rows;
 use super::settings::{check_last_axis, flag, input, number};
 use crate::format::keras::build::{Builder, Form, Value, transpose};
 use crate::format::keras::config::Layer;

@@ -1,6 +1,6 @@
 //! Operations on tensors: `TFOpLambda` and `SlicingOpLambda` of Keras 2, `keras.ops` of Keras 3.
 
-use super::settings::check_last_axis;
+use super::settings::{check_last_axis, first_argument, setting};
 use super::{activation, constant, merge, pooling, shape, slice};
 use crate::Node;
 use crate::format::keras::build::{Builder, Form, Value};
@@ -27,13 +27,13 @@ pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, Str
         "sqrt" => unary(builder, layer, "Sqrt"),
         "square" => square(builder, layer),
         "cast" => cast(builder, layer),
-        "identity" | "stopgradient" => first(builder, layer),
+        "identity" | "stopgradient" => first_argument(builder, layer),
         "clipbyvalue" | "clip" => clip(builder, layer),
         "gelu" => gelu(builder, layer),
         "leakyrelu" => with_alpha(builder, layer, "LeakyRelu", 0.2),
         "elu" => with_alpha(builder, layer, "Elu", 1.0),
         "softmax" => {
-            let value = first(builder, layer)?;
+            let value = first_argument(builder, layer)?;
             check_last_axis(setting(layer, &["axis"]), &value)?;
             activation::softmax(builder, &layer.name, &value)
         }
@@ -48,46 +48,33 @@ pub(super) fn add(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, Str
         "stack" => slice::stack(builder, layer),
         "relu" | "relu6" | "sigmoid" | "tanh" | "silu" | "swish" | "softplus" | "softsign"
         | "exp" | "selu" | "mish" => {
-            let value = first(builder, layer)?;
+            let value = first_argument(builder, layer)?;
             activation::apply(builder, layer, &name(layer), &value)
         }
         "hardsigmoid" => {
-            let value = first(builder, layer)?;
+            let value = first_argument(builder, layer)?;
             activation::apply(builder, layer, "hard_sigmoid", &value)
         }
         "hardsilu" | "hardswish" => {
-            let value = first(builder, layer)?;
+            let value = first_argument(builder, layer)?;
             activation::apply(builder, layer, "hard_silu", &value)
         }
         _ => Err(format!(
             "operation {} is not one that goodnet knows",
-            shown(layer)
+            function_name(layer)
         )),
     }
 }
 
 /// What the operation is called: the function of Keras 2, `math.truediv`, or the class of Keras 3, `TrueDivide`.
-fn shown(layer: &Layer) -> &str {
+fn function_name(layer: &Layer) -> &str {
     let function = layer.settings.get("function").and_then(Json::as_str);
     function.unwrap_or(&layer.class)
 }
 
 fn name(layer: &Layer) -> String {
-    let last = shown(layer).rsplit('.').next().unwrap_or_default();
+    let last = function_name(layer).rsplit('.').next().unwrap_or_default();
     last.replace('_', "").to_ascii_lowercase()
-}
-
-/// A setting of the layer, or a constant that it is called with by keyword.
-pub(super) fn setting<'a>(layer: &'a Layer, names: &[&str]) -> Option<&'a Json> {
-    let called = layer.arguments.iter().find_map(|(keyword, argument)| {
-        let keyword = keyword.as_deref()?;
-        match argument {
-            Argument::Constant(value) if names.contains(&keyword) => Some(value),
-            _ => None,
-        }
-    });
-    let given = called.or_else(|| names.iter().find_map(|&name| layer.settings.get(name)));
-    given.filter(|value| !value.is_null())
 }
 
 fn number(layer: &Layer, names: &[&str]) -> Result<Option<f32>, String> {
@@ -100,16 +87,8 @@ fn number(layer: &Layer, names: &[&str]) -> Result<Option<f32>, String> {
     }
 }
 
-/// The first argument, which must be what a layer gives.
-pub(super) fn first(builder: &Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    match layer.arguments.first() {
-        Some((_, Argument::Layer(name))) => builder.value(name),
-        _ => Err("expected what a layer gives, found a constant".to_owned()),
-    }
-}
-
 fn unary(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let node = Node::new(op, &[&value.tensor], &[&layer.name]);
     Ok(Value {
         tensor: builder.node(node),
@@ -118,7 +97,7 @@ fn unary(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, St
 }
 
 fn square(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let node = Node::new("Mul", &[&value.tensor, &value.tensor], &[&layer.name]);
     Ok(Value {
         tensor: builder.node(node),
@@ -129,13 +108,13 @@ fn square(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
 /// Everything is f32 already.
 fn cast(builder: &Builder<'_>, layer: &Layer) -> Result<Value, String> {
     match setting(layer, &["dtype"]).and_then(Json::as_str) {
-        Some("float32") => first(builder, layer),
+        Some("float32") => first_argument(builder, layer),
         other => Err(format!("expected a cast to float32, found {other:?}")),
     }
 }
 
 fn clip(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let low = number(layer, &["clip_value_min", "x_min"])?;
     let high = number(layer, &["clip_value_max", "x_max"])?;
     let (Some(low), Some(high)) = (low, high) else {
@@ -148,7 +127,7 @@ fn clip(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
 }
 
 fn gelu(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let by_tanh = match setting(layer, &["approximate"]).map(Json::as_bool) {
         Some(Some(by_tanh)) => by_tanh,
         // The defaults of tf.nn.gelu and keras.ops.gelu.
@@ -165,7 +144,7 @@ fn with_alpha(
     op: &str,
     default: f32,
 ) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let alpha = number(layer, &["alpha", "negative_slope"])?.unwrap_or(default);
     let node = activation::with_alpha(op, &value.tensor, &layer.name, alpha);
     Ok(Value {
@@ -226,7 +205,7 @@ fn constant_of(
 
 /// A mean or the largest value over height and width.
 fn reduce(builder: &mut Builder<'_>, layer: &Layer, op: &str) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let axes = setting(layer, &["axis"]);
     if !are_height_and_width(axes) {
         return Err(format!(
@@ -252,7 +231,7 @@ fn are_height_and_width(axes: Option<&Json>) -> bool {
 
 /// An image of one pixel as (n, values).
 fn squeeze(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let is_pixel = matches!(
         value.form,
         Form::Spatial {

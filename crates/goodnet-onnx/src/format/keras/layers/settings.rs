@@ -1,7 +1,7 @@
 //! Reading a layer's settings.
 
 use crate::format::keras::build::{Builder, Form, Value};
-use crate::format::keras::config::Layer;
+use crate::format::keras::config::{Argument, Layer};
 use serde_json::Value as Json;
 
 /// What the one layer before gives.
@@ -9,6 +9,14 @@ pub(super) fn input(builder: &Builder<'_>, layer: &Layer) -> Result<Value, Strin
     match layer.inputs.as_slice() {
         [name] => builder.value(name),
         names => Err(format!("expected one input, found {}", names.len())),
+    }
+}
+
+/// The first argument, which must be what a layer gives.
+pub(super) fn first_argument(builder: &Builder<'_>, layer: &Layer) -> Result<Value, String> {
+    match layer.arguments.first() {
+        Some((_, Argument::Layer(name))) => builder.value(name),
+        _ => Err("expected what a layer gives, found a constant".to_owned()),
     }
 }
 
@@ -56,6 +64,19 @@ pub(super) fn check_last_axis(axis: Option<&Json>, value: &Value) -> Result<(), 
         Some(axis) if axis == last => Ok(()),
         _ => Err(format!("expected the last axis, found axis {given}")),
     }
+}
+
+/// A setting of the layer, or a constant that it is called with by keyword.
+pub(super) fn setting<'a>(layer: &'a Layer, names: &[&str]) -> Option<&'a Json> {
+    let called = layer.arguments.iter().find_map(|(keyword, argument)| {
+        let keyword = keyword.as_deref()?;
+        match argument {
+            Argument::Constant(value) if names.contains(&keyword) => Some(value),
+            _ => None,
+        }
+    });
+    let given = called.or_else(|| names.iter().find_map(|&name| layer.settings.get(name)));
+    given.filter(|value| !value.is_null())
 }
 
 pub(super) fn flag(layer: &Layer, name: &str, default: bool) -> bool {

@@ -1,7 +1,7 @@
 //! Channels taken out of an image and put together again: the order of colours reversed.
 
 use super::merge;
-use super::operation::{first, setting};
+use super::settings::{first_argument, setting};
 use crate::format::keras::build::{Builder, Form, Value};
 use crate::format::keras::config::{Argument, Layer};
 use crate::{Attribute, Node, Tensor};
@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 /// `x[..., ::-1]`, the channels reversed, or `x[..., k]`, one of them.
 pub(super) fn get_item(builder: &mut Builder<'_>, layer: &Layer) -> Result<Value, String> {
-    let value = first(builder, layer)?;
+    let value = first_argument(builder, layer)?;
     let Form::Spatial {
         channels,
         height,

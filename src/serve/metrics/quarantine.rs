@@ -8,12 +8,12 @@ use prometheus_client::registry::Registry;
 use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct QuarantineMetrics {
     inputs: Family<ResultLabels, Counter>,
     removed: Counter,
 }
 
-impl Counts {
+impl QuarantineMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "quarantine_inputs",
@@ -28,18 +28,18 @@ impl Counts {
     }
 
     pub(super) fn set(&self, writer: &QuarantineWriter) {
-        let tally = writer.tally();
+        let counts = writer.counts();
         let results = [
-            ("stored", &tally.stored),
-            ("overflowed", &tally.overflowed),
-            ("failed", &tally.failed),
-            ("too_large", &tally.too_large),
+            ("stored", &counts.stored),
+            ("overflowed", &counts.overflowed),
+            ("failed", &counts.failed),
+            ("too_large", &counts.too_large),
         ];
         for (result, count) in results {
             let counter = self.inputs.get_or_create(&ResultLabels { result });
             counter.inner().store(count.load(Relaxed), Relaxed);
         }
-        let removed = tally.removed.load(Relaxed);
+        let removed = counts.removed.load(Relaxed);
         self.removed.inner().store(removed, Relaxed);
     }
 }

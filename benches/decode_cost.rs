@@ -1,7 +1,9 @@
 //! What files cost from bytes to the values of a network of 47 x 55 pixels, for the figures in docs/BENCHMARKS.md and
-//! docs/SECURITY.md: `decode_cost FILE...` prints, a file a line, its bytes, and for its decoding whole and as the network sees it
-//! the work that was counted and the CPU time of all threads, and for the whole the most memory beside the file's bytes (on Linux); then that of the `image` crate's own decoder and filter; then what
-//! came of it. Times are medians of seven, taken in turn.
+//! docs/SECURITY.md: `cargo bench --bench decode_cost -- FILE...`.
+//!
+//! A file a line: its bytes; for decoding the whole, the work that was counted, the CPU time of all threads and the most
+//! memory beside the file's bytes (on Linux); work and time for decoding what the network sees of it; the time of the
+//! `image` crate's own decoder and filter; the outcome. Times are medians of seven, taken in turn.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
@@ -79,7 +81,9 @@ fn main() -> std::io::Result<()> {
     let input = InputSpec::new(HEIGHT, WIDTH, 3, Layout::Nchw, 1.0);
     let preprocess = Preprocess::new(&input);
     let part = Detail::of(&input, false);
-    for file in std::env::args_os().skip(1) {
+    // Cargo adds `--bench`.
+    let files = std::env::args_os().skip(1).filter(|arg| arg != "--bench");
+    for file in files {
         let bytes = std::fs::read(&file)?;
         forget();
         let (_, held) = resident();

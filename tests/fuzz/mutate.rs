@@ -1,11 +1,11 @@
-//! Feeds a fuzz target of `tests/fuzz` with changed copies of its corpus, on a stable compiler: `mutate TARGET SECONDS [SEED]`.
+//! Feeds a fuzz target of `tests/fuzz` with changed copies of its corpus, on a stable compiler:
+//! `cargo run --example mutate -- TARGET SECONDS [SEED]`.
 //!
 //! No coverage guides it: it finds less than `cargo fuzz`, and runs anywhere. The input that a target fails on is written to
 //! `failed-TARGET` in the current folder before it is run.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
-#[path = "../tests/fuzz/entry.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod entry;
 
