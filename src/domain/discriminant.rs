@@ -355,3 +355,90 @@ fn evenly(rows: &[usize], most: usize) -> Vec<usize> {
     }
     (0..most).map(|step| rows[step * count / most]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// A deterministic number within -0.5..0.5.
+    fn noise(seed: usize) -> f32 {
+        ((seed * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5
+    }
+
+    /// Two classes told by the sign of the only feature; of the two means of a map the second is `second`.
+    fn images(count: usize, side: impl Fn(usize) -> f32, second: f32) -> [Tensor; 2] {
+        let features = (0..count).map(|image| side(image) + noise(image));
+        let means = (0..count).flat_map(|image| {
+            let second = second + 0.1 * noise(3 * image + 1);
+            [noise(5 * image + 2), second]
+        });
+        [
+            Tensor::new(vec![count, 1], features.collect()),
+            Tensor::new(vec![count, 2], means.collect()),
+        ]
+    }
+
+    fn fitted(turned: &[Tensor; 2], count: usize) -> Result<Discriminant, NoDiscriminant> {
+        let side = |image: usize| if image.is_multiple_of(2) { 3.0 } else { -3.0 };
+        let clean = images(400, side, 0.0);
+        let answers: Vec<u32> = (0..400).map(|image| image % 2).collect();
+        let images: Vec<usize> = (0..count).map(|row| (2 * row + 1) % 400).collect();
+        let sides = Sides {
+            clean: &clean.each_ref(),
+            answers: &answers,
+            turned: &turned.each_ref(),
+            images: &images,
+        };
+        Discriminant::fit(sides, 0, 0)
+    }
+
+    #[test]
+    fn images_that_began_otherwise_are_told_whatever_their_features() {
+        // Features like those of class 0, but the map's second mean is off.
+        let turned = images(100, |_| 3.0, 0.5);
+        let found = fitted(&turned, 100).unwrap();
+        assert_eq!(found.caught, 1.0);
+        assert_eq!(found.beyond, Vec::<usize>::new());
+        let value = |feature: f32, means: [f32; 2]| found.value([&[feature][..], &means]);
+        assert!(value(3.0, [0.0, 0.5]) > 0.0);
+        assert!(value(3.0, [0.0, 0.0]) < 0.0);
+        assert!(value(3.0, [0.4, 0.0]) < 0.0);
+    }
+
+    #[test]
+    fn too_few_turned_images_and_values_that_are_no_numbers_are_refused() {
+        let few = images(39, |_| 3.0, 0.5);
+        assert_eq!(fitted(&few, 39), Err(NoDiscriminant::FewTurned(39)));
+        let mut broken = images(100, |_| 3.0, 0.5);
+        broken[1].data[7] = f32::NAN;
+        assert_eq!(fitted(&broken, 100), Err(NoDiscriminant::Values));
+    }
+
+    #[test]
+    fn with_fewer_rows_than_values_the_solution_is_the_same() {
+        let r = array![[1.0, 2.0, -1.0], [0.5, -1.0, 3.0]];
+        let b = array![1.0, -2.0, 0.5];
+        let c = SHRINKAGE * r.iter().map(|value| value * value).sum::<f64>() / 3.0;
+        let x = solve(&r, &b).unwrap();
+        let back = r.t().dot(&r.dot(&x)) + c * &x;
+        for (back, b) in back.iter().zip(&b) {
+            assert!((back - b).abs() < 1e-9, "{back} {b}");
+        }
+        let tall = array![[1.0, 2.0], [0.5, -1.0], [4.0, 1.0]];
+        let b = array![1.0, -2.0];
+        let c = SHRINKAGE * tall.iter().map(|value| value * value).sum::<f64>() / 2.0;
+        let x = solve(&tall, &b).unwrap();
+        let back = tall.t().dot(&tall.dot(&x)) + c * &x;
+        assert!((&back - &b).iter().all(|gap| gap.abs() < 1e-9));
+        assert!(solve(&Array2::zeros((2, 2)), &b).is_none());
+    }
+
+    #[test]
+    fn the_threshold_is_between_the_two_or_lets_as_many_pass_as_allowed() {
+        let own = || [1.0, 2.0, 3.0, 4.0].into_iter();
+        assert_eq!(threshold(own(), &[6.0, 7.0], 0), 5.0);
+        assert_eq!(threshold(own(), &[3.5, 7.0], 0), 4.0);
+        assert_eq!(threshold(own(), &[3.5, 7.0], 1), 3.5);
+    }
+}
