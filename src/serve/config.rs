@@ -73,7 +73,7 @@ pub struct Limits {
     pub decoding: usize,
     /// Most images in a batch.
     pub batch_images: usize,
-    /// Most pixels of an image.
+    /// Most pixels that an image is decoded to; its work and its memory are bounded by so much for each.
     pub pixels: u64,
     /// Longest side of an image, in pixels.
     pub side: u32,
