@@ -81,7 +81,7 @@ pub struct Limits {
     pub connections: usize,
     /// Most connections from one address at a time.
     pub connections_per_peer: usize,
-    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)), even where the bundle's figures were not measured so.
     pub exact_decode: bool,
 }
 

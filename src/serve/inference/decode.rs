@@ -40,6 +40,12 @@ impl Decoder {
         }
     }
 
+    /// Are all files decoded whole?
+    #[must_use]
+    pub fn decodes_whole(&self) -> bool {
+        self.detail == Detail::Whole
+    }
+
     /// What the images of one request may take together, until `cancel` says that nobody waits for them.
     pub(crate) fn budget(&self, cancel: Cancel) -> Budget {
         self.limits.budget_until(cancel)
