@@ -313,7 +313,7 @@ impl Segments {
 
     /// What decoding to one of `parts` of each side costs: every scan goes over all blocks of its components, however little it
     /// says of them, which takes a quarter of a sample a coefficient, whatever part is made of them; and every byte takes 3, in a
-    /// progressive picture 6.
+    /// progressive picture 8.
     ///
     /// Whatever may be the start of a scan counts as one, so that nothing that hides a scan from this count can hide it less
     /// from the decoder.
@@ -332,7 +332,7 @@ impl Segments {
         }
         let kept = passes > 1 || partial || self.frame == 0xC2;
         let part = area(width.div_ceil(parts), height.div_ceil(parts));
-        let byte = if self.frame == 0xC2 { 6 } else { 3 };
+        let byte = if self.frame == 0xC2 { 8 } else { 3 };
         Work {
             width,
             height,
