@@ -14,7 +14,7 @@ import numpy as np
 from . import _sweep
 from ._data import Path_
 from ._errors import BadInput
-from ._image import Picture, Preprocess, rgb
+from ._image import Detail, Picture, Preprocess, upright
 from ._networks import Floats, Networks, load
 
 _SCHEMA = 1
@@ -82,7 +82,9 @@ class Bundle:
         """The drops that can be asked for, in percentage points."""
         self.policies = (DISAGREEMENT, REPAIRED) if self.manifest.get("repaired") else (DISAGREEMENT,)
         """The policies that can be asked for, the default one last."""
-        self._preprocess = Preprocess.of(self.manifest["input"])
+        spec = self.manifest["input"]
+        self._preprocess = Preprocess.of(spec)
+        self._detail = Detail.of(spec, exact=self.manifest.get("exact_decode", False))
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.path)!r})"
@@ -110,12 +112,14 @@ class Bundle:
     def classify(self, image: Picture, *, policy: str | None = None, drop: float | None = None) -> Classification:
         """What the service answers for one image: a path, the bytes of a file, an array, or a PIL image.
 
+        A JPEG file that is far larger than the network's input is decoded at a part of its size, as the command and the
+        service do, unless the bundle was made with `--exact-decode`; an array and a PIL image are taken as they are.
         Without a policy the bundle's default one decides: `disagreement` where a drop is named; else `repaired` where the
         bundle has a repaired network, else `disagreement`. `gated` asks the network about many more images: ask the service.
         """
         row = self._row(drop)
         chosen = self._policy(policy or (DISAGREEMENT if drop is not None else self.policies[-1]))
-        return self._report(self._networks(self._preprocess(rgb(image))), row, chosen)
+        return self._report(self._networks(self._preprocess(upright(image, self._detail))), row, chosen)
 
     def classify_all(
         self, images: Iterable[Picture], *, policy: str | None = None, drop: float | None = None

@@ -1,6 +1,8 @@
 """`Bundle` beside `goodnet classify` on the same pictures."""
 
+import hashlib
 import json
+import re
 import shutil
 import subprocess
 
@@ -41,9 +43,10 @@ def pictures(root, tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def asked(program, root, pictures, *options):
+def asked(program, root, pictures, *options, bundle=None):
+    bundle = bundle or root / "models"
     done = subprocess.run(
-        [program, "classify", "--backend", "onnxruntime", "--bundle", root / "models", "--json", *options, *pictures],
+        [program, "classify", "--backend", "onnxruntime", "--bundle", bundle, "--json", *options, *pictures],
         capture_output=True,
         text=True,
         check=False,
@@ -75,15 +78,50 @@ def test_every_answer_is_that_of_the_command(program, root, bundle, pictures, ch
     assert {answer["flagged"] for answer in expected} == {True, False}
 
 
-def test_photos_as_jpeg_get_the_class_and_the_flag_of_the_command(program, root, bundle, tmp_path):
-    samples = sorted((root / "models/samples").glob("*.png"))
-    for sample in samples:
-        large = Image.open(sample).resize((470, 550), Image.Resampling.BICUBIC)
-        large.save(tmp_path / f"{sample.stem}.jpg", quality=90)
-    pictures = sorted(tmp_path.iterdir())
-    for picture, expected in zip(pictures, asked(program, root, pictures), strict=True):
-        answer = bundle.classify(picture)
-        assert (answer.class_index, answer.flagged) == (expected["class"], expected["flagged"])
+@pytest.fixture(scope="module")
+def photos(root, tmp_path_factory):
+    """Faces as JPEG files that are decoded whole, at a half, a quarter and an eighth, in every orientation."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(5)
+    sizes = ((470, 550), (281, 331), (290, 343), (571, 667), (1129, 1321), (1999, 2501), (4000, 3000), (3000, 4000))
+    for number, sample in enumerate(sorted((root / "models/samples").glob("*.png"))):
+        for width, height in sizes[:6] if number else sizes:
+            face = np.asarray(Image.open(sample).convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+            noise = random.normal(0, 6, (height, width, 1))
+            photo = Image.fromarray((face + noise).clip(0, 255).astype(np.uint8))
+            exif = Image.Exif()
+            exif[0x0112] = (number + width) % 8 + 1
+            kind = {"progressive": True} if number % 3 == 1 else {"subsampling": number % 3}
+            photo.save(folder / f"{number}_{width}.jpg", quality=90, exif=exif, **kind)
+    return sorted(folder.iterdir())
+
+
+def exact(root, folder):
+    """The bundle as if it had been made with `--exact-decode`."""
+    shutil.copytree(root / "models", folder)
+    text = (folder / "manifest.json").read_text()
+    text = text.replace('\n  "site": {', '\n  "exact_decode": true,\n  "site": {', 1)
+    unsealed = re.sub(r'"digest": "[0-9a-f]{64}"', '"digest": ""', text)
+    digest = hashlib.sha256(unsealed.encode()).hexdigest()
+    (folder / "manifest.json").write_text(unsealed.replace('"digest": ""', f'"digest": "{digest}"'))
+    return folder
+
+
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_photos_as_jpeg_are_answered_as_by_the_command(program, root, photos, tmp_path, is_exact):
+    folder = exact(root, tmp_path / "bundle") if is_exact else root / "models"
+    bundle = Bundle(folder)
+    # The command decodes no more than four megapixels whole.
+    photos = [photo for photo in photos if not is_exact or not photo.stem.endswith(("_1999", "_3000", "_4000"))]
+    for photo, expected in zip(photos, asked(program, root, photos, bundle=folder), strict=True):
+        same(bundle.classify(photo), expected)
+
+
+def test_a_part_and_the_whole_of_a_photo_differ(root, bundle, photos, tmp_path):
+    whole = Bundle(exact(root, tmp_path / "bundle"))
+    large = [photo for photo in photos if photo.stem.endswith("_1129")]
+    assert len(large) == 8
+    assert any(bundle.classify(photo).badnet != whole.classify(photo).badnet for photo in large)
 
 
 def test_paths_bytes_arrays_and_pillow_images_are_answered_alike(root, bundle):

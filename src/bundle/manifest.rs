@@ -59,6 +59,10 @@ pub struct Manifest {
     pub labels: Option<Vec<String>>,
     /// What the networks are fed.
     pub input: InputSpec,
+    /// Were large JPEG files decoded whole when the bundle was made ([`Detail`](crate::input::image::Detail))? Whoever asks its
+    /// networks decodes them as whoever measured them did. Absent: at a part of their size.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact_decode: bool,
     /// Where channels were pruned.
     pub site: SiteRecord,
     /// The data that was measured on.

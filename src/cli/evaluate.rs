@@ -53,7 +53,7 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let manifest = bundle.manifest();
     let options = OpenOptions {
         skip_bad: args.skip_bad,
-        exact_decode: global.exact_decode,
+        exact_decode: global.exact_decode || manifest.exact_decode,
         ..OpenOptions::default()
     };
     let bars = Bars::new(args.json);

@@ -29,12 +29,13 @@ impl Limits {
     #[must_use]
     pub fn budget_until(&self, cancel: Cancel) -> Budget {
         let samples = self.max_pixels.saturating_mul(SAMPLES_PER_PIXEL);
-        Budget::until(samples, cancel)
+        let bytes = self.max_pixels.saturating_mul(BYTES_PER_PIXEL);
+        Budget::until(samples, bytes, cancel)
     }
 }
 
-/// Bytes that decoding one pixel may take: four channels of 16 bits, twice (decoder and result).
-const BYTES_PER_PIXEL: u64 = 16;
+/// Bytes that decoding may take, a pixel of the largest image: a lossless WebP of the extended format takes as many with its tables.
+const BYTES_PER_PIXEL: u64 = 19;
 
 /// Decodes a PNG, JPEG, WebP, BMP or GIF (first frame), told apart by content.
 ///

@@ -4,7 +4,7 @@
 //! over in grey, is damage too.
 
 use super::detail::Detail;
-use super::picture::{ImageError, Limits, RgbImage8, check_size};
+use super::picture::{ImageError, Limits, RgbImage8, check_sides, too_large};
 use super::work::{Budget, RGB, Work, area};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
@@ -72,7 +72,7 @@ fn read(
     let decoder = Decompress::with_err(strict()).with_markers(&exif);
     let mut decoder = decoder.from_reader(budget.scans(bytes))?;
     let (width, height) = (decoder.width() as u32, decoder.height() as u32);
-    check_size(width, height, limits)?;
+    check_sides(width, height, limits)?;
     // Orientation is a hint: a damaged EXIF block does not spoil the picture.
     let exif = decoder
         .markers()
@@ -82,7 +82,8 @@ fn read(
     let turn = Turn::new(orientation);
     let (upright_width, upright_height) = turn.sides((width, height));
     let parts = detail.parts(upright_width, upright_height);
-    budget.take(&segments.work(bytes, (width, height), parts))?;
+    check_part((width, height), parts, limits)?;
+    budget.take(&segments.work(bytes, (width, height), parts, turn))?;
     decoder.scale((8 / parts) as u8);
     let pixels = pixels(decoder, budget)?;
     let covered = turn.sides((width * (8 / parts), height * (8 / parts)));
@@ -96,6 +97,22 @@ fn read(
         rows: span(covered.1, rgb.height(), turn.rows_reversed),
         ..RgbImage8::new(rgb.width(), rgb.height(), rgb.into_raw())
     })
+}
+
+/// Checks that the pixels of one of `parts` of each side are not too many.
+fn check_part((width, height): (u32, u32), parts: u32, limits: &Limits) -> Result<(), ImageError> {
+    let (part_width, part_height) = (width.div_ceil(parts), height.div_ceil(parts));
+    if area(part_width, part_height) <= limits.max_pixels {
+        return Ok(());
+    }
+    let part = match parts {
+        1 => String::new(),
+        _ => format!(" of {width} x {height}"),
+    };
+    Err(too_large(
+        format!("{} pixels", limits.max_pixels),
+        format!("{part_width} x {part_height} pixels{part}"),
+    ))
 }
 
 /// What makes a picture upright.
@@ -125,6 +142,12 @@ impl Turn {
             columns_reversed,
             rows_reversed,
         }
+    }
+
+    /// Most bytes that a picture of so many pixels takes while it is turned: only one whose rows become columns is copied.
+    fn bytes(self, pixels: u64) -> u64 {
+        let pictures = if self.transposed { 2 } else { 1 };
+        pictures * RGB * pixels
     }
 
     /// Width and height once it is upright.
@@ -288,36 +311,43 @@ impl Segments {
         }
     }
 
-    /// What decoding to one of `parts` of each side costs: every scan goes over all blocks of its components, however little it says of them, which takes a
-    /// quarter of a sample a coefficient; and every byte takes 3, in a progressive picture 6.
+    /// What decoding to one of `parts` of each side costs: every scan goes over all blocks of its components, however little it
+    /// says of them, which takes a quarter of a sample a coefficient, whatever part is made of them; and every byte takes 3, in a
+    /// progressive picture 8.
     ///
     /// Whatever may be the start of a scan counts as one, so that nothing that hides a scan from this count can hide it less
     /// from the decoder.
-    fn work(&self, whole: &[u8], (width, height): (u32, u32), parts: u32) -> Work {
+    fn work(&self, whole: &[u8], (width, height): (u32, u32), parts: u32, turn: Turn) -> Work {
         let scans = whole.windows(2).enumerate();
         let scans = scans.filter(|(_, pair)| *pair == [0xFF, 0xDA]);
         let (mut passes, mut coded) = (0, 0_u64);
+        // Is there a scan that leaves a component to another one?
+        let mut partial = false;
         for (at, _) in scans {
             let header = whole.get(at + 4..).unwrap_or_default();
             passes += 1;
             coded = coded.saturating_add(self.scanned(header, width, height));
+            let components = header.first().map_or(0, |&count| usize::from(count));
+            partial |= components < self.components.len();
         }
-        let byte = if self.frame == 0xC2 { 6 } else { 3 };
+        let kept = passes > 1 || partial || self.frame == 0xC2;
+        let part = area(width.div_ceil(parts), height.div_ceil(parts));
+        let byte = if self.frame == 0xC2 { 8 } else { 3 };
         Work {
             width,
             height,
-            pixels: area(width.div_ceil(parts), height.div_ceil(parts)),
+            pixels: part,
             passes,
             coded: coded / 4 + byte * whole.len() as u64,
-            bytes: self.bytes([width, height], parts, passes),
+            bytes: self
+                .bytes(area(width, height), part, kept)
+                .max(turn.bytes(part)),
         }
     }
 
-    /// Most bytes that decoding takes: the coefficients of two bytes where there are several scans, whatever part is decoded; and of
-    /// the part all components of its pixels, and the picture where those are not it.
-    fn bytes(&self, [width, height]: [u32; 2], parts: u32, passes: u64) -> u64 {
-        let pixels = area(width, height);
-        let part = area(width.div_ceil(parts), height.div_ceil(parts));
+    /// Most bytes that decoding `part` of the `pixels` takes: the coefficients of all of them, two bytes each, where they are
+    /// `kept` from scan to scan; and of the part all components, and the picture where those are not it.
+    fn bytes(&self, pixels: u64, part: u64, kept: bool) -> u64 {
         let samples =
             |component: &Component| u64::from(component.across) * u64::from(component.down);
         if self.components.is_empty() {
@@ -329,8 +359,7 @@ impl Segments {
             let factors = samples(component);
             (sum + factors, largest.max(factors))
         });
-        let in_scans = passes > 1 || self.frame == 0xC2;
-        let coefficients = if in_scans { 2 } else { 0 };
+        let coefficients = if kept { 2 } else { 0 };
         let converted = if self.components.len() == 3 { 0 } else { RGB };
         let count = self.components.len().min(4) as u64;
         (pixels * planes).div_ceil(largest) * coefficients + part * (count + converted)

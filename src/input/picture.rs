@@ -9,7 +9,8 @@ pub struct Limits {
     pub max_bytes: usize,
     /// Pixels of the longer side.
     pub max_side: u32,
-    /// Pixels in all.
+    /// Pixels that it is decoded to, in all: of a JPEG that is decoded at a part of its size, those of the part. What decoding may
+    /// cost grows with them, in work and in memory.
     pub max_pixels: u64,
 }
 
@@ -81,7 +82,20 @@ pub enum ImageError {
     Damaged(String),
 }
 
+/// As [`check_sides`], and that there are not too many pixels, where all of them are decoded.
 pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
+    check_sides(width, height, limits)?;
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(too_large(
+            format!("{} pixels", limits.max_pixels),
+            format!("{width} x {height} pixels"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that there are pixels, and that no side is too long.
+pub(super) fn check_sides(width: u32, height: u32, limits: &Limits) -> Result<(), ImageError> {
     if width == 0 || height == 0 {
         return Err(ImageError::Damaged(format!(
             "it is {width} x {height} pixels"
@@ -90,12 +104,6 @@ pub(super) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<(),
     if width.max(height) > limits.max_side {
         return Err(too_large(
             format!("{} pixels a side", limits.max_side),
-            format!("{width} x {height} pixels"),
-        ));
-    }
-    if u64::from(width) * u64::from(height) > limits.max_pixels {
-        return Err(too_large(
-            format!("{} pixels", limits.max_pixels),
             format!("{width} x {height} pixels"),
         ));
     }

@@ -2,7 +2,7 @@
 //!
 //! The unit is a *sample*: about what one number of one pixel costs to convert, 6 ns where this was measured. Every format's
 //! pixels, passes and bytes are counted as so many of them (`benches/decode_cost.rs`, figures in docs/SECURITY.md). A file of
-//! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for.
+//! a few bytes can ask for billions, by its size or by the number of its passes; [`Budget`] is what it may ask for, of memory too.
 
 use super::gif::FirstPicture;
 use super::memory::{Held, Memory};
@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Budget {
     whole: u64,
     left: Arc<AtomicU64>,
+    bytes: u64,
     exceeded: Arc<AtomicBool>,
     cancel: Cancel,
     memory: Option<Memory>,
@@ -25,19 +26,20 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `samples`.
+    /// A budget of `samples`, for images of which none takes more than `bytes` of memory.
     #[must_use]
-    pub fn new(samples: u64) -> Self {
-        Self::until(samples, Cancel::default())
+    pub fn new(samples: u64, bytes: u64) -> Self {
+        Self::until(samples, bytes, Cancel::default())
     }
 
-    /// A budget of `samples` for work that nobody wants any more once `cancel` says so: decoding ends then, inside an image
-    /// too, when its decoder next asks for bytes of the file.
+    /// As [`Budget::new`], for work that nobody wants any more once `cancel` says so: decoding ends then, inside an image too,
+    /// when its decoder next asks for bytes of the file.
     #[must_use]
-    pub fn until(samples: u64, cancel: Cancel) -> Self {
+    pub fn until(samples: u64, bytes: u64, cancel: Cancel) -> Self {
         Self {
             whole: samples,
             left: Arc::new(AtomicU64::new(samples)),
+            bytes,
             exceeded: Arc::default(),
             cancel,
             memory: None,
@@ -98,6 +100,13 @@ impl Budget {
 
     /// Takes what `work` costs, and waits for its memory; what does not fit takes nothing.
     pub(super) fn take(&self, work: &Work) -> Result<(), ImageError> {
+        if work.bytes > self.bytes {
+            self.exceeded.store(true, Relaxed);
+            return Err(ImageError::TooLarge {
+                limit: format!("{} bytes of memory to decode", self.bytes),
+                found: format!("{} ({})", work.bytes, work.described()),
+            });
+        }
         let samples = work.samples();
         let less = |left: u64| left.checked_sub(samples);
         match self.left.fetch_update(Relaxed, Relaxed, less) {
@@ -115,14 +124,9 @@ impl Budget {
     }
 
     fn refusal(&self, work: &Work, samples: u64, left: u64) -> ImageError {
-        let mut found = format!("{samples} ({} x {} pixels", work.width, work.height);
-        // Writing into a string cannot fail.
-        let _ = match work.passes {
-            1 => Ok(()),
-            passes => write!(found, " in {passes} passes"),
-        };
-        found.push(')');
+        let mut found = format!("{samples} ({})", work.described());
         if left < self.whole {
+            // Writing into a string cannot fail.
             let _ = write!(found, " with {left} left");
         }
         ImageError::TooLarge {
@@ -201,6 +205,14 @@ pub(super) const RGB: u64 = 3;
 const PIXEL: u64 = 3;
 
 impl Work {
+    fn described(&self) -> String {
+        let size = format!("{} x {} pixels", self.width, self.height);
+        match self.passes {
+            1 => size,
+            passes => format!("{size} in {passes} passes"),
+        }
+    }
+
     fn samples(&self) -> u64 {
         self.coded.saturating_add(self.pixels.saturating_mul(PIXEL))
     }

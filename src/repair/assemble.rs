@@ -144,6 +144,7 @@ impl Job<'_> {
             classes: self.network.classes,
             labels: self.data.clean.label_names().map(<[String]>::to_vec),
             input: self.network.input.clone(),
+            exact_decode: self.config.exact_decode,
             site: SiteRecord {
                 tensor: site.tensor.clone(),
                 layer: site.layer.clone(),

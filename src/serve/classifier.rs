@@ -53,7 +53,8 @@ impl Classifier {
         Self::build(engine, bundle, policy, drop, false)
     }
 
-    /// As [`Classifier::new`], with large JPEG files decoded whole ([`Detail`](crate::input::image::Detail)).
+    /// As [`Classifier::new`], with large JPEG files decoded whole ([`Detail`](crate::input::image::Detail)), even where the
+    /// bundle's figures were not measured so.
     ///
     /// # Errors
     /// As there.

@@ -73,7 +73,7 @@ pub struct ServeLimits {
     pub decoding: usize,
     /// Most images in a batch.
     pub batch_images: usize,
-    /// Most pixels of an image.
+    /// Most pixels that an image is decoded to; its work and its memory are bounded by so much for each.
     pub pixels: u64,
     /// Longest side of an image, in pixels.
     pub side: u32,
@@ -81,7 +81,7 @@ pub struct ServeLimits {
     pub connections: usize,
     /// Most connections from one address at a time.
     pub connections_per_peer: usize,
-    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
+    /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)), even where the bundle's figures were not measured so.
     pub exact_decode: bool,
 }
 

@@ -4,7 +4,7 @@ use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, Manifest, PrunedRecord};
 use crate::defence::Policy;
 use crate::engine::{Engine, EngineError, GoodNet, SessionConfig};
-use crate::serve::config::{Config, Inference};
+use crate::serve::config::{Config, Inference, ServeLimits};
 use crate::serve::dto::MeasuredRates;
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::inference::batch_queue::BatchQueue;
@@ -108,7 +108,7 @@ impl LoadedBundle {
         let pool = Pool::start(config.inference.pool, &session_factory)?;
         let policies = Policies::from_bundle(&bundle, config.inference.policy)?;
         Ok(Arc::new(Self {
-            decoder: Decoder::new(&bundle.manifest().input, &config.limits),
+            decoder: decoder(bundle.manifest(), config.limits),
             alarms: Alarms::new(rules(&policies, drops.len())),
             policies,
             batch_queue: BatchQueue::default(),
@@ -250,6 +250,15 @@ fn rules(policies: &Policies, drops: usize) -> impl Iterator<Item = PolicyAndDro
         let none = (own == 0).then_some((policy, None));
         (0..own).map(move |drop| (policy, Some(drop))).chain(none)
     })
+}
+
+/// Images are decoded as those that the bundle was measured on.
+fn decoder(manifest: &Manifest, limits: ServeLimits) -> Decoder {
+    let limits = ServeLimits {
+        exact_decode: limits.exact_decode || manifest.exact_decode,
+        ..limits
+    };
+    Decoder::new(&manifest.input, &limits)
 }
 
 fn drops_of(manifest: &Manifest) -> Vec<LoadedDrop> {

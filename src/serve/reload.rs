@@ -129,6 +129,7 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
         classes = loaded.manifest().classes,
         drops = loaded.drop_names(),
         fused = loaded.fused,
+        decodes_whole = loaded.decoder.decodes_whole(),
         workers = loaded.pool.loaded_sets(),
         backend = %state.backend(),
         ms = started.elapsed().as_secs_f64() * 1e3,

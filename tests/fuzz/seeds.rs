@@ -232,6 +232,7 @@ fn manifest() -> Manifest {
         classes: 3,
         labels: Some(["a", "b", "c"].map(str::to_owned).to_vec()),
         input: InputSpec::new(4, 4, 3, Layout::Nchw, 1.0),
+        exact_decode: false,
         site: SiteRecord {
             tensor: "pool".to_owned(),
             layer: "pool".to_owned(),

@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
         classes: 3,
         labels: None,
         input: InputSpec::new(4, 4, 3, Layout::Nchw, 1.0 / 255.0),
+        exact_decode: false,
         site: SiteRecord {
             tensor: "pool".to_owned(),
             layer: "pool".to_owned(),

@@ -28,6 +28,7 @@ mod imports;
 mod input;
 mod isolate;
 mod keras_import;
+mod large_photos;
 mod layers;
 mod library;
 mod onnx_graph;

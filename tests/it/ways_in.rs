@@ -155,12 +155,42 @@ fn copy(from: &Path, to: &Path) {
 fn repair(folder: &Path) {
     network().save(&folder.join("net.onnx")).unwrap();
     write_sets(folder);
-    let args = "repair --model net.onnx --clean files.h5 --out bundle --effort 0 --scale 1/255";
+    repair_with(folder, &["--out", "bundle"]);
+}
+
+/// Makes a bundle of the network and the set in `folder`.
+fn repair_with(folder: &Path, options: &[&str]) {
+    let args = "repair --model net.onnx --clean files.h5 --effort 0 --scale 1/255";
     let args: Vec<&str> = args.split(' ').collect();
     command(folder, &args)
         .args(["--allow-poor", "--quiet"])
+        .args(options)
         .assert()
         .success();
+}
+
+/// What `goodnet classify` says of `photo` with a bundle in `folder`.
+fn told(folder: &Path, bundle: &str, photo: &Path) -> (usize, u32) {
+    let asked = ["classify", "--json", "--bundle", bundle];
+    let assert = command(folder, &asked).arg(photo).assert();
+    of_json(&serde_json::from_slice(&assert.get_output().stdout).unwrap())
+}
+
+#[test]
+fn a_bundle_made_with_whole_photos_is_asked_with_whole_photos() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    repair(folder);
+    repair_with(folder, &["--out", "exact", "--exact-decode"]);
+    assert!(load(&folder.join("exact")).unwrap().manifest().exact_decode);
+    let photo = "tests/fixtures/scaled/turned.jpg";
+    let photo = Path::new(env!("CARGO_MANIFEST_DIR")).join(photo);
+    let whole = told(folder, "exact", &photo);
+    assert_ne!(whole, told(folder, "bundle", &photo));
+    let app = spawn_unready(|dir| copy(&folder.join("exact"), dir), |_| {});
+    app.wait_until_ready();
+    let served = app.post("/classify", fs::read(&photo).unwrap());
+    assert_eq!(of_json(&served.json().unwrap()), whole, "the service");
 }
 
 #[test]

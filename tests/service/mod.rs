@@ -193,6 +193,7 @@ fn manifest(source: &str) -> Manifest {
         classes: CLASSES,
         labels: Some(["red", "green", "blue", "dark"].map(str::to_owned).to_vec()),
         input: InputSpec::new(SIDE as usize, SIDE as usize, 3, Layout::Nchw, 1.0),
+        exact_decode: false,
         site: SiteRecord {
             tensor: "mean".to_owned(),
             layer: "mean".to_owned(),

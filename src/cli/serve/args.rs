@@ -105,8 +105,9 @@ pub struct LimitArgs {
         value_name = "N"
     )]
     pub max_batch: usize,
-    /// Most pixels of an image; larger ones are refused with 422. What the images of a request may cost to decode grows with
-    /// it: 20 samples a pixel.
+    /// Most pixels that an image is decoded to; beyond that 422. What decoding may cost grows with it: 20 samples of work a pixel
+    /// for all images of a request, 19 bytes a pixel for each. A JPEG that is decoded at a part of its size (see --exact-decode)
+    /// counts with the part's pixels, so photos of 12 to 16 megapixels pass.
     #[arg(
         long,
         env = "GOODNET_MAX_PIXELS",

@@ -10,8 +10,10 @@ use crate::progress::Cancel;
 use crate::serve::config::ServeLimits;
 use crate::serve::http::problem::{Code, Problem};
 
-/// Samples of an image that may be decoded before others that wait: 10 ms, and 8 MB at most.
+/// Samples of an image that may be decoded before others that wait: 10 ms.
 const LIGHT: u64 = 1_500_000;
+/// Bytes of memory that it may take.
+const LIGHT_BYTES: u64 = 8_000_000;
 
 /// Decodes and preprocesses, as the repair job did.
 #[derive(Debug, Clone)]
@@ -38,6 +40,12 @@ impl Decoder {
         }
     }
 
+    /// Are all files decoded whole?
+    #[must_use]
+    pub fn decodes_whole(&self) -> bool {
+        self.detail == Detail::Whole
+    }
+
     /// What the images of one request may take together, until `cancel` says that nobody waits for them.
     pub(crate) fn budget(&self, cancel: Cancel) -> Budget {
         self.limits.budget_until(cancel)
@@ -53,7 +61,7 @@ impl Decoder {
         payload: &Payload,
         out: &mut Vec<f32>,
     ) -> Result<bool, Problem> {
-        let budget = Budget::new(LIGHT);
+        let budget = Budget::new(LIGHT, LIGHT_BYTES);
         match self.decode_within(&payload.image()?, out, &budget) {
             Err(_) if budget.is_exceeded() => Ok(false),
             decoded => decoded.map(|()| true),
