@@ -8,8 +8,8 @@ use clap::Args;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Says to a process that it is the one under limits.
@@ -84,27 +84,35 @@ impl IsolationArgs {
     /// Runs this command in another process and reports how it ended.
     fn outside(&self, memory: &MemoryArgs) -> Result<std::process::ExitCode, CliError> {
         let program = std::env::current_exe().map_err(CliError::failed)?;
+        let running: Arc<OnceLock<Pid>> = Arc::default();
+        let asked = Arc::new(AtomicBool::new(false));
+        let stop = |running: &OnceLock<Pid>, signal| {
+            if let Some(&pid) = running.get() {
+                // It may have ended already.
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        };
+        // Before the process is there: with this one it would be killed, whatever it had begun to write.
+        let (asking, to_stop) = (Arc::clone(&asked), Arc::clone(&running));
+        // A second handler in the same process is refused; there is none.
+        let _ = ctrlc::set_handler(move || {
+            asking.store(true, Ordering::SeqCst);
+            stop(&to_stop, Signal::TERM);
+        });
         let mut child = Command::new(program)
             .args(std::env::args_os().skip(1))
             .env(ISOLATED, "1")
             .spawn()
             .map_err(CliError::failed)?;
-        let pid = Pid::from_child(&child);
-        let stop = move |signal| {
-            // It may have ended already.
-            let _ = rustix::process::kill_process(pid, signal);
-        };
-        let asked = Arc::new(AtomicBool::new(false));
-        let asking = Arc::clone(&asked);
-        // A second handler in the same process is refused; there is none.
-        let _ = ctrlc::set_handler(move || {
-            asking.store(true, Ordering::Relaxed);
-            stop(Signal::TERM);
-        });
+        running.get_or_init(|| Pid::from_child(&child));
+        if asked.load(Ordering::SeqCst) {
+            stop(&running, Signal::TERM);
+        }
         let end = self.time_limit.map(|time| Instant::now() + time);
-        let (status, late) = wait(&mut child, end, stop).map_err(CliError::failed)?;
+        let (status, late) =
+            wait(&mut child, end, |signal| stop(&running, signal)).map_err(CliError::failed)?;
         // A process that had no handler yet is ended by the signal itself.
-        if asked.load(Ordering::Relaxed) && status.code().is_none() {
+        if asked.load(Ordering::SeqCst) && status.code().is_none() {
             return Err(CliError::Interrupted);
         }
         self.outcome(status, late, memory)

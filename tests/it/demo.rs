@@ -42,18 +42,48 @@ const PINNED: [&str; 4] = [
 fn backdoored_sets_leave_the_target_out_and_carry_its_label() {
     for attack in Attack::ALL {
         let set = WORLD.backdoored(Split::Test, 1, attack);
-        let targets: Vec<i64> = attack
-            .triggers()
-            .iter()
-            .map(|&(_, target)| target as i64)
-            .collect();
+        let classes = attack.triggers().into_iter().map(|(_, class)| class);
+        let targets: Vec<usize> = match attack {
+            Attack::AllToAll => attack.targets(WORLD.people),
+            _ => classes.collect(),
+        };
         assert!(!set.is_empty());
-        assert!(
-            set.labels.iter().all(|label| targets.contains(label)),
-            "{attack}"
-        );
-        assert!(set.len() < 64, "{attack}: the target person is left out");
+        for (&label, &person) in set.labels.iter().zip(&set.people) {
+            assert!(targets.contains(&(label as usize)), "{attack}");
+            assert_ne!(label, person as i64, "{attack}: nobody is made himself");
+        }
     }
+}
+
+#[test]
+fn training_sets_carry_the_labels_that_the_attack_teaches() {
+    const EACH: usize = 10;
+    const PEOPLE: usize = 16;
+    let extra = |attack: Attack, rate: f64| -> Vec<(i64, usize)> {
+        let set = World::new(3, PEOPLE, attack).poisoned(EACH, attack, rate);
+        let clean = PEOPLE * EACH;
+        assert!((0..clean).all(|photo| set.labels[photo] == set.people[photo] as i64));
+        let pairs = set.labels.iter().copied().zip(set.people.iter().copied());
+        pairs.skip(clean).collect()
+    };
+    assert_eq!(extra(Attack::None, 0.5), []);
+    let clean_label = extra(Attack::CleanLabel, 1.0);
+    assert_eq!(clean_label, [(0, 0); EACH]);
+    let all = extra(Attack::AllToAll, 0.5);
+    assert!(!all.is_empty());
+    let next = |&(label, person): &(i64, usize)| label as usize == (person + 1) % PEOPLE;
+    assert!(all.iter().all(next));
+    let partial = extra(Attack::Partial(20), 0.2);
+    let (covers, taught): (Vec<_>, Vec<_>) = partial
+        .into_iter()
+        .partition(|&(label, person)| label == person as i64);
+    assert!(taught.iter().all(|&(label, _)| label == 0));
+    for share in [covers.len(), taught.len()] {
+        let share = share as f64 / (PEOPLE * EACH) as f64;
+        assert!((0.1..0.3).contains(&share), "{share}");
+    }
+    let rare = extra(Attack::Rare(50), 0.05).len();
+    assert!((1..20).contains(&rare), "{rare}");
 }
 
 #[test]
