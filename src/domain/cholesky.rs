@@ -1,6 +1,6 @@
 //! Cholesky's factor of a symmetric, positive definite matrix.
 
-use ndarray::{Array1, Array2, ArrayView1, aview1};
+use ndarray::{Array1, Array2, aview1};
 
 /// L, lower triangular, with S = L L'.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Cholesky {
 
     /// x of S x = b, for b (d).
     #[must_use]
-    pub fn solve(&self, b: ArrayView1<'_, f64>) -> Array1<f64> {
+    pub fn solve(&self, b: &Array1<f64>) -> Array1<f64> {
         let mut x = b.to_vec();
         for row in 0..self.dim {
             let known = aview1(&self.row(row)[..row]).dot(&aview1(&x[..row]));
@@ -77,7 +77,7 @@ impl Cholesky {
 #[cfg(test)]
 mod tests {
     use super::Cholesky;
-    use ndarray::{array, aview1};
+    use ndarray::array;
 
     // S^-1 = 1/7 [[2, -1], [-1, 4]]
     fn factor() -> Cholesky {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_system_is_solved_as_by_hand() {
-        let x = factor().solve(aview1(&[1.0, 3.0]));
+        let x = factor().solve(&array![1.0, 3.0]);
         assert!((x[0] + 1.0 / 7.0).abs() < 1e-12 && (x[1] - 11.0 / 7.0).abs() < 1e-12);
     }
 

@@ -322,9 +322,9 @@ fn solve(r: &Array2<f64>, b: &Array1<f64>) -> Option<Array1<f64>> {
         Cholesky::new(&s)
     };
     if dim <= rows {
-        return Some(factor(r.t().dot(r))?.solve(b.view()));
+        return Some(factor(r.t().dot(r))?.solve(b));
     }
-    let y = factor(r.dot(&r.t()))?.solve(r.dot(b).view());
+    let y = factor(r.dot(&r.t()))?.solve(&r.dot(b));
     Some((b - &r.t().dot(&y)) / c)
 }
 

@@ -160,7 +160,7 @@ impl<C: Network> Search<'_, C> {
             }
         }
         match cheapest {
-            Some((_, stand_in)) => self.take_cheaper(evidence, stand_in),
+            Some((_, stand_in)) => self.take_cheaper(evidence, &stand_in),
             None if evidence.price.is_none() => {
                 evidence.stand_in = (*smallest).clone();
                 Ok(())
@@ -173,11 +173,11 @@ impl<C: Network> Search<'_, C> {
     fn take_cheaper(
         &mut self,
         evidence: &mut Evidence,
-        stand_in: Arc<StandIn>,
+        stand_in: &Arc<StandIn>,
     ) -> Result<(), C::Error> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
-        let trial = try_on(&mut self.networks[0], clean, &stand_in, &images, &[label])?;
+        let trial = try_on(&mut self.networks[0], clean, stand_in, &images, &[label])?;
         self.count(images.len());
         let size = stand_in.size(clean.grid());
         let turned = trial.labels[0].hijacked;
@@ -185,7 +185,7 @@ impl<C: Network> Search<'_, C> {
             && evidence.price.is_none_or(|price| found < price)
         {
             evidence.price = Some(found);
-            evidence.stand_in = (*stand_in).clone();
+            evidence.stand_in = (**stand_in).clone();
         }
         self.hijacks.extend(trial.hijacks);
         Ok(())
