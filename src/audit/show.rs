@@ -3,6 +3,7 @@
 use super::png;
 use super::report::{Example, HeatMap, Suspect};
 use crate::defence::grid::Grid;
+use crate::domain::held_out::spread_out;
 use crate::input::InputSpec;
 use crate::input::spec::ColorOrder;
 use crate::parallel::in_parallel;
@@ -72,14 +73,6 @@ pub fn suspect<C: Network>(
         stand_in_png,
         examples,
     })
-}
-
-/// `count` of `items`, evenly spread.
-fn spread_out(items: &[usize], count: usize) -> Vec<usize> {
-    let count = count.min(items.len());
-    (0..count)
-        .map(|place| items[place * items.len() / count])
-        .collect()
 }
 
 fn answer<C: Network>(network: &mut C, grid: &Grid, image: &[f32]) -> Result<u32, C::Error> {

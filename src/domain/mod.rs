@@ -4,7 +4,8 @@
 //! each channel), [`ranking`] (which channel goes first), [`mask`], [`sweep`] (what each removal does),
 //! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`mean`] (over
 //! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer), [`mod@refit`], and
-//! [`distance`] and [`discriminant`] (which answers are withdrawn; both by [`cholesky`]).
+//! [`distance`] and [`discriminant`] (which answers are withdrawn; both by [`cholesky`] and thresholds from
+//! [`held_out`] images).
 
 pub mod activation;
 pub mod cholesky;
@@ -13,6 +14,7 @@ pub mod distance;
 pub mod drops;
 pub mod evaluation;
 pub mod head;
+pub mod held_out;
 pub mod label;
 pub mod mean;
 pub mod metrics;

@@ -11,7 +11,7 @@ use super::goodnet::GoodNet;
 use super::measure::Measured;
 use super::network::Network;
 use super::plan::Planned;
-use super::refit::Repaired;
+use super::repaired::Repaired;
 use super::report::{sweep_csv, sweep_png, sweep_svg};
 use super::samples;
 use crate::audit::run::files;

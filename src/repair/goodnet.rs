@@ -4,7 +4,7 @@ use super::error::RepairError;
 use super::evaluate::{BatchClasses, BundleNetworks};
 use super::network::Network;
 use super::plan::Planned;
-use super::refit::Repaired;
+use super::repaired::Repaired;
 use crate::bundle::manifest::{GOODNET_FILE, GoodnetRecord};
 use crate::domain::label::ClassIndex;
 use crate::domain::mask::ChannelMask;

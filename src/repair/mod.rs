@@ -19,6 +19,7 @@ mod measure;
 mod network;
 mod plan;
 mod refit;
+mod repaired;
 mod replicas;
 pub mod report;
 mod samples;

@@ -4,7 +4,8 @@ use super::columns::column_sets;
 use super::config::RepairConfig;
 use super::maps::Maps;
 use super::network::Network;
-use super::suspects::{TurnedInto, discriminants};
+use super::repaired::{Repaired, Withdrawn, as_refit};
+use super::suspects::{TURNED_EACH, TurnedInto, discriminants};
 use crate::audit::Investigation;
 use crate::audit::report::Report;
 use crate::bundle::manifest::{
@@ -12,12 +13,10 @@ use crate::bundle::manifest::{
     RefitRecord, RepairedRecord,
 };
 use crate::defence::random::Draws;
-use crate::domain::discriminant::Discriminant;
-use crate::domain::distance::{self, CleanValues, FeatureLimit, NoLimit, Shares, WITHDRAWN};
+use crate::domain::distance::{self, CleanValues, FeatureLimit, NoLimit, Shares};
 use crate::domain::head::LinearHead;
 use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choose};
-use crate::onnx::OnnxError;
-use crate::onnx::head::{self, Head, Limit, LimitPart, Refit, Withdrawal};
+use crate::onnx::head::{self, Head};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
 use crate::tensor::Tensor;
@@ -25,8 +24,7 @@ use std::collections::BTreeSet;
 
 /// A label's own clean accuracy may lose this much in cross-validation, in percentage points.
 const LABEL_LOSS_PP: f64 = 10.0;
-/// Images turned that are refitted against, for a label and a family, and in all.
-const TURNED_EACH: usize = 150;
+/// Images turned that are refitted against in all.
 const TURNED_IN_ALL: usize = 4000;
 /// Share of the suspects' stand-ins that may go on working: with more, fewer columns are refitted more strongly.
 const ENOUGH_LEFT: f64 = 0.1;
@@ -35,141 +33,6 @@ const ENOUGH_LEFT: f64 = 0.1;
 const FEATURES_PART: f64 = 0.4;
 const MAPS_PART: f64 = 0.2;
 const DISCRIMINANTS_PART: f64 = 0.2;
-
-/// A repaired network.
-#[derive(Debug)]
-pub(super) struct Repaired {
-    /// Rates on backdoored images are filled in when these are measured.
-    pub(super) record: RepairedRecord,
-    pub(super) bytes: Vec<u8>,
-    pub(super) head: Head,
-    pub(super) linear: LinearHead,
-    /// B's own.
-    old: LinearHead,
-    /// The maps on the way to the features, of which the limit takes some.
-    pub(super) maps: Maps,
-    pub(super) withdrawn: Withdrawn,
-}
-
-/// Which answers are withdrawn.
-#[derive(Debug)]
-pub(super) struct Withdrawn {
-    /// How far images may lie from clean ones; none where too little is known of these.
-    limit: Option<FeatureLimit>,
-    /// Of suspect labels.
-    discriminants: Vec<Discriminant>,
-}
-
-impl Withdrawn {
-    fn is_none(&self) -> bool {
-        self.limit.is_none() && self.discriminants.is_empty()
-    }
-
-    /// Clean images whose answer is withdrawn when they are kept apart.
-    fn beyond(&self) -> BTreeSet<usize> {
-        let of_limit = self.limit.iter().flat_map(|limit| &limit.beyond);
-        let discriminants = self.discriminants.iter();
-        let of_discriminants = discriminants.flat_map(|found| &found.beyond);
-        of_limit.chain(of_discriminants).copied().collect()
-    }
-}
-
-impl Repaired {
-    /// What its head is written into a graph as.
-    ///
-    /// # Errors
-    /// If a weight is not finite.
-    pub(super) fn as_refit(&self) -> Result<Refit<'_>, OnnxError> {
-        as_refit(&self.head, &self.linear, &self.maps, &self.withdrawn)
-    }
-
-    /// The scores of clean image `row` with features (d), written to `scores`, (N).
-    pub(super) fn score(&self, row: usize, features: &[f32], scores: &mut [f32]) {
-        self.linear.score(features, scores);
-        if self.farthest(row, features) > 1.0 {
-            scores[self.label_of_badnet(features)] -= WITHDRAWN;
-        }
-        for (label, value) in self.discriminant_values(row, features) {
-            if value > 0.0 {
-                scores[label as usize] -= WITHDRAWN;
-            }
-        }
-    }
-
-    /// How little clean image `row` with features (d) would have to change for an answer to be withdrawn, or not any more: in units of
-    /// the limit, and of the spread of a discriminant over the label's own clean images.
-    pub(super) fn gap_to_withdrawal(&self, row: usize, features: &[f32]) -> f32 {
-        let values = self.discriminant_values(row, features);
-        let gaps = values.map(|(_, value)| value.abs());
-        gaps.fold((self.farthest(row, features) - 1.0).abs(), f32::min)
-    }
-
-    /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
-    fn farthest(&self, row: usize, features: &[f32]) -> f32 {
-        self.withdrawn.limit.as_ref().map_or(0.0, |limit| {
-            let label = self.label_of_badnet(features);
-            limit.farthest(features, &self.maps.rows(row), label)
-        })
-    }
-
-    fn discriminant_values(
-        &self,
-        row: usize,
-        features: &[f32],
-    ) -> impl Iterator<Item = (u32, f32)> {
-        let maps = self.maps.rows(row);
-        self.withdrawn.discriminants.iter().map(move |found| {
-            let values = std::iter::once(features).chain(maps.iter().copied());
-            (found.label, found.value(values))
-        })
-    }
-
-    /// argmax B of features (d).
-    fn label_of_badnet(&self, features: &[f32]) -> usize {
-        self.old.answer(features).0 as usize
-    }
-}
-
-fn as_refit<'a>(
-    head: &'a Head,
-    linear: &'a LinearHead,
-    maps: &'a Maps,
-    withdrawn: &'a Withdrawn,
-) -> Result<Refit<'a>, OnnxError> {
-    let limit = withdrawn.limit.as_ref().map(|limit| Limit {
-        parts: limit
-            .parts
-            .iter()
-            .map(|part| LimitPart {
-                map: part.map.and_then(|map| maps.found.get(map)),
-                whitening: &part.whitening,
-                centres: &part.centres,
-            })
-            .collect(),
-    });
-    let discriminant = |found: &'a Discriminant| {
-        let (features, of_maps) = found.weights.split_first()?;
-        Some(head::Discriminant {
-            label: found.label as usize,
-            features,
-            maps: maps
-                .found
-                .iter()
-                .zip(of_maps.iter().map(Vec::as_slice))
-                .collect(),
-            bias: found.bias,
-        })
-    };
-    Refit::new(head, &linear.weights, &linear.bias)?.with_withdrawal(Withdrawal {
-        limit,
-        discriminants: withdrawn
-            .discriminants
-            .iter()
-            .filter_map(discriminant)
-            .collect(),
-        penalty: WITHDRAWN,
-    })
-}
 
 /// Refits the head; in a line why not, where that is not possible.
 pub(super) fn refit(

@@ -16,8 +16,8 @@ use crate::tensor::Tensor;
 const TURNS: f32 = 0.5;
 /// A discriminant that tells a smaller share of the turned images is no help.
 const TELLS: f64 = 0.5;
-/// Images taken of a label and a family.
-const TURNED_EACH: usize = 150;
+/// Turned images taken of a label and a family, by the refit too.
+pub(super) const TURNED_EACH: usize = 150;
 
 /// Images that stand-ins of a family turned into a suspect label.
 #[derive(Debug)]

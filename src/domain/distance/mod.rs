@@ -19,6 +19,7 @@
 mod space;
 
 use super::head::LinearHead;
+use super::held_out::{FOLDS, threshold};
 use crate::tensor::Tensor;
 use ndarray::{Array2, ArrayView2, Axis};
 use space::Space;
@@ -29,8 +30,6 @@ pub const FEWEST_IMAGES: usize = 200;
 pub const MOST_FEATURES: usize = 4096;
 /// Every class has a mean of its own where each is the answer to at least this many clean images.
 const FEWEST_OF_CLASS: usize = 5;
-/// Parts of the clean images; the distances of each are measured from the others.
-const FOLDS: usize = 5;
 /// Share of clean images whose distance in a map is above the unit that it counts in.
 const UNIT_SHARE: f64 = 0.01;
 /// What is taken from the score of a label that is withdrawn: more than scores ever differ by.
@@ -276,14 +275,9 @@ impl MeasuredMap {
     }
 }
 
-/// Half-way between the last distance within the limit and the first beyond; the largest one where none may be beyond.
+/// The limit that a `share` of the distances exceed.
 fn limit(distances: &[f64], share: f64) -> f64 {
-    let mut sorted = distances.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let beyond = (share * sorted.len() as f64) as usize;
-    let last = sorted.len() - 1 - beyond.min(sorted.len() - 1);
-    let next = sorted.get(last + 1).copied().unwrap_or(sorted[last]);
-    f64::midpoint(sorted[last], next)
+    threshold(distances, (share * distances.len() as f64) as usize)
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! The repaired network: B with its head refitted and answers withdrawn.
+
+use super::maps::Maps;
+use crate::bundle::manifest::RepairedRecord;
+use crate::domain::discriminant::Discriminant;
+use crate::domain::distance::{FeatureLimit, WITHDRAWN};
+use crate::domain::head::LinearHead;
+use crate::onnx::OnnxError;
+use crate::onnx::head::{self, Head, Limit, LimitPart, Refit, Withdrawal};
+use std::collections::BTreeSet;
+
+/// A repaired network.
+#[derive(Debug)]
+pub(super) struct Repaired {
+    /// Rates on backdoored images are filled in when these are measured.
+    pub(super) record: RepairedRecord,
+    pub(super) bytes: Vec<u8>,
+    pub(super) head: Head,
+    pub(super) linear: LinearHead,
+    /// B's own.
+    pub(super) old: LinearHead,
+    /// The maps on the way to the features, of which the limit takes some.
+    pub(super) maps: Maps,
+    pub(super) withdrawn: Withdrawn,
+}
+
+/// Which answers are withdrawn.
+#[derive(Debug)]
+pub(super) struct Withdrawn {
+    /// How far images may lie from clean ones; none where too little is known of these.
+    pub(super) limit: Option<FeatureLimit>,
+    /// Of suspect labels.
+    pub(super) discriminants: Vec<Discriminant>,
+}
+
+impl Withdrawn {
+    pub(super) fn is_none(&self) -> bool {
+        self.limit.is_none() && self.discriminants.is_empty()
+    }
+
+    /// Clean images whose answer is withdrawn when they are kept apart.
+    pub(super) fn beyond(&self) -> BTreeSet<usize> {
+        let of_limit = self.limit.iter().flat_map(|limit| &limit.beyond);
+        let discriminants = self.discriminants.iter();
+        let of_discriminants = discriminants.flat_map(|found| &found.beyond);
+        of_limit.chain(of_discriminants).copied().collect()
+    }
+}
+
+impl Repaired {
+    /// What its head is written into a graph as.
+    ///
+    /// # Errors
+    /// If a weight is not finite.
+    pub(super) fn as_refit(&self) -> Result<Refit<'_>, OnnxError> {
+        as_refit(&self.head, &self.linear, &self.maps, &self.withdrawn)
+    }
+
+    /// The scores of clean image `row` with features (d), written to `scores`, (N).
+    pub(super) fn score(&self, row: usize, features: &[f32], scores: &mut [f32]) {
+        self.linear.score(features, scores);
+        if self.farthest(row, features) > 1.0 {
+            scores[self.label_of_badnet(features)] -= WITHDRAWN;
+        }
+        for (label, value) in self.discriminant_values(row, features) {
+            if value > 0.0 {
+                scores[label as usize] -= WITHDRAWN;
+            }
+        }
+    }
+
+    /// How little clean image `row` with features (d) would have to change for an answer to be withdrawn, or not any more: in units of
+    /// the limit, and of the spread of a discriminant over the label's own clean images.
+    pub(super) fn gap_to_withdrawal(&self, row: usize, features: &[f32]) -> f32 {
+        let values = self.discriminant_values(row, features);
+        let gaps = values.map(|(_, value)| value.abs());
+        gaps.fold((self.farthest(row, features) - 1.0).abs(), f32::min)
+    }
+
+    /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
+    fn farthest(&self, row: usize, features: &[f32]) -> f32 {
+        self.withdrawn.limit.as_ref().map_or(0.0, |limit| {
+            let label = self.label_of_badnet(features);
+            limit.farthest(features, &self.maps.rows(row), label)
+        })
+    }
+
+    fn discriminant_values(
+        &self,
+        row: usize,
+        features: &[f32],
+    ) -> impl Iterator<Item = (u32, f32)> {
+        let maps = self.maps.rows(row);
+        self.withdrawn.discriminants.iter().map(move |found| {
+            let values = std::iter::once(features).chain(maps.iter().copied());
+            (found.label, found.value(values))
+        })
+    }
+
+    /// argmax B of features (d).
+    fn label_of_badnet(&self, features: &[f32]) -> usize {
+        self.old.answer(features).0 as usize
+    }
+}
+
+pub(super) fn as_refit<'a>(
+    head: &'a Head,
+    linear: &'a LinearHead,
+    maps: &'a Maps,
+    withdrawn: &'a Withdrawn,
+) -> Result<Refit<'a>, OnnxError> {
+    let limit = withdrawn.limit.as_ref().map(|limit| Limit {
+        parts: limit
+            .parts
+            .iter()
+            .map(|part| LimitPart {
+                map: part.map.and_then(|map| maps.found.get(map)),
+                whitening: &part.whitening,
+                centres: &part.centres,
+            })
+            .collect(),
+    });
+    let discriminant = |found: &'a Discriminant| {
+        let (features, of_maps) = found.weights.split_first()?;
+        Some(head::Discriminant {
+            label: found.label as usize,
+            features,
+            maps: maps
+                .found
+                .iter()
+                .zip(of_maps.iter().map(Vec::as_slice))
+                .collect(),
+            bias: found.bias,
+        })
+    };
+    Refit::new(head, &linear.weights, &linear.bias)?.with_withdrawal(Withdrawal {
+        limit,
+        discriminants: withdrawn
+            .discriminants
+            .iter()
+            .filter_map(discriminant)
+            .collect(),
+        penalty: WITHDRAWN,
+    })
+}
