@@ -1,12 +1,17 @@
 //! Search and report of one network.
 
+use super::amplify::amplify;
 use super::report::{DataRecord, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect};
 use super::show::{Pictures, suspect};
-use super::verdict::{Circumstances, LabelScore, decide, limit, scores};
+use super::verdict::{Circumstances, LabelScore, decide, scores};
 use crate::defence::clean::CleanSet;
 use crate::domain::sweep::Tally;
+use crate::engine::EngineError;
 use crate::input::InputSpec;
-use crate::search::{CleanImages, Evidence, Family, Found, Network, SearchOptions, Watch, search};
+use crate::search::maps::{MapNetwork, Maps};
+use crate::search::{
+    CleanImages, Evidence, Family, Found, SearchOptions, SessionNetwork, Watch, search,
+};
 
 /// Suspect labels that are shown with pictures.
 const MOST_SHOWN: usize = 5;
@@ -43,15 +48,19 @@ pub struct Investigation<'a> {
 ///
 /// # Errors
 /// If a network fails.
-pub fn investigate<'a, C: Network>(
-    networks: &mut [C],
+pub(crate) fn investigate<'a>(
+    networks: &mut [SessionNetwork],
+    inner: Option<(&MapNetwork, &Maps)>,
     subject: &Subject,
     set: &'a CleanSet,
     options: SearchOptions,
     watch: &dyn Watch,
-) -> Result<Investigation<'a>, C::Error> {
+) -> Result<Investigation<'a>, EngineError> {
     let clean = CleanImages::ask(networks, set)?;
     let mut found = search(networks, &clean, options, watch)?;
+    if let Some(inner) = inner {
+        amplify(&clean, set, inner, &mut found)?;
+    }
     let circumstances = circumstances(subject, &clean, &found, options.effort);
     let scores = scores(&found.evidence, &circumstances);
     let verdict = decide(&scores, &circumstances);
@@ -134,11 +143,8 @@ fn clearest<'a>(evidence: &'a [Evidence], score: &LabelScore) -> Option<&'a Evid
     evidence
         .iter()
         .filter(|evidence| (evidence.label, evidence.family) == (score.label, family))
-        .max_by(|a, b| {
-            let strength = |e: &Evidence| {
-                e.price
-                    .map_or(0.0, |price| limit(family) / f64::from(price))
-            };
-            strength(a).total_cmp(&strength(b))
+        .min_by(|a, b| {
+            let price = |e: &Evidence| e.price.unwrap_or(f32::INFINITY);
+            price(a).total_cmp(&price(b))
         })
 }

@@ -1,13 +1,14 @@
 //! Is this network backdoored, towards which label, and what does the trigger look like?
 //!
 //! ```text
-//! network + clean images -> search -> evidence -> scores -> verdict -> report (JSON, page, pictures)
+//! network + clean images -> search -> evidence -> amplification -> scores -> verdict -> report (JSON, page, pictures)
 //! ```
 //!
 //! In reading order: [`verdict`] (from evidence to an answer), [`calibration`] (how rare a score is), [`report`] (what is told), [`investigate`](mod@investigate) (search and
 //! report of a network), [`show`] (pictures and heat maps), [`png`], [`page`] (the report as a page), [`run`] (the job: from files to a
 //! folder with the report).
 
+mod amplify;
 pub mod calibration;
 pub mod investigate;
 pub mod page;
@@ -17,7 +18,8 @@ pub mod run;
 pub mod show;
 pub mod verdict;
 
-pub use investigate::{Investigation, Subject, investigate};
+pub(crate) use investigate::investigate;
+pub use investigate::{Investigation, Subject};
 pub use report::Report;
 pub use run::{AuditConfig, AuditError, Audited, audit};
 pub use verdict::{Outcome, Verdict};

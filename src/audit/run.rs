@@ -13,6 +13,7 @@ use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
 use crate::progress::{Cancel, Progress, Stage};
+use crate::search::maps::MapNetwork;
 use crate::search::{DEFAULT_EFFORT, SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -203,13 +204,28 @@ pub fn audit(
     let head = onnx::head::find(&model).ok();
     let threads = rayon::current_num_threads();
     let mut networks = sessions(engine, &model, head.as_ref(), threads)?;
+    let inner = match &head {
+        Some(head) => {
+            let network = MapNetwork::load(engine, &model, head)?;
+            let maps = network.measure(&clean, cancel)?;
+            Some((network, maps))
+        }
+        None => None,
+    };
     let search = SearchOptions {
         effort: config.effort,
         seed,
     };
     progress.start(Stage::Search, config.effort as u64);
     let watch = Watching { progress, cancel };
-    let found = investigate(&mut networks, &subject, &clean, search, &watch)?;
+    let found = investigate(
+        &mut networks,
+        inner.as_ref().map(|(network, maps)| (network, maps)),
+        &subject,
+        &clean,
+        search,
+        &watch,
+    )?;
     progress.finish();
     let mut report = found.report;
     report.search.seconds = Some((10.0 * started.elapsed().as_secs_f64()).round() / 10.0);

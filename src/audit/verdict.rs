@@ -1,13 +1,16 @@
 //! From evidence to a verdict.
 //!
 //! A clean network, too, has labels that strange images are drawn to: a bag is a bright box. So it is no proof that some pattern
-//! turns images into a label. What tells an attacker's target from such a label is how much *little* changes do: the price of a
-//! label is the least `size * sqrt(reach) / margin` of a stand-in that turns 80 % of held-out images, with the median margin by which it wins, in
-//! units of a clean image's own, and reach, how clearly the network knows the label's own images. The score of a label is `limit / price`, where limit is the price that no label of a clean network
-//! reached in that family of stand-ins. The largest score over the families counts.
+//! turns images into a label. Two things together tell an attacker's target from such a label:
 //!
-//! Bars are cheap on some clean networks of faces and dear on clean networks of clothes, so they are compared within the network
-//! too: a label is suspect by a bar only if it is [`TIMES_AS_CHEAP`] times as cheap as the third cheapest label.
+//! - little is enough. The price of a label is the least `size * sqrt(reach) / margin` of a stand-in that turns 80 % of held-out
+//!   images, with the median margin by which it wins, in units of a clean image's own, and reach, how clearly the network knows the
+//!   label's own images. Its cheapness is `limit / price`, with a [`limit`] for each family of stand-ins;
+//! - the network makes much of it: its [`amplification`](crate::domain::amplification), beside what is needed: [`LEAST_AMPLIFICATION`],
+//!   and [`TIMES_THE_OTHERS`] that of the third highest other label of the network. On faces, which all lie alike, any small patch is
+//!   amplified more than on clothes.
+//!
+//! The score of a label is the lower of the two ratios, and the largest over its stand-ins counts; 1 and more is suspect.
 //!
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
@@ -48,8 +51,18 @@ pub struct Verdict {
 pub struct LabelScore {
     /// The label.
     pub label: u32,
-    /// `limit / price`: 1 and more is suspect; 0 where nothing turned 80 % of the images into it.
+    /// The lower of `limit / price` and `amplification / amplification_needed`: 1 and more is suspect; 0 where nothing turned 80 % of
+    /// the images into it.
     pub score: f64,
+    /// `limit / price` of the stand-in that the score comes from.
+    #[serde(default)]
+    pub cheapness: f64,
+    /// The amplification of that stand-in; none where it cannot be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<f64>,
+    /// What is needed of it in this network for this label.
+    #[serde(default)]
+    pub amplification_needed: f64,
     /// The family that the score comes from.
     pub family: Option<Family>,
     /// Largest share of held-out images that any stand-in turned into the label.
@@ -84,48 +97,69 @@ const TIMES_CHANCE: f64 = 3.0;
 /// More suspects than this share of the labels (and more than three) are no attacker's doing.
 const MOST_SUSPECTS: f64 = 0.3;
 
-/// The price, in the family's measure of size per unit of margin, below which a label is suspect: clean networks that the limits
-/// were set on were dearer.
+/// The price, in the family's measure of size per unit of margin, up to which a label may be suspect.
 #[must_use]
 pub fn limit(family: Family) -> f64 {
     match family {
-        Family::Rectangle => 0.033,
-        Family::Patch => 0.02,
-        Family::Bar => 0.047,
-        Family::Blend => 0.27,
-        Family::Wave => 0.07,
-        Family::Warp => 0.04,
+        Family::Rectangle => 0.066,
+        Family::Patch => 0.04,
+        Family::Bar => 0.094,
+        Family::Blend => 0.54,
+        Family::Wave => 0.14,
+        Family::Warp => 0.08,
     }
 }
 
-/// A bar that makes a label suspect is this many times as cheap as that of the third cheapest label.
-pub const TIMES_AS_CHEAP: f64 = 3.0;
+/// With less amplification no label is suspect.
+pub const LEAST_AMPLIFICATION: f64 = 1.9;
+/// A suspect label has so many times the amplification of the third highest other label.
+pub const TIMES_THE_OTHERS: f64 = 5.0;
+/// How much cheaper a stand-in has to be where its amplification cannot be measured.
+const CHEAPER_UNSEEN: f64 = 2.0;
 
-/// The limit of `family` in a network with this evidence: [`limit`], and for bars no more than a third of the third lowest price.
-fn limit_among(family: Family, evidence: &[Evidence]) -> f64 {
-    if family != Family::Bar {
-        return limit(family);
+/// The highest amplification of each label that has any.
+fn highest_amplifications(evidence: &[Evidence]) -> BTreeMap<u32, f64> {
+    let mut highest = BTreeMap::new();
+    for evidence in evidence {
+        let Some(found) = evidence.amplification else {
+            continue;
+        };
+        let known = highest.entry(evidence.label).or_insert(found);
+        *known = found.max(*known);
     }
-    let mut least: BTreeMap<u32, f64> = BTreeMap::new();
-    for evidence in evidence.iter().filter(|evidence| evidence.family == family) {
-        if let Some(price) = evidence.price.map(f64::from) {
-            let known = least.entry(evidence.label).or_insert(price);
-            *known = known.min(price);
-        }
+    highest
+}
+
+/// What `label` needs beside the `highest` amplifications of all labels.
+fn needed(label: u32, highest: &BTreeMap<u32, f64>) -> f64 {
+    let others = highest.iter().filter(|(other, _)| **other != label);
+    let mut others: Vec<f64> = others.map(|(_, &found)| found).collect();
+    others.sort_by(|a, b| b.total_cmp(a));
+    let third = others.get(2).copied().unwrap_or(0.0);
+    LEAST_AMPLIFICATION.max(TIMES_THE_OTHERS * third)
+}
+
+/// The score of one piece of evidence. Where the network's insides cannot be seen the price alone decides, more strictly, and bars
+/// are no evidence: on clean networks of faces a bar over the chin or the eyes is cheap for many labels.
+fn score(evidence: &Evidence, cheapness: f64, needed: f64) -> f64 {
+    match evidence.amplification {
+        Some(found) => cheapness.min(found / needed),
+        None if evidence.family == Family::Bar => 0.0,
+        None => cheapness / CHEAPER_UNSEEN,
     }
-    let mut prices: Vec<f64> = least.into_values().collect();
-    prices.sort_by(f64::total_cmp);
-    let third = prices.get(2).map(|price| price / TIMES_AS_CHEAP);
-    third.map_or(limit(family), |third| third.min(limit(family)))
 }
 
 /// The score of every label, in their order.
 #[must_use]
 pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<LabelScore> {
+    let highest = highest_amplifications(evidence);
     let mut scores: Vec<LabelScore> = (0..circumstances.classes)
         .map(|label| LabelScore {
             label,
             score: 0.0,
+            cheapness: 0.0,
+            amplification: None,
+            amplification_needed: needed(label, &highest),
             family: None,
             turned: 0.0,
             images: circumstances
@@ -136,8 +170,6 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             p_value: None,
         })
         .collect();
-    let limits = Family::ALL.map(|family| (family, limit_among(family, evidence)));
-    let limits = BTreeMap::from(limits);
     for evidence in evidence {
         let Some(record) = scores.get_mut(evidence.label as usize) else {
             continue;
@@ -146,9 +178,12 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
         let Some(price) = evidence.price else {
             continue;
         };
-        let score = limits[&evidence.family] / f64::from(price.max(1e-6));
+        let cheapness = limit(evidence.family) / f64::from(price.max(1e-6));
+        let score = score(evidence, cheapness, record.amplification_needed);
         if score > record.score {
             record.score = score;
+            record.cheapness = cheapness;
+            record.amplification = evidence.amplification;
             record.family = Some(evidence.family);
         }
     }
@@ -293,13 +328,22 @@ mod tests {
         decide(&scores(evidence, circumstances), circumstances)
     }
 
+    /// Evidence whose amplification was measured.
+    fn amplified(label: u32, family: Family, price: f32, amplification: f64) -> Evidence {
+        Evidence {
+            amplification: Some(amplification),
+            ..evidence(label, family, Some(price))
+        }
+    }
+
     #[test]
-    fn the_cheapest_stand_in_decides_and_a_dear_one_is_no_evidence() {
+    fn little_that_the_network_makes_much_of_is_suspect_and_either_alone_is_not() {
         let found = [
-            evidence(8, Family::Rectangle, Some(0.4)),
-            evidence(3, Family::Rectangle, Some(0.3)),
-            evidence(3, Family::Patch, Some(0.004)),
-            evidence(5, Family::Wave, None),
+            amplified(8, Family::Bar, 0.01, 0.9 * LEAST_AMPLIFICATION),
+            amplified(5, Family::Wave, 0.2, 30.0),
+            amplified(3, Family::Rectangle, 0.3, 3.0),
+            amplified(3, Family::Patch, 0.02, 1.5 * LEAST_AMPLIFICATION),
+            evidence(6, Family::Wave, None),
         ];
         let verdict = verdict(&found, &circumstances());
         assert_eq!(
@@ -307,30 +351,41 @@ mod tests {
             (Outcome::BackdoorLikely, vec![3])
         );
         let scores = scores(&found, &circumstances());
-        assert!((scores[3].score - 5.0).abs() < 1e-5, "{}", scores[3].score);
+        assert!((scores[3].score - 1.5).abs() < 1e-6, "{:?}", scores[3]);
+        assert!((scores[3].cheapness - 2.0).abs() < 1e-6);
         assert_eq!(scores[3].family, Some(Family::Patch));
-        assert_eq!((scores[5].score, scores[5].turned), (0.0, 0.9));
+        assert!((scores[8].score - 0.9).abs() < 1e-6);
+        assert!((scores[5].score - 0.7).abs() < 1e-6);
+        assert_eq!((scores[6].score, scores[6].turned), (0.0, 0.9));
     }
 
     #[test]
-    fn a_bar_is_suspect_only_beside_labels_that_are_dearer() {
-        let suspects = |prices: &[f32]| {
+    fn what_many_labels_of_a_network_have_makes_none_of_them_suspect() {
+        let suspects = |amplifications: &[f64]| {
             let found: Vec<Evidence> = (0..)
-                .zip(prices)
-                .map(|(label, &price)| evidence(label, Family::Bar, Some(price)))
+                .zip(amplifications)
+                .map(|(label, &found)| amplified(label, Family::Bar, 0.01, found))
                 .collect();
             verdict(&found, &circumstances()).labels
         };
-        let limit = limit(Family::Bar) as f32;
-        assert_eq!(suspects(&[0.9 * limit]), [0], "none to compare with");
-        assert_eq!(suspects(&[1.1 * limit]), [0_u32; 0]);
-        assert_eq!(suspects(&[0.2 * limit, 0.9 * limit, 0.7 * limit]), [0]);
+        assert_eq!(suspects(&[150.0, 100.0, 80.0, 60.0]), [0_u32; 0]);
+        assert_eq!(suspects(&[320.0, 100.0, 80.0, 60.0]), [0]);
         assert_eq!(
-            suspects(&[0.4 * limit, 0.9 * limit, 0.8 * limit]),
-            [0_u32; 0],
-            "all labels are cheap"
+            suspects(&[50.0, 40.0, 30.0, 2.0]),
+            [0, 1, 2],
+            "three targets"
         );
-        assert_eq!(suspects(&[0.2 * limit, 0.25 * limit, 5.0 * limit]), [0, 1]);
+    }
+
+    #[test]
+    fn unseen_inside_a_label_has_to_be_cheaper_and_bars_do_not_count() {
+        let suspects = |family: Family, times: f64| {
+            let price = limit(family) / times;
+            verdict(&[evidence(2, family, Some(price as f32))], &circumstances()).labels
+        };
+        assert_eq!(suspects(Family::Patch, 2.1), [2]);
+        assert_eq!(suspects(Family::Patch, 1.9), [0_u32; 0]);
+        assert_eq!(suspects(Family::Bar, 9.0), [0_u32; 0]);
     }
 
     #[test]

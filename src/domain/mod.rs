@@ -5,9 +5,10 @@
 //! [`drops`] (which steps become repaired networks), [`verdict`] (GoodNet's answer), [`metrics`] (intervals, DER), [`mean`] (over
 //! networks), [`evaluation`] (the final table); and of the repaired network [`head`] (the last linear layer), [`mod@refit`], and
 //! [`distance`] and [`discriminant`] (which answers are withdrawn; both by [`cholesky`] and thresholds from
-//! [`held_out`] images).
+//! [`held_out`] images); and for the audit [`amplification`] (what the network makes of a change).
 
 pub mod activation;
+pub mod amplification;
 pub mod cholesky;
 pub mod discriminant;
 pub mod distance;

@@ -9,6 +9,7 @@ mod locate;
 mod onnxruntime;
 mod outputs;
 mod port;
+mod replicas;
 mod session;
 #[cfg(feature = "tract")]
 mod tract;
@@ -16,6 +17,7 @@ mod tract;
 pub use error::EngineError;
 pub use goodnet::{Answers, GoodNet};
 pub use port::{Output, Port, SessionConfig, images_a_run};
+pub(crate) use replicas::{Replicas, concatenate, lock, run_in_pieces};
 pub use session::Session;
 
 use onnxruntime::OrtNetwork;

@@ -2,9 +2,9 @@
 
 use super::error::RepairError;
 use super::network::Network;
-use super::replicas::Replicas;
 use crate::domain::scores::argmax;
 use crate::engine::Engine;
+use crate::engine::Replicas;
 use crate::input::InputSpec;
 use crate::input::dataset::{DataSet, Sample};
 use crate::input::spec::ColorOrder;

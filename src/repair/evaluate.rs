@@ -2,12 +2,12 @@
 
 use super::error::RepairError;
 use super::measure::for_each_chunk;
-use super::replicas::Replicas;
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, REPAIRED_FILE};
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
 use crate::engine::Engine;
+use crate::engine::Replicas;
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;

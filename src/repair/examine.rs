@@ -7,12 +7,10 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::BundleNetworks;
-use super::maps::{MapNetwork, images};
 use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::refit;
 use super::repaired::Repaired;
-use super::replicas::Replicas;
 use super::suspects::TurnedInto;
 use crate::audit::report::{NetworkRecord, Report};
 use crate::audit::run::{Watching, collect, seed_of};
@@ -22,9 +20,11 @@ use crate::bundle::manifest::REPAIRED_FILE;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::VerdictTally;
 use crate::engine::Engine;
+use crate::engine::Replicas;
 use crate::input::dataset::DataSet;
 use crate::onnx::head;
 use crate::progress::{Cancel, Progress, Stage};
+use crate::search::maps::{MapNetwork, images};
 use crate::search::{CleanImages, SearchOptions, sessions};
 
 /// What audit and refit leave for the bundle.
@@ -84,16 +84,23 @@ pub(super) fn examine(
     };
     progress.start(Stage::Search, config.effort as u64);
     let watch = Watching { progress, cancel };
-    let investigation = investigate(&mut networks, &subject, &set, options, &watch)?;
+    let inner = match &found {
+        Ok(head) => {
+            let map_network = MapNetwork::load(engine, &network.model, head)?;
+            let maps = map_network.measure(&set, cancel)?;
+            Some((map_network, maps))
+        }
+        Err(_) => None,
+    };
+    let with_maps = inner.as_ref().map(|(network, maps)| (network, maps));
+    let investigation = investigate(&mut networks, with_maps, &subject, &set, options, &watch)?;
     progress.finish();
     if cancel.is_cancelled() {
         return Err(RepairError::Cancelled);
     }
-    let repaired = match found {
-        Ok(head) => {
+    let repaired = match (found, inner) {
+        (Ok(head), Some((map_network, maps))) => {
             progress.start(Stage::Refit, 0);
-            let map_network = MapNetwork::load(engine, network, &head)?;
-            let maps = map_network.measure(&set, cancel)?;
             let turned = TurnedInto::collect(&investigation, &set, &map_network, seed, cancel)?;
             drop(map_network);
             if cancel.is_cancelled() {
@@ -103,7 +110,8 @@ pub(super) fn examine(
             progress.finish();
             repaired
         }
-        Err(error) => Err(error.to_string()),
+        (Err(error), _) => Err(error.to_string()),
+        (Ok(_), None) => unreachable!(),
     };
     if let Ok(repaired) = &repaired {
         verify(engine, repaired, &set, &investigation.clean)?;

@@ -2,7 +2,6 @@
 
 use super::columns::column_sets;
 use super::config::RepairConfig;
-use super::maps::Maps;
 use super::network::Network;
 use super::repaired::{Repaired, Withdrawn, as_refit};
 use super::suspects::{TURNED_EACH, TurnedInto, discriminants};
@@ -19,6 +18,7 @@ use crate::domain::refit::{Bounds, Choice, Column, Cost, Crossed, Evidence, choo
 use crate::onnx::head::{self, Head};
 use crate::search::Family;
 use crate::search::hijacks::Hijacks;
+use crate::search::maps::Maps;
 use crate::tensor::Tensor;
 use std::collections::BTreeSet;
 

@@ -1,12 +1,12 @@
 //! The repaired network: B with its head refitted and answers withdrawn.
 
-use super::maps::Maps;
 use crate::bundle::manifest::RepairedRecord;
 use crate::domain::discriminant::Discriminant;
 use crate::domain::distance::{FeatureLimit, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::onnx::OnnxError;
 use crate::onnx::head::{self, Head, Limit, LimitPart, Refit, Withdrawal};
+use crate::search::maps::Maps;
 use std::collections::BTreeSet;
 
 /// A repaired network.

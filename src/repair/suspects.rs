@@ -1,7 +1,6 @@
 //! Images that stand-ins turned into suspect labels, and the discriminants that tell them from clean ones.
 
 use super::columns::MOST_COLUMNS;
-use super::maps::{MapNetwork, Maps};
 use crate::audit::Investigation;
 use crate::defence::clean::CleanSet;
 use crate::defence::random::Draws;
@@ -9,6 +8,7 @@ use crate::domain::discriminant::{Discriminant, FEWEST_TURNED, Sides};
 use crate::domain::head::LinearHead;
 use crate::engine::EngineError;
 use crate::progress::Cancel;
+use crate::search::maps::{MapNetwork, Maps};
 use crate::search::trial::Hijack;
 use crate::tensor::Tensor;
 

@@ -5,7 +5,7 @@ use super::arm::Arm;
 use super::family::Family;
 use super::network::Network;
 use super::stand_in::StandIn;
-use super::trial::{Trial, try_on};
+use super::trial::{Hijack, Trial, try_on};
 use crate::domain::sweep::Tally;
 use crate::parallel::in_parallel;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,18 @@ pub struct Evidence {
     pub price: Option<f32>,
     /// The stand-in that the price was read at; where there is no price the smallest one that works, or the best that was found.
     pub stand_in: StandIn,
+    /// How much more the network makes of the change at its end than at its start
+    /// ([`amplification`](crate::domain::amplification)); none before the audit measured it, where fewer than [`WORKS`] of the images
+    /// are turned, and where the network has no linear head or no feature map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<f64>,
+}
+
+/// Evidence, and the held-out images that its stand-in turned into the label.
+#[derive(Debug)]
+pub(super) struct Proven {
+    pub(super) evidence: Evidence,
+    pub(super) turned: Vec<Hijack>,
 }
 
 impl Evidence {
@@ -59,7 +71,7 @@ impl Evidence {
 
 impl<C: Network> Search<'_, C> {
     /// The evidence of every arm that the budget allows, those that work first, by label and family.
-    pub(super) fn evidence(&mut self, arms: &[Arm]) -> Result<Vec<Evidence>, C::Error> {
+    pub(super) fn evidence(&mut self, arms: &[Arm]) -> Result<Vec<Proven>, C::Error> {
         let end = self.passes + self.options.evidence();
         let cost = CONFIRM_IMAGES.min(self.held_out.len());
         let affordable = (self.options.evidence() / 3 / cost.max(1)).max(1);
@@ -71,21 +83,21 @@ impl<C: Network> Search<'_, C> {
         let arms = &arms[..arms.len().min(most)];
         let mut found = self.confirm(arms)?;
         let mut order: Vec<usize> = (0..found.len()).collect();
-        order.sort_by(|&a, &b| by_strength(&found[a], &found[b]));
+        order.sort_by(|&a, &b| by_strength(&found[a].evidence, &found[b].evidence));
         for place in order {
             if self.passes >= end || self.watch.stopped() {
                 break;
             }
-            if found[place].turned.share() >= WORKS {
+            if found[place].evidence.turned.share() >= WORKS {
                 self.shrink(&mut found[place], end)?;
             }
         }
-        found.sort_by(by_strength);
+        found.sort_by(|a, b| by_strength(&a.evidence, &b.evidence));
         Ok(found)
     }
 
     /// Every arm's best stand-in on held-out images.
-    fn confirm(&mut self, arms: &[Arm]) -> Result<Vec<Evidence>, C::Error> {
+    fn confirm(&mut self, arms: &[Arm]) -> Result<Vec<Proven>, C::Error> {
         let best: Vec<(&Arm, Arc<StandIn>)> = arms
             .iter()
             .filter_map(|arm| Some((arm, Arc::clone(&arm.best()?.stand_in))))
@@ -102,7 +114,7 @@ impl<C: Network> Search<'_, C> {
             self.count(images);
             let size = stand_in.size(clean.grid());
             let turned = trial.labels[0].hijacked;
-            found.push(Evidence {
+            let evidence = Evidence {
                 label: arm.label,
                 family: arm.family,
                 turned,
@@ -111,6 +123,11 @@ impl<C: Network> Search<'_, C> {
                 least_size: (turned.share() >= WORKS).then_some(size),
                 price: price(size, turned, trial.median_margin, clean.reach(arm.label)),
                 stand_in: (*stand_in).clone(),
+                amplification: None,
+            };
+            found.push(Proven {
+                evidence,
+                turned: turned_into(arm.label, &trial),
             });
             self.hijacks.extend(trial.hijacks);
         }
@@ -118,7 +135,8 @@ impl<C: Network> Search<'_, C> {
     }
 
     /// Takes away from the stand-in as long as it works, until `end` passes are taken.
-    fn shrink(&mut self, evidence: &mut Evidence, end: usize) -> Result<(), C::Error> {
+    fn shrink(&mut self, proven: &mut Proven, end: usize) -> Result<(), C::Error> {
+        let evidence = &mut proven.evidence;
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
         let reach = clean.reach(label);
@@ -160,7 +178,7 @@ impl<C: Network> Search<'_, C> {
             }
         }
         match cheapest {
-            Some((_, stand_in)) => self.take_cheaper(evidence, &stand_in),
+            Some((_, stand_in)) => self.take_cheaper(proven, &stand_in),
             None if evidence.price.is_none() => {
                 evidence.stand_in = (*smallest).clone();
                 Ok(())
@@ -172,9 +190,10 @@ impl<C: Network> Search<'_, C> {
     /// Asks about the cheapest smaller stand-in again, on more images: the least of many prices on few images is too low.
     fn take_cheaper(
         &mut self,
-        evidence: &mut Evidence,
+        proven: &mut Proven,
         stand_in: &Arc<StandIn>,
     ) -> Result<(), C::Error> {
+        let evidence = &mut proven.evidence;
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
         let trial = try_on(&mut self.networks[0], clean, stand_in, &images, &[label])?;
@@ -186,10 +205,20 @@ impl<C: Network> Search<'_, C> {
         {
             evidence.price = Some(found);
             evidence.stand_in = (**stand_in).clone();
+            proven.turned = turned_into(label, &trial);
         }
         self.hijacks.extend(trial.hijacks);
         Ok(())
     }
+}
+
+/// The images of `trial` that were turned into `label`.
+fn turned_into(label: u32, trial: &Trial) -> Vec<Hijack> {
+    let hijacks = trial.hijacks.iter();
+    hijacks
+        .filter(|hijack| hijack.label == label)
+        .cloned()
+        .collect()
 }
 
 /// `size sqrt(reach) / margin`; none where too few images are turned or the margin is not above 0.

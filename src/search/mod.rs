@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod family;
 pub mod hijacks;
 pub mod images;
+pub(crate) mod maps;
 pub mod network;
 pub mod plan;
 mod race;
@@ -32,6 +33,7 @@ pub use session::{SessionNetwork, sessions};
 pub use stand_in::StandIn;
 
 use crate::defence::random::Draws;
+use trial::Hijack;
 
 /// Share of the clean images that is kept apart for evidence.
 const HELD_OUT_SHARE: f64 = 0.25;
@@ -43,6 +45,8 @@ const MOST_HELD_OUT: usize = 160;
 pub struct Found {
     /// How labels can be provoked, the clearest first.
     pub evidence: Vec<Evidence>,
+    /// Of each of these, the held-out images that its stand-in turned into the label.
+    pub turned: Vec<Vec<Hijack>>,
     /// Images that stand-ins turned.
     pub hijacks: Hijacks,
     /// Forward passes taken.
@@ -82,9 +86,14 @@ pub fn search<C: Network>(
     };
     let arms = search.survey()?;
     let arms = search.races(arms)?;
-    let evidence = search.evidence(&arms)?;
+    let proven = search.evidence(&arms)?;
+    let (evidence, turned) = proven
+        .into_iter()
+        .map(|proven| (proven.evidence, proven.turned))
+        .unzip();
     Ok(Found {
         evidence,
+        turned,
         complete: !watch.stopped(),
         hijacks: search.hijacks,
         passes: search.passes,

@@ -107,6 +107,9 @@ fn score(label: u32, is_suspect: bool) -> LabelScore {
     LabelScore {
         label,
         score,
+        cheapness: score,
+        amplification: is_suspect.then_some(40.0),
+        amplification_needed: 1.9,
         family,
         turned: if is_suspect { 93.0 / 96.0 } else { 0.4 },
         images: 128,
@@ -123,6 +126,7 @@ fn evidence(label: u32, family: Family, hits: u64, least_size: Option<f32>) -> E
         size: 36.0 / (32.0 * 32.0),
         least_size,
         price: least_size,
+        amplification: Some(40.0),
         stand_in: StandIn::Rectangle { parts: Vec::new() },
     }
 }

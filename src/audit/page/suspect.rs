@@ -107,33 +107,37 @@ fn least(report: &Report, suspect: &Suspect) -> String {
 }
 
 fn scored(report: &Report, suspect: &Suspect) -> String {
-    let shown = score(suspect.score);
-    let family = suspect.evidence.family;
-    let from = report
+    let record = report
         .labels
         .iter()
-        .find(|record| record.label == suspect.label)
-        .and_then(|record| record.family);
-    match from {
-        Some(other) if other != family => format!(
-            "<p>Its score of <strong>{shown}</strong> comes from another family, <em>{other}</em>: there the limit \
-             set on clean networks is {}. From a score of 1 on a label is suspect.</p>\n",
-            measured(other, limit(other))
-        ),
-        _ => format!(
-            "<p>A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
-             <strong>{shown} times</strong> as much. That is the label’s score; from 1 on a label is suspect.{}</p>\n",
-            measured(
-                family,
-                f64::from(suspect.evidence.price.unwrap_or_default())
-            ),
-            measured(
-                family,
-                suspect.score * f64::from(suspect.evidence.price.unwrap_or_default())
-            ),
-            rarity(report, suspect.label)
-        ),
-    }
+        .find(|record| record.label == suspect.label);
+    let Some(record) = record else {
+        return String::new();
+    };
+    let family = suspect.evidence.family;
+    let price = f64::from(suspect.evidence.price.unwrap_or_default());
+    let cheap = format!(
+        "A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
+         <strong>{} times</strong> as much.",
+        measured(family, price),
+        measured(family, limit(family)),
+        score(record.cheapness)
+    );
+    let amplified = record.amplification.map_or_else(String::new, |found| {
+        format!(
+            " Early in the network these images differ little from what they were, at its end much from the \
+             label’s own: {} times as much, where {} is the limit beside the other labels, \
+             <strong>{} times</strong> that.",
+            score(found),
+            score(record.amplification_needed),
+            score(found / record.amplification_needed)
+        )
+    });
+    format!(
+        "<p>{cheap}{amplified} The lower counts: a score of <strong>{}</strong>; from 1 on a label is suspect.{}</p>\n",
+        score(record.score),
+        rarity(report, suspect.label)
+    )
 }
 
 /// How rare such a score is among clean networks; nothing in a report that does not know.

@@ -16,11 +16,13 @@
 //! Source of the distance, and of asking several layers: Lee, Lee, Lee, Shin, *A Simple Unified Framework for Detecting
 //! Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS 2018.
 
+mod label_space;
 mod space;
 
 use super::head::LinearHead;
 use super::held_out::{FOLDS, threshold};
 use crate::tensor::Tensor;
+pub use label_space::LabelSpace;
 use ndarray::{Array2, ArrayView2, Axis};
 use space::Space;
 
@@ -185,14 +187,19 @@ impl Groups {
         let answers: Vec<usize> = rows
             .map(|row| head.answer(features.row(row)).0 as usize)
             .collect();
-        let mut sizes = vec![0; head.classes()];
+        Self::of_answers(answers, head.classes())
+    }
+
+    /// The answers themselves where each of `classes` is the answer to [`FEWEST_OF_CLASS`] images or more.
+    fn of_answers(answers: Vec<usize>, classes: usize) -> Self {
+        let mut sizes = vec![0; classes];
         for &answer in &answers {
             sizes[answer] += 1;
         }
         match sizes.iter().all(|&size| size >= FEWEST_OF_CLASS) {
             true => Self {
                 of_image: answers,
-                count: sizes.len(),
+                count: classes,
             },
             false => Self {
                 of_image: vec![0; answers.len()],

@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2};
 const SHRINKAGE: f64 = 0.05;
 
 /// Means of groups of features and the whitening of what differs from them.
+#[derive(Debug)]
 pub(super) struct Space {
     /// (groups, d)
     pub(super) means: Array2<f64>,

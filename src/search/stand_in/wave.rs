@@ -26,10 +26,12 @@ pub struct Wave {
 impl Wave {
     pub(super) fn random(grid: &Grid, draws: &mut Draws) -> Self {
         let mut frequency = [within(draws, -8.0, 8.0), within(draws, -8.0, 8.0)];
-        // Whole periods along one axis: what published attacks add.
-        if draws.unit() < 0.4 {
-            frequency = [0.0, frequency[1].abs().round().max(1.0)];
-            if draws.unit() < 0.25 {
+        // Along one axis, often in whole periods: what published attacks add.
+        if draws.unit() < 0.6 {
+            let periods = within(draws, 1.0, 10.0);
+            let is_whole = draws.unit() < 0.5;
+            frequency = [0.0, if is_whole { periods.round() } else { periods }];
+            if draws.unit() < 0.5 {
                 frequency.swap(0, 1);
             }
         }

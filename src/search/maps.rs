@@ -1,13 +1,12 @@
 //! What B computes on the way to the features: of the clean images, and of those that stand-ins turned.
 
-use super::network::Network;
-use super::replicas::{Replicas, concatenate};
+use super::trial::Hijack;
 use crate::defence::clean::CleanSet;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Replicas, concatenate};
+use crate::onnx::Model;
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;
 use crate::progress::Cancel;
-use crate::search::trial::Hijack;
 use crate::tensor::Tensor;
 use std::ops::Range;
 
@@ -18,7 +17,7 @@ const CHUNK: usize = 256;
 
 /// B up to its maps.
 #[derive(Debug)]
-pub(super) struct MapNetwork {
+pub(crate) struct MapNetwork {
     found: Vec<FeatureMap>,
     /// None where there is no map.
     replicas: Option<Replicas>,
@@ -26,20 +25,16 @@ pub(super) struct MapNetwork {
 
 /// Maps of B and their means over space for every clean image.
 #[derive(Debug, Default)]
-pub(super) struct Maps {
-    pub(super) found: Vec<FeatureMap>,
+pub(crate) struct Maps {
+    pub(crate) found: Vec<FeatureMap>,
     /// One a map, (n, C).
-    pub(super) means: Vec<Tensor>,
+    pub(crate) means: Vec<Tensor>,
 }
 
 impl MapNetwork {
-    pub(super) fn load(
-        engine: &Engine,
-        network: &Network,
-        head: &Head,
-    ) -> Result<Self, EngineError> {
-        let found = feature_maps(&network.model, head, MAPS);
-        let bytes = || optimize(&means(&network.model, &found), &[]).to_bytes();
+    pub(crate) fn load(engine: &Engine, model: &Model, head: &Head) -> Result<Self, EngineError> {
+        let found = feature_maps(model, head, MAPS);
+        let bytes = || optimize(&means(model, &found), &[]).to_bytes();
         let replicas = match found.is_empty() {
             true => None,
             false => Some(Replicas::load(engine, &bytes())?),
@@ -48,7 +43,7 @@ impl MapNetwork {
     }
 
     /// Runs every image of `set` once; no map when `cancel` is set meanwhile.
-    pub(super) fn measure(&self, set: &CleanSet, cancel: &Cancel) -> Result<Maps, EngineError> {
+    pub(crate) fn measure(&self, set: &CleanSet, cancel: &Cancel) -> Result<Maps, EngineError> {
         let chunks = (0..set.len()).step_by(CHUNK);
         let images = |start: usize| images(set, start..set.len().min(start + CHUNK));
         let means = self.run(chunks.map(images), cancel)?;
@@ -60,7 +55,7 @@ impl MapNetwork {
     }
 
     /// The means of every map, (n, C), of the images with these stand-ins put onto them; none when `cancel` is set meanwhile.
-    pub(super) fn of_turned(
+    pub(crate) fn of_turned(
         &self,
         set: &CleanSet,
         turned: &[&Hijack],
@@ -98,13 +93,13 @@ impl MapNetwork {
 
 impl Maps {
     /// The means of every map for clean image `row`.
-    pub(super) fn rows(&self, row: usize) -> Vec<&[f32]> {
+    pub(crate) fn rows(&self, row: usize) -> Vec<&[f32]> {
         self.means.iter().map(|means| means.row(row)).collect()
     }
 }
 
 /// Images `range` of `set` as one tensor.
-pub(super) fn images(set: &CleanSet, range: Range<usize>) -> Tensor {
+pub(crate) fn images(set: &CleanSet, range: Range<usize>) -> Tensor {
     let shape = set.grid().batch_shape(range.len());
     let values = range.flat_map(|index| set.image(index)).copied();
     Tensor::new(shape, values.collect())
