@@ -17,12 +17,14 @@ use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
 use hdf5_pure::{Dataset, File, Group};
+use links::Link;
 use newest::Overlay;
 use numbers::Numbers;
 use range::Range;
 use rayon::prelude::*;
 use rows::{Pixels, Rows};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -320,7 +322,7 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
                 path,
                 format!(
                     "expected data sets `data` and `label`, found no readable `{name}` ({error}); the file holds {}",
-                    contents(file)
+                    contents(path, file)
                 ),
             )
         })
@@ -331,9 +333,9 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
 const MAX_LISTED: usize = 20;
 
 /// What a file holds: the data sets of its groups with shapes and types.
-fn contents(file: &File) -> String {
+fn contents(path: &Path, file: &File) -> String {
     let mut listed = Vec::new();
-    list(&file.root(), "", 4, &mut listed);
+    list(path, &file.root(), "", 4, &mut listed);
     let more = listed.len() > MAX_LISTED;
     listed.truncate(MAX_LISTED);
     match (listed.is_empty(), more) {
@@ -343,38 +345,34 @@ fn contents(file: &File) -> String {
     }
 }
 
-fn list(group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
-    let names = match group.datasets() {
-        Ok(names) => names,
-        // A soft link among them, in files of the oldest format.
-        Err(error) => {
-            listed.push(format!("{within}* that cannot be listed ({error})"));
-            return;
-        }
-    };
+fn list(path: &Path, group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
+    let links = links::names(path, within);
+    let mut names: BTreeSet<String> = links.keys().cloned().collect();
+    // The library knows more forms of groups, but lists none that holds a soft link in files of the oldest format.
+    names.extend(group.datasets().unwrap_or_default());
+    names.extend(group.groups().unwrap_or_default());
     for name in names {
         if listed.len() > MAX_LISTED {
             return;
         }
-        let about = group.dataset(&name).map_or_else(
-            |error| error.to_string(),
-            |data| {
-                let kind = data
-                    .dtype()
-                    .map_or_else(|error| error.to_string(), |kind| kind.to_string());
-                format!("{:?} of {kind}", data.shape().unwrap_or_default())
-            },
-        );
-        listed.push(format!("{within}{name} {about}"));
-    }
-    for name in group.groups().unwrap_or_default() {
-        if depth == 0 || listed.len() > MAX_LISTED {
-            return;
-        }
-        if let Ok(group) = group.group(&name) {
-            list(&group, &format!("{within}{name}/"), depth - 1, listed);
+        if let Some(Link::Soft(target)) = links.get(&name) {
+            listed.push(format!("{within}{name} -> {target}"));
+        } else if let Ok(data) = group.dataset(&name) {
+            listed.push(format!("{within}{name} {}", about(&data)));
+        } else if depth > 0
+            && let Ok(inner) = group.group(&name)
+        {
+            list(path, &inner, &format!("{within}{name}/"), depth - 1, listed);
         }
     }
+}
+
+/// Shape and type.
+fn about(data: &Dataset) -> String {
+    let kind = data
+        .dtype()
+        .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+    format!("{:?} of {kind}", data.shape().unwrap_or_default())
 }
 
 /// How images of `shape` are stored, if they fit the network; (n, C, H, W) where both readings fit.
@@ -392,8 +390,6 @@ fn match_shape(shape: &[u64], spec: &InputSpec) -> Option<Stored> {
 }
 
 fn not_numbers(data: &Dataset) -> String {
-    let found = data
-        .dtype()
-        .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+    let found = about(data);
     format!("expected `data` of integers or floats of at most 64 bits, found {found}")
 }
