@@ -9,6 +9,7 @@ mod locate;
 mod onnxruntime;
 mod outputs;
 mod port;
+pub(crate) mod replicas;
 mod session;
 #[cfg(feature = "tract")]
 mod tract;

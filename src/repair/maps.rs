@@ -1,8 +1,8 @@
 //! What B computes on the way to the features: of the clean images, and of those that stand-ins turned.
 
 use super::network::Network;
-use super::replicas::{Replicas, concatenate};
 use crate::defence::clean::CleanSet;
+use crate::engine::replicas::{Replicas, concatenate};
 use crate::engine::{Engine, EngineError};
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;

@@ -7,13 +7,13 @@
 use super::data::Data;
 use super::error::RepairError;
 use super::network::Network;
-use super::replicas::Replicas;
 use super::tails::Tails;
 use crate::domain::activation::ChannelMeans;
 use crate::domain::ranking::rank;
 use crate::domain::sweep::{Sweep, Tally, assemble};
 use crate::domain::verdict::VerdictTally;
 use crate::engine::Engine;
+use crate::engine::replicas::Replicas;
 use crate::input::dataset::{DataSet, LabelledBatch};
 use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;

@@ -3,9 +3,9 @@
 //! Where the graph allows it there is one narrowed tail for every k: its first layers read only the channels that are
 //! left, so that the sweep costs about half of what masking would. Else one whole tail is fed a masked site.
 
-use super::replicas::{Replicas, lock, run_in_pieces};
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
+use crate::engine::replicas::{Replicas, lock, run_in_pieces};
 use crate::engine::{Engine, EngineError, Session, SessionConfig};
 use crate::onnx::cut::Cut;
 use crate::onnx::prune::prune_tail;

@@ -16,8 +16,9 @@ use super::preprocess::{Preprocess, Stored};
 use super::spec::{InputSpec, Layout};
 use crate::progress::Progress;
 use crate::tensor::Tensor;
-use folder::Folder;
+use folder::{Folder, some};
 use hdf5::Hdf5;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Pixels of some images of a data set, spread over it.
@@ -45,6 +46,16 @@ impl Sample {
 }
 
 impl Sample {
+    /// Images all of whose pixels are the same.
+    #[must_use]
+    pub fn blank(&self) -> usize {
+        let len = self.pixels.len() / self.labels.len().max(1);
+        let images = self.pixels.chunks_exact(len.max(1));
+        images
+            .filter(|pixels| pixels.windows(2).all(|pair| pair[0] == pair[1]))
+            .count()
+    }
+
     /// With rows and columns of every image swapped; none for images that are not as high as wide.
     #[must_use]
     pub fn transposed(&self, spec: &InputSpec) -> Option<Self> {
@@ -75,6 +86,8 @@ impl Sample {
     }
 }
 
+/// Images by which two sets of the same labels are compared.
+const COMPARED: usize = 64;
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 
@@ -203,6 +216,43 @@ impl DataSet {
         }
         for file in self.skipped() {
             progress.warn(&format!("left out: {file}"));
+        }
+    }
+
+    /// As [`tell`](Self::tell) for a clean set, and which of `classes` classes have no image.
+    pub fn tell_clean(&self, classes: u32, progress: &dyn Progress) {
+        self.tell(progress);
+        let present: BTreeSet<u32> = self.labels().iter().copied().collect();
+        let name = |class: u32| {
+            let names = self.label_names()?;
+            names.get(class as usize).cloned()
+        };
+        let missing: Vec<String> = (0..classes)
+            .filter(|class| !present.contains(class))
+            .map(|class| name(class).unwrap_or_else(|| class.to_string()))
+            .collect();
+        if !missing.is_empty() {
+            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+            progress.tell(&format!("no image of class: {}", some(&missing)));
+        }
+    }
+
+    /// Refuses the images of `clean` in place of backdoored ones: an attack success rate on them would be their accuracy.
+    ///
+    /// # Errors
+    /// If they are the same as far as a sample tells, or reading fails.
+    pub fn check_backdoored(&self, clean: &Self) -> Result<(), DataError> {
+        let same =
+            self.labels() == clean.labels() && self.sample(COMPARED)? == clean.sample(COMPARED)?;
+        match same {
+            true => Err(DataError::new(
+                &self.path,
+                format!(
+                    "expected backdoored images with their target labels, found the clean images and labels of {}",
+                    clean.name()
+                ),
+            )),
+            false => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One sub-folder a class: which folder is which class.
 
-use super::super::batch::OtherOrder;
+use super::super::batch::{OpenOptions, OtherOrder};
 use super::super::error::DataError;
 use super::tree::{self, LeftOut};
 use crate::files::read_plain;
@@ -34,21 +34,36 @@ const MAX_NAMES_BYTES: u64 = 64 << 20;
 /// Classes whose names are printed.
 const SHOWN: usize = 6;
 
-/// Names of the classes, from a file beside them.
+/// Names of the classes, from a file beside them or from who opens the folder.
 #[derive(Debug)]
 pub(super) struct ClassNames {
-    /// The file.
-    file: &'static str,
+    /// The file; none where they were given.
+    file: Option<&'static str>,
     /// In the order of the classes.
     names: Vec<String>,
     index: HashMap<String, u32>,
 }
 
 impl ClassNames {
+    /// From the first of the known files that lies in `root`, else those that are given.
+    pub(super) fn find(root: &Path, options: &OpenOptions) -> Result<Option<Self>, DataError> {
+        let listed = Self::read(root)?;
+        let given = || {
+            let names = options.names.clone()?;
+            let index = names.iter().cloned().zip(0..).collect();
+            Some(Self {
+                file: None,
+                names,
+                index,
+            })
+        };
+        Ok(listed.or_else(given))
+    }
+
     /// From the first of the known files that lies in `root`.
     ///
     /// A line holds a name, or the number of the line (from 0 or 1) and a name.
-    pub(super) fn read(root: &Path) -> Result<Option<Self>, DataError> {
+    fn read(root: &Path) -> Result<Option<Self>, DataError> {
         let mut files = NAME_FILES.into_iter();
         let Some(file) = files.find(|file| root.join(file).is_file()) else {
             return Ok(None);
@@ -75,12 +90,46 @@ impl ClassNames {
                 ));
             }
         }
-        Ok(Some(Self { file, names, index }))
+        Ok(Some(Self {
+            file: Some(file),
+            names,
+            index,
+        }))
     }
 
     /// The class of this name.
     pub(super) fn index(&self, name: &str) -> Option<u32> {
         self.index.get(name).copied()
+    }
+
+    /// The order that the folders are in, for a person.
+    fn rule(&self) -> String {
+        match self.file {
+            Some(file) => format!("in the order of {file}"),
+            None => "by the names of the network's classes".to_owned(),
+        }
+    }
+
+    /// Why folders of which one has no known name are refused.
+    fn unknown(&self, root: &Path, folders: &[String]) -> DataError {
+        let unknown = folders.iter().find(|name| self.index(name).is_none());
+        let unknown = unknown.map_or("", String::as_str);
+        match self.file {
+            Some(file) => DataError::new(
+                &root.join(file),
+                format!("expected the name of every sub-folder, found none for {unknown:?}"),
+            ),
+            None => {
+                let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+                let names = some(&names);
+                DataError::new(
+                    root,
+                    format!(
+                        "expected sub-folders named as the network's classes ({names}), found {unknown:?} among them"
+                    ),
+                )
+            }
+        }
     }
 
     /// The names, if there is one for each class.
@@ -118,14 +167,13 @@ pub(super) struct Classes {
 
 /// Reads the sub-folders of `root`: one a class, images at any depth below it.
 ///
-/// A folder's class is, in this order: its place in `classes.txt` (or `labels.txt`); its name, if all names are numbers; the
-/// number at the end of its name, if all names are the same but for numbers 0 to N-1; its place among the names as text.
-pub(super) fn read(root: &Path, classes: u32) -> Result<Classes, DataError> {
-    let names = tree::names(root)?;
-    let folders: Vec<String> = names
+/// A folder's class is, in this order: its place in `classes.txt` (or `labels.txt`), or among the names that are given; its name,
+/// if all names are numbers; its place by the numbers that all names begin with, or that all end with and are the same but for;
+/// its place among the names as text.
+pub(super) fn read(root: &Path, options: &OpenOptions, classes: u32) -> Result<Classes, DataError> {
+    let (folders, files): (Vec<String>, Vec<String>) = tree::names(root)?
         .into_iter()
-        .filter(|name| root.join(name).is_dir())
-        .collect();
+        .partition(|name| root.join(name).is_dir());
     let (strays, folders): (Vec<String>, Vec<String>) =
         folders.into_iter().partition(|name| tree::is_stray(name));
     if folders.is_empty() {
@@ -137,24 +185,17 @@ pub(super) fn read(root: &Path, classes: u32) -> Result<Classes, DataError> {
     for name in &folders {
         tree::check_link(root, &root.join(name))?;
     }
-    let order = order(root, &folders, classes)?;
+    let order = order(root, &folders, options, classes)?;
     let mut notes = vec![order.told(&folders)];
     if !strays.is_empty() {
         notes.push(format!("ignored: {}", strays.join(", ")));
     }
     let mut entries = Vec::new();
-    let mut left_out = Vec::new();
-    let mut empty = Vec::new();
+    let mut left_out = tree::without_class(root, &files);
     for (name, &label) in folders.iter().zip(&order.labels) {
         let found = tree::files(root, name)?;
-        if found.images.is_empty() {
-            empty.push(name.as_str());
-        }
         entries.extend(found.images.into_iter().map(|file| (file, label)));
         left_out.extend(found.left_out);
-    }
-    if !empty.is_empty() {
-        notes.push(format!("no image of class: {}", some(&empty)));
     }
     Ok(Classes {
         entries,
@@ -223,28 +264,29 @@ impl Order {
     }
 }
 
-fn order(root: &Path, folders: &[String], classes: u32) -> Result<Order, DataError> {
+fn order(
+    root: &Path,
+    folders: &[String],
+    options: &OpenOptions,
+    classes: u32,
+) -> Result<Order, DataError> {
     let numbers: Vec<Option<u32>> = folders.iter().map(|name| name.parse().ok()).collect();
-    if let Some(listed) = ClassNames::read(root)? {
-        let labels: Option<Vec<u32>> = folders.iter().map(|name| listed.index(name)).collect();
-        if let Some(labels) = labels {
+    if let Some(known) = ClassNames::find(root, options)? {
+        let labels: Vec<Option<u32>> = folders.iter().map(|name| known.index(name)).collect();
+        if let Some(labels) = labels.iter().copied().collect() {
             return Ok(Order {
                 labels,
-                names: listed.names(classes),
-                rule: format!("in the order of {}", listed.file),
+                names: known.names(classes),
+                rule: known.rule(),
             });
         }
-        if numbers.contains(&None) {
-            let unknown = folders.iter().find(|name| listed.index(name).is_none());
-            return Err(DataError::new(
-                &root.join(listed.file),
-                format!(
-                    "expected the name of every sub-folder, found none for {:?}",
-                    unknown.map_or("", String::as_str)
-                ),
-            ));
+        let none = labels.iter().all(Option::is_none);
+        if numbers.contains(&None) && (known.file.is_some() || !none) {
+            return Err(known.unknown(root, folders));
         }
-        return by_number(root, folders, &numbers, listed.names(classes));
+        if known.file.is_some() {
+            return by_number(root, folders, &numbers, known.names(classes));
+        }
     }
     if numbers.iter().any(Option::is_some) {
         return by_number(root, folders, &numbers, None);
@@ -321,26 +363,30 @@ fn by_number(
     })
 }
 
-/// The numbers 0 to N-1 at the end of names that are otherwise the same.
+/// The places by value of the numbers that names begin with, or end with and are the same but for; none where two are equal.
 fn numbered(folders: &[String]) -> Option<Vec<u32>> {
-    let split = |name: &str| {
+    let at_end = |name: &String| {
         let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-        let number = name[stem.len()..].parse::<u32>().ok()?;
+        let number = name[stem.len()..].parse::<u64>().ok()?;
         Some((stem.to_owned(), number))
     };
-    let parts: Vec<(String, u32)> = folders
-        .iter()
-        .map(|name| split(name))
-        .collect::<Option<_>>()?;
-    let stem = &parts.first()?.0;
-    let mut numbers: Vec<u32> = parts.iter().map(|(_, number)| *number).collect();
-    let labels = numbers.clone();
-    numbers.sort_unstable();
-    let complete = numbers
-        .iter()
-        .zip(0..)
-        .all(|(&number, index)| number == index);
-    (complete && parts.iter().all(|(other, _)| other == stem)).then_some(labels)
+    let at_start = |name: &String| {
+        let rest = name.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        name[..name.len() - rest.len()].parse::<u64>().ok()
+    };
+    let ends: Option<Vec<(String, u64)>> = folders.iter().map(at_end).collect();
+    let same = |parts: &Vec<(String, u64)>| parts.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let numbers: Vec<u64> = match ends.filter(same) {
+        Some(parts) => parts.into_iter().map(|(_, number)| number).collect(),
+        None => folders.iter().map(at_start).collect::<Option<_>>()?,
+    };
+    let sorted: BTreeMap<u64, u32> = {
+        let mut sorted = numbers.clone();
+        sorted.sort_unstable();
+        sorted.into_iter().zip(0..).collect()
+    };
+    let places = numbers.iter().map(|number| sorted.get(number).copied());
+    (sorted.len() == numbers.len()).then(|| places.collect())?
 }
 
 /// A key that sorts numbers inside names by value.
@@ -362,7 +408,7 @@ fn natural(name: &str) -> Vec<(u64, String)> {
 }
 
 /// The first names and the last, where there are many.
-fn some(names: &[&str]) -> String {
+pub(in crate::input::dataset) fn some(names: &[&str]) -> String {
     match names {
         [.., last] if names.len() > SHOWN => {
             let first = names[..SHOWN - 2].join(", ");
@@ -384,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_end_in_all_numbers_are_classes_by_number() {
+    fn names_that_begin_or_end_in_numbers_are_classes_by_number() {
         let names = |names: &[&str]| {
             names
                 .iter()
@@ -392,7 +438,13 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(numbered(&names(&["c0", "c1", "c2"])), Some(vec![0, 1, 2]));
-        assert_eq!(numbered(&names(&["c1", "c2"])), None);
+        assert_eq!(numbered(&names(&["c1", "c10", "c2"])), Some(vec![0, 2, 1]));
+        assert_eq!(numbered(&names(&["s10", "s4"])), Some(vec![1, 0]));
+        assert_eq!(
+            numbered(&names(&["0_cat", "10_elk", "2_dog"])),
+            Some(vec![0, 2, 1])
+        );
+        assert_eq!(numbered(&names(&["1_cat", "01_dog"])), None);
         assert_eq!(numbered(&names(&["c0", "d1"])), None);
         assert_eq!(numbered(&names(&["cat", "dog"])), None);
     }

@@ -13,6 +13,7 @@ use crate::input::image::{Detail, Limits, RgbImage8, decode_within};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
+pub(super) use classes::some;
 use classes::{ClassNames, Classes};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -45,8 +46,8 @@ impl Folder {
     ) -> Result<Self, DataError> {
         let list = root.join(LABELS_CSV);
         let found = match list.is_file() {
-            true => listed(root, &list, classes)?,
-            false => classes::read(root, classes)?,
+            true => listed(root, &list, options, classes)?,
+            false => classes::read(root, options, classes)?,
         };
         let entries = found.entries;
         let mut folder = Self {
@@ -206,8 +207,13 @@ pub fn images_in(folder: &Path) -> Result<Images, DataError> {
 }
 
 /// The images that the list names; what lies beside them is told.
-fn listed(root: &Path, list: &Path, classes: u32) -> Result<Classes, DataError> {
-    let names = ClassNames::read(root)?;
+fn listed(
+    root: &Path,
+    list: &Path,
+    options: &OpenOptions,
+    classes: u32,
+) -> Result<Classes, DataError> {
+    let names = ClassNames::find(root, options)?;
     let entries = list::read(list, names.as_ref())?;
     let known: HashSet<&Path> = entries.iter().map(|(file, _)| Path::new(file)).collect();
     let beside = tree::files(root, "")?.images;

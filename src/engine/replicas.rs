@@ -1,6 +1,6 @@
 //! The same network loaded once a thread, run on pieces of a batch in parallel.
 
-use crate::engine::{Engine, EngineError, Session, SessionConfig, images_a_run};
+use super::{Engine, EngineError, Session, SessionConfig, images_a_run};
 use crate::tensor::{Tensor, TensorView};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -8,13 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sessions of one network, one a thread of the pool.
 #[derive(Debug)]
-pub(super) struct Replicas {
+pub(crate) struct Replicas {
     sessions: Vec<Mutex<Session>>,
 }
 
 impl Replicas {
     /// Loads `model` once a thread.
-    pub(super) fn load(engine: &Engine, model: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn load(engine: &Engine, model: &[u8]) -> Result<Self, EngineError> {
         let sessions = (0..rayon::current_num_threads())
             .map(|_| Ok(Mutex::new(engine.load(model, &SessionConfig::default())?)))
             .collect::<Result<_, EngineError>>()?;
@@ -22,13 +22,13 @@ impl Replicas {
     }
 
     /// The session of the current thread.
-    pub(super) fn session(&self) -> MutexGuard<'_, Session> {
+    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
         let thread = rayon::current_thread_index().unwrap_or(0);
         lock(&self.sessions[thread % self.sessions.len()])
     }
 
     /// Runs all rows of `inputs` (one tensor an input port, equal rows) and gives the outputs over all rows.
-    pub(super) fn run(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, EngineError> {
+    pub(crate) fn run(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, EngineError> {
         let outputs = pieces(inputs)
             .into_par_iter()
             .map(|piece| run_rows(&mut self.session(), inputs, piece))
@@ -38,12 +38,12 @@ impl Replicas {
 }
 
 /// A thread that panicked while it held a session leaves the session usable: a run keeps no state.
-pub(super) fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+pub(crate) fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
     session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs the rows `piece` of `inputs` in pieces that fit the cache, one after the other.
-pub(super) fn run_in_pieces(
+pub(crate) fn run_in_pieces(
     session: &mut Session,
     input: &Tensor,
     others: &[&Tensor],
@@ -115,7 +115,7 @@ fn of_rows(tensor: Tensor, name: &str, rows: usize) -> Result<Tensor, EngineErro
 }
 
 /// The outputs of all `pieces`, row after row.
-pub(super) fn concatenate(pieces: Vec<Vec<Tensor>>) -> Vec<Tensor> {
+pub(crate) fn concatenate(pieces: Vec<Vec<Tensor>>) -> Vec<Tensor> {
     let mut pieces = pieces.into_iter();
     let Some(mut whole) = pieces.next() else {
         return Vec::new();
