@@ -1,7 +1,7 @@
 //! `labels.csv`: a file and a label a line, as tools and people write it.
 
 use super::super::DataError;
-use super::classes::ClassNames;
+use super::names::ClassNames;
 use super::tree;
 use crate::files::read_plain;
 use csv::{ReaderBuilder, StringRecord, Trim};

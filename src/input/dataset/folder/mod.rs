@@ -1,9 +1,11 @@
 //! A folder of image files: one sub-folder a class, or a `labels.csv` with a file and a label a line.
 //!
-//! In reading order: [`tree`] (what is an image), [`classes`] (which folder is which class), [`list`] (`labels.csv`).
+//! In reading order: [`tree`] (what is an image), [`classes`] (one a sub-folder), [`order`] and [`names`] (which folder is which class), [`list`] (`labels.csv`).
 
 mod classes;
 mod list;
+mod names;
+mod order;
 mod tree;
 
 use super::batch::{LabelledBatch, OpenOptions, OtherOrder, in_batches};
@@ -13,8 +15,9 @@ use crate::input::image::{Detail, Limits, RgbImage8, decode_within};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-pub(super) use classes::some;
-use classes::{ClassNames, Classes};
+use classes::Classes;
+use names::ClassNames;
+pub(super) use order::some;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;

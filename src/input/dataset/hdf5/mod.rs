@@ -2,6 +2,7 @@
 //!
 //! In reading order: [`links`] and [`newest`] (what the library does not follow or know), [`numbers`] (what is stored), [`rows`] (the images), [`range`] (how values become pixels), [`labels`].
 
+mod contents;
 mod labels;
 mod links;
 mod newest;
@@ -16,15 +17,14 @@ use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use hdf5_pure::{Dataset, File, Group};
-use links::Link;
+use contents::{about, contents};
+use hdf5_pure::{Dataset, File};
 use newest::Overlay;
 use numbers::Numbers;
 use range::Range;
 use rayon::prelude::*;
 use rows::{Pixels, Rows};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -327,52 +327,6 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
             )
         })
     })
-}
-
-/// Data sets that are listed.
-const MAX_LISTED: usize = 20;
-
-/// What a file holds: the data sets of its groups with shapes and types.
-fn contents(path: &Path, file: &File) -> String {
-    let mut listed = Vec::new();
-    list(path, &file.root(), "", 4, &mut listed);
-    let more = listed.len() > MAX_LISTED;
-    listed.truncate(MAX_LISTED);
-    match (listed.is_empty(), more) {
-        (true, _) => "no data sets".to_owned(),
-        (false, true) => format!("{} and more", listed.join(", ")),
-        (false, false) => listed.join(", "),
-    }
-}
-
-fn list(path: &Path, group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
-    let links = links::names(path, within);
-    let mut names: BTreeSet<String> = links.keys().cloned().collect();
-    // The library knows more forms of groups, but lists none that holds a soft link in files of the oldest format.
-    names.extend(group.datasets().unwrap_or_default());
-    names.extend(group.groups().unwrap_or_default());
-    for name in names {
-        if listed.len() > MAX_LISTED {
-            return;
-        }
-        if let Some(Link::Soft(target)) = links.get(&name) {
-            listed.push(format!("{within}{name} -> {target}"));
-        } else if let Ok(data) = group.dataset(&name) {
-            listed.push(format!("{within}{name} {}", about(&data)));
-        } else if depth > 0
-            && let Ok(inner) = group.group(&name)
-        {
-            list(path, &inner, &format!("{within}{name}/"), depth - 1, listed);
-        }
-    }
-}
-
-/// Shape and type.
-fn about(data: &Dataset) -> String {
-    let kind = data
-        .dtype()
-        .map_or_else(|error| error.to_string(), |kind| kind.to_string());
-    format!("{:?} of {kind}", data.shape().unwrap_or_default())
 }
 
 /// How images of `shape` are stored, if they fit the network; (n, C, H, W) where both readings fit.
