@@ -41,7 +41,7 @@ pub struct RepairArgs {
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
-    #[arg(long, value_name = "LIST", num_args = 1.., value_parser = read_drops)]
+    #[arg(long, value_name = "LIST", num_args = 1.., allow_negative_numbers = true, value_parser = read_drops)]
     pub drops: Vec<DropList>,
     /// How much memory it may take.
     #[command(flatten)]
