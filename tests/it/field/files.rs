@@ -159,6 +159,8 @@ fn folders_of_other_sets_are_the_classes_that_their_names_are_in_the_first_set()
         told.contains("named as the network's classes") && told.contains("\"else\""),
         "{told}"
     );
+    write_folders(&field.at("strange"), |class| word(class) + "x", file);
+    assert_eq!(evaluate("strange").status.code(), Some(3));
 }
 
 #[test]

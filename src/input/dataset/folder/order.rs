@@ -85,7 +85,9 @@ pub(super) fn order(
             });
         }
         let none = labels.iter().all(Option::is_none);
-        if numbers.contains(&None) && (known.file.is_some() || !none) {
+        // Numbers tell an order without names.
+        let is_other_numbering = known.file.is_none() && none && numbered(folders).is_some();
+        if numbers.contains(&None) && !is_other_numbering {
             return Err(known.unknown(root, folders));
         }
         if known.file.is_some() {
