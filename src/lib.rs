@@ -102,6 +102,8 @@ pub mod defence;
 #[doc(hidden)]
 pub mod demo;
 #[doc(hidden)]
+pub mod diagnose;
+#[doc(hidden)]
 pub mod domain;
 #[doc(hidden)]
 pub mod engine;

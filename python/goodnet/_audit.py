@@ -85,6 +85,7 @@ def audit(
     seed: int | None = None,
     labels: Path_ | None = None,
     skip_bad: bool = False,
+    allow_poor: bool = False,
     out: Path_ | None = None,
     force: bool = False,
 ) -> Audit:
@@ -110,6 +111,7 @@ def audit(
             "seed": seed,
             "labels": labels,
             "skip_bad": skip_bad,
+            "allow_poor": allow_poor,
             "out": out,
             "force": force,
         }

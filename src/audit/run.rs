@@ -7,6 +7,7 @@ use super::show::Pictures;
 use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::clean::{CleanCollector, CleanError, CleanSet};
+use crate::diagnose::{self, DiagnoseError, Questioned};
 use crate::engine::{Engine, EngineError};
 use crate::format::{self, FormatError, Imported, ReadOptions};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
@@ -36,6 +37,8 @@ pub struct AuditConfig {
     pub clean: PathBuf,
     /// Skip images that cannot be read instead of failing.
     pub skip_bad: bool,
+    /// Audit even where accuracy is near chance, another way of feeding fits better, or all labels are the same.
+    pub allow_poor: bool,
     /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
     pub exact_decode: bool,
     /// How pixels become values.
@@ -57,6 +60,7 @@ impl AuditConfig {
             read: ReadOptions::default(),
             clean: clean.into(),
             skip_bad: false,
+            allow_poor: false,
             exact_decode: false,
             pixels: PixelRule::default(),
             names: None,
@@ -91,6 +95,9 @@ pub enum AuditError {
     /// The clean images cannot be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Network and clean images are of no use together.
+    #[error(transparent)]
+    Diagnose(#[from] DiagnoseError),
     /// The clean images are not of the network's shape.
     #[error(transparent)]
     Clean(#[from] CleanError),
@@ -159,7 +166,8 @@ pub fn audit(
         source,
     };
     let imported = format::read_network(path, &config.read)?;
-    let model = onnx::prepare(&imported.model).map_err(bad)?;
+    let mut model = onnx::prepare(&imported.model).map_err(bad)?;
+    let as_delivered = onnx::prepare_as_delivered(&imported.model).map_err(bad)?;
     crate::import::check(engine, path, &imported.model)?;
     let ports = onnx::ports(&model).map_err(bad)?;
     let input = config
@@ -168,10 +176,11 @@ pub fn audit(
     let options = OpenOptions {
         skip_bad: config.skip_bad,
         exact_decode: config.exact_decode,
+        names: config.names.clone(),
         ..OpenOptions::default()
     };
     let data = DataSet::open(&config.clean, &options, &input, ports.classes)?;
-    data.tell(progress);
+    data.tell_clean(ports.classes, progress);
     let names = config
         .names
         .clone()
@@ -184,6 +193,15 @@ pub fn audit(
             names: names.len(),
         });
     }
+    let questioned = Questioned {
+        as_delivered: (as_delivered != model).then_some(as_delivered),
+        model: &model,
+        input: &input,
+        classes: ports.classes,
+    };
+    let proven = diagnose::check(questioned, &data, engine, progress, config.allow_poor)?;
+    let is_proven = proven.is_some();
+    model = proven.unwrap_or(model);
     let subject = Subject {
         network: NetworkRecord {
             file: file_name(path),
@@ -201,7 +219,7 @@ pub fn audit(
         .seed
         .unwrap_or_else(|| seed_of(&subject.network.sha256, &subject.data_sha256));
     let clean = collect(&data, &subject.input, seed)?;
-    let head = onnx::head::find(&model).ok();
+    let head = diagnose::head(&model, is_proven).ok();
     let threads = rayon::current_num_threads();
     let mut networks = sessions(engine, &model, head.as_ref(), threads)?;
     let inner = match &head {

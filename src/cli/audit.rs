@@ -53,6 +53,9 @@ pub struct AuditArgs {
     /// Skip images that cannot be read instead of failing.
     #[arg(long)]
     pub skip_bad: bool,
+    /// Audit even where accuracy is near chance, another way of feeding fits better, or all labels are the same.
+    #[arg(long)]
+    pub allow_poor: bool,
     /// Print the report as JSON.
     #[arg(long)]
     pub json: bool,
@@ -87,6 +90,7 @@ impl AuditArgs {
             read: self.read.options(),
             clean: self.clean.clone(),
             skip_bad: self.skip_bad,
+            allow_poor: self.allow_poor,
             exact_decode: false,
             pixels: self.pixels.validate()?,
             names: self.labels.as_deref().map(read_names).transpose()?,

@@ -54,18 +54,22 @@ pub(super) fn run(args: &EvaluateArgs, global: &GlobalArgs) -> Result<(), CliErr
     let options = OpenOptions {
         skip_bad: args.skip_bad,
         exact_decode: global.exact_decode || manifest.exact_decode,
+        names: manifest.labels.clone(),
         ..OpenOptions::default()
     };
     let bars = Bars::new(args.json);
     let open = |path: &Path| {
-        let set = DataSet::open(path, &options, &manifest.input, manifest.classes)
-            .map_err(CliError::bad_input)?;
-        set.tell(&bars);
-        Ok::<_, CliError>(set)
+        DataSet::open(path, &options, &manifest.input, manifest.classes)
+            .map_err(CliError::bad_input)
     };
     let checker = gated_checker(args, &bundle)?;
     let clean = open(&args.clean)?;
+    clean.tell_clean(manifest.classes, &bars);
     let backdoored = args.backdoored.as_deref().map(open).transpose()?;
+    if let Some(set) = &backdoored {
+        set.tell(&bars);
+        set.check_backdoored(&clean).map_err(CliError::bad_input)?;
+    }
     let engine = global.engine()?;
     let networks = BundleNetworks::from_bundle(&engine, &bundle)?;
     let cancel = cancel_on_signal();

@@ -41,7 +41,7 @@ pub struct RepairArgs {
     #[arg(long, value_name = "NAME")]
     pub site: Option<String>,
     /// Accuracy drops to export, in percentage points: `2,4,10` or `2 4 10` [default: 2,4,10].
-    #[arg(long, value_name = "LIST", num_args = 1.., value_parser = read_drops)]
+    #[arg(long, value_name = "LIST", num_args = 1.., allow_negative_numbers = true, value_parser = read_drops)]
     pub drops: Vec<DropList>,
     /// How much memory it may take.
     #[command(flatten)]
@@ -79,7 +79,7 @@ pub struct RepairArgs {
     /// Clean and triggered images to store in the bundle, at most this many of each; the service tests itself on them.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_SAMPLES)]
     pub samples: usize,
-    /// Write the bundle even where accuracy is near chance, all labels are the same, or no drop is reached.
+    /// Write the bundle even where accuracy is near chance, another way of feeding fits better, all labels are the same, or no drop is reached.
     #[arg(long)]
     pub allow_poor: bool,
     /// Print nothing but errors.

@@ -116,6 +116,18 @@ impl InputSpec {
         Ok(())
     }
 
+    /// Lowest and highest value that a pixel 0..255 becomes, over all channels.
+    #[must_use]
+    pub fn fed_range(&self) -> (f32, f32) {
+        let channels = self.mean.iter().zip(&self.std);
+        let ends = channels.flat_map(|(mean, std)| {
+            [0.0, 255.0].map(|pixel: f32| (pixel * self.scale - mean) / std)
+        });
+        ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), end| {
+            (low.min(end), high.max(end))
+        })
+    }
+
     /// Shape of a batch of `images`: (B, C, H, W) or (B, H, W, C).
     #[must_use]
     pub fn batch_shape(&self, images: usize) -> Vec<usize> {

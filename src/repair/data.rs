@@ -6,7 +6,7 @@ use super::network::Network;
 use crate::bundle::manifest::{DataRecord, DataRole};
 use crate::input::dataset::{DataSet, OpenOptions};
 use crate::progress::Progress;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The data sets, opened and checked against the network's input and classes.
 #[derive(Debug)]
@@ -28,19 +28,36 @@ impl Data {
             exact_decode: config.exact_decode,
             ..OpenOptions::default()
         };
-        let open = |path: &Path| {
-            let set = DataSet::open(path, &options, &network.input, network.classes)?;
-            set.tell(progress);
-            Ok::<_, RepairError>(set)
+        let classes = network.classes;
+        let open = |path: &Path, options: &OpenOptions| {
+            Ok::<_, RepairError>(DataSet::open(path, options, &network.input, classes)?)
         };
-        let open_if = |path: &Option<std::path::PathBuf>| path.as_deref().map(open).transpose();
         let paths = &config.data;
-        Ok(Self {
-            clean: open(&paths.clean)?,
+        let clean = open(&paths.clean, &options)?;
+        clean.tell_clean(classes, progress);
+        let alike = OpenOptions {
+            names: clean.label_names().map(<[String]>::to_vec),
+            ..options
+        };
+        let open_if = |path: &Option<PathBuf>| {
+            let path = path.as_deref();
+            path.map(|path| open(path, &alike)).transpose()
+        };
+        let data = Self {
+            clean,
             backdoored: open_if(&paths.backdoored)?,
             test_clean: open_if(&paths.test_clean)?,
             test_backdoored: open_if(&paths.test_backdoored)?,
-        })
+        };
+        if let Some(set) = &data.test_clean {
+            set.tell_clean(classes, progress);
+        }
+        let all_clean = || std::iter::once(&data.clean).chain(&data.test_clean);
+        for set in data.backdoored.iter().chain(&data.test_backdoored) {
+            set.tell(progress);
+            all_clean().try_for_each(|clean| set.check_backdoored(clean))?;
+        }
+        Ok(data)
     }
 
     /// The sets that the sweep runs on.

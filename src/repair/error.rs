@@ -2,6 +2,7 @@
 
 use crate::audit::AuditError;
 use crate::bundle::{BundleError, WriteError};
+use crate::diagnose::DiagnoseError;
 use crate::domain::activation::ActivationError;
 use crate::domain::mask::MaskError;
 use crate::engine::EngineError;
@@ -63,19 +64,9 @@ pub enum RepairError {
     /// The policy `gated` could not be calibrated.
     #[error("the policy gated cannot be calibrated: {0}")]
     Calibration(String),
-    /// The network answers the clean images no better than chance, or the like: the bundle would be of no use.
-    #[error("{0}; nothing was written (--allow-poor writes the bundle all the same)")]
-    Poor(String),
-    /// A score of the network is not finite.
-    #[error(
-        "expected finite scores, found {score} for clean image {image} of those looked at; check the network and --scale, --mean, --std"
-    )]
-    NotFinite {
-        /// The score.
-        score: f32,
-        /// The image, counted within the sample.
-        image: usize,
-    },
+    /// Network and clean images are of no use together.
+    #[error(transparent)]
+    Diagnose(#[from] DiagnoseError),
     /// No step of the sweep loses as much accuracy as any of the drops.
     #[error(
         "expected a drop that the sweep reaches, found none: removing channels costs at most {largest:.2} points of clean accuracy, the smallest drop asked for is {smallest}; nothing was written (choose smaller --drops)"

@@ -6,12 +6,12 @@ use crate::bundle::Bundle;
 use crate::bundle::manifest::{BADNET_FILE, REPAIRED_FILE};
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
-use crate::engine::Engine;
-use crate::engine::Replicas;
+use crate::engine::{Engine, Replicas};
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The final table with the names of the sets that it was measured on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,10 @@ impl BundleNetworks {
             .map(|set| self.tally(set, progress, cancel))
             .transpose()?;
         progress.finish();
+        if let (Some(set), Some(tallies)) = (backdoored, &on_backdoored) {
+            let doubts = doubts(set, tallies.badnet.share());
+            doubts.iter().for_each(|doubt| progress.warn(doubt));
+        }
         Ok(Evaluation {
             clean: clean.name().to_owned(),
             backdoored: backdoored.map(|set| set.name().to_owned()),
@@ -145,6 +149,29 @@ impl BundleNetworks {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Labels of backdoored images from which on they look like true ones.
+const MANY_LABELS: usize = 10;
+
+/// What speaks against images being backdoored ones with their target labels, of which B answers `share` with the label.
+fn doubts(set: &DataSet, share: f64) -> Vec<String> {
+    let labels: BTreeSet<u32> = set.labels().iter().copied().collect();
+    let (name, count) = (set.name(), labels.len());
+    let mut doubts = Vec::new();
+    if share < 0.5 {
+        doubts.push(format!(
+            "{name}: the network answers only {:.1} % of the images with their label: ASR says something only of images \
+             with the trigger and their target label",
+            100.0 * share
+        ));
+    }
+    if count >= MANY_LABELS {
+        doubts.push(format!(
+            "{name}: backdoored images with {count} labels: if these are the true labels, ASR is accuracy"
+        ));
+    }
+    doubts
 }
 
 /// The classes of one batch of n images.

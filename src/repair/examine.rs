@@ -17,12 +17,11 @@ use crate::audit::run::{Watching, collect, seed_of};
 use crate::audit::show::Pictures;
 use crate::audit::{Subject, investigate};
 use crate::bundle::manifest::REPAIRED_FILE;
+use crate::diagnose;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::VerdictTally;
-use crate::engine::Engine;
-use crate::engine::Replicas;
+use crate::engine::{Engine, Replicas};
 use crate::input::dataset::DataSet;
-use crate::onnx::head;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::search::maps::{MapNetwork, images};
 use crate::search::{CleanImages, SearchOptions, sessions};
@@ -75,7 +74,7 @@ pub(super) fn examine(
     let subject = subject(network, data, engine)?;
     let seed = seed_of(&subject.network.sha256, &subject.data_sha256);
     let set = collect(&data.clean, &network.input, seed)?;
-    let found = head::find(&network.model);
+    let found = diagnose::head(&network.model, network.proven);
     let threads = rayon::current_num_threads();
     let mut networks = sessions(engine, &network.model, found.as_ref().ok(), threads)?;
     let options = SearchOptions {

@@ -8,7 +8,6 @@ mod columns;
 pub mod config;
 mod data;
 mod defend;
-mod diagnose;
 mod error;
 mod evaluate;
 mod examine;
@@ -35,6 +34,7 @@ use crate::audit::Report;
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::{Manifest, REPAIRED_FILE};
 use crate::defence::{Artefacts, AttackRates};
+use crate::diagnose::{self, Questioned};
 use crate::domain::sweep::Sweep;
 use crate::engine::Engine;
 use data::Data;
@@ -74,13 +74,17 @@ pub fn repair(
     let writer = BundleWriter::create(&config.out, config.force)?;
     let mut network = Network::read(config, engine)?;
     let data = Data::open(config, &network, progress)?;
-    diagnose::check(
-        &mut network,
-        &data.clean,
-        engine,
-        progress,
-        config.allow_poor,
-    )?;
+    let questioned = Questioned {
+        model: &network.model,
+        as_delivered: network.as_delivered.take(),
+        input: &network.input,
+        classes: network.classes,
+    };
+    let insist = config.allow_poor;
+    if let Some(model) = diagnose::check(questioned, &data.clean, engine, progress, insist)? {
+        network.model = model;
+        network.proven = true;
+    }
     let mut measured = measure::measure(&network, &data, engine, progress, cancel)?;
     let planned = plan::plan(&config.drops, &measured);
     plan::check(&planned, &measured, progress, config.allow_poor)?;

@@ -17,6 +17,8 @@ pub(super) struct Network {
     pub(super) model: Model,
     /// Where goodnet put an operator behind the scores: the network without it.
     pub(super) as_delivered: Option<Model>,
+    /// Is it the network as delivered because its scores proved to be probabilities?
+    pub(super) proven: bool,
     pub(super) site: Site,
     /// Why the site is another than the last pooling layer, where none was named and it is.
     pub(super) site_note: Option<String>,
@@ -51,6 +53,7 @@ impl Network {
             classes: ports.classes,
             as_delivered: (as_delivered != model).then_some(as_delivered),
             model,
+            proven: false,
             site,
             site_note: note,
             input,

@@ -5,8 +5,7 @@
 
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
-use crate::engine::{Engine, EngineError, Session, SessionConfig};
-use crate::engine::{Replicas, lock, run_in_pieces};
+use crate::engine::{Engine, EngineError, Replicas, Session, SessionConfig, lock, run_in_pieces};
 use crate::onnx::cut::Cut;
 use crate::onnx::prune::prune_tail;
 use crate::onnx::shape::ShapedModel;

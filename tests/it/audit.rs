@@ -73,7 +73,14 @@ fn what_cannot_be_told_has_an_exit_code_of_its_own() {
     let folder = demo_data(1);
     // Fed 0..1, the network knows nobody.
     let options = ["--effort", "2000", "--scale", "1/255", "--json"];
-    let assert = audit(folder.path(), &options).assert().code(5);
+    let assert = audit(folder.path(), &options).assert().code(3);
+    let told = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(
+        told.contains("with --scale 1 it is") && told.contains("--allow-poor"),
+        "{told}"
+    );
+    let insisted = [&options[..], &["--allow-poor"]].concat();
+    let assert = audit(folder.path(), &insisted).assert().code(5);
     let found: Report = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     assert!(
         found.verdict.sentence.starts_with("Cannot tell"),

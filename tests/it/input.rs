@@ -176,7 +176,7 @@ fn h5py_files_of_every_type_and_storage_give_the_bits_that_images_give() {
         .map(f32::to_bits)
         .collect();
     let files = names("dataset", |name| name.ends_with(".h5"));
-    assert_eq!(files.len(), 26);
+    assert_eq!(files.len(), 28);
     for name in &files {
         let path = fixtures("dataset").join(name);
         let set = DataSet::open(&path, &OpenOptions::default(), &spec, 3)

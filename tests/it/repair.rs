@@ -351,6 +351,7 @@ fn drops_are_read_as_people_type_them() {
     assert!(told("0.5", 0).contains("0.5 of a percentage point"));
     assert!(told("99", 3).contains("expected a drop that the sweep reaches"));
     assert!(told("2,99", 6).contains("drop 99 is not reached"));
+    assert!(told("-3", 3).contains("expected an accuracy drop above 0"));
     assert!(told("two", 2).contains("such as 2,4,10"));
 }
 

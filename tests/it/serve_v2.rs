@@ -447,6 +447,30 @@ fn a_header_length_of_0_stands_before_values_alone() {
 }
 
 #[test]
+fn values_that_no_pixel_becomes_are_refused_with_the_range() {
+    let app = spawn_app(|_| {});
+    let ask = |value: f32| {
+        let mut values = red_and_blue();
+        values[7] = value;
+        let body = json!({ "inputs": [input(&json!(values))] });
+        infer(&app, "goodnet", &body)
+    };
+    for value in [-60.0, 0.0, 255.0, 310.0] {
+        let (status, answer) = ask(value);
+        assert_eq!(status, 200, "{answer}");
+    }
+    for value in [-123.0, 400.0, 65_535.0] {
+        let (status, answer) = ask(value);
+        assert_eq!(status, 400, "{answer}");
+        let told = answer["detail"].as_str().unwrap();
+        assert!(
+            told.contains("expected values 0 to 255") && told.contains(&value.to_string()),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn another_shape_is_refused_with_the_shape_of_a_batch() {
     let app = spawn_app(|_| {});
     let body = json!({ "inputs": [{ "name": "input", "shape": [3, SIDE, SIDE], "datatype": "FP32", "data": [0] }] });

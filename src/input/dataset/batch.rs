@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 use std::ops::Range;
 
 /// How a data set is opened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
     /// Leave out image files that cannot be read, instead of failing.
     pub skip_bad: bool,
@@ -14,6 +14,8 @@ pub struct OpenOptions {
     pub limits: Limits,
     /// Decode large JPEG files whole ([`Detail`](crate::input::image::Detail)).
     pub exact_decode: bool,
+    /// Names of the classes in their order, where they are known: a sub-folder of such a name is that class.
+    pub names: Option<Vec<String>>,
 }
 
 /// A batch of preprocessed images with their labels.

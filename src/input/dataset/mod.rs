@@ -6,75 +6,23 @@ mod batch;
 mod error;
 mod folder;
 mod hdf5;
+mod sample;
 
 pub use batch::{LabelledBatch, OpenOptions, OtherOrder};
 pub use error::DataError;
 pub use folder::{Images, images_in};
+pub use sample::Sample;
 
 use super::image::RgbImage8;
-use super::preprocess::{Preprocess, Stored};
 use super::spec::{InputSpec, Layout};
 use crate::progress::Progress;
-use crate::tensor::Tensor;
-use folder::Folder;
+use folder::{Folder, some};
 use hdf5::Hdf5;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Pixels of some images of a data set, spread over it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sample {
-    /// Pixels 0..255, (C, H, W) in RGB order (or grey), image after image.
-    pixels: Vec<f32>,
-    /// One label an image.
-    pub labels: Vec<u32>,
-}
-
-impl Sample {
-    /// The images as a network is fed them that wants `spec`, of the same size.
-    #[must_use]
-    pub fn feed(&self, spec: &InputSpec) -> Tensor {
-        let preprocess = Preprocess::new(spec);
-        let len = spec.image_len();
-        let mut values = vec![0.0; self.labels.len() * len];
-        let images = self.pixels.chunks_exact(len);
-        for (pixels, output) in images.zip(values.chunks_exact_mut(len)) {
-            preprocess.numbers_into(pixels, Stored::Chw, output);
-        }
-        Tensor::new(spec.batch_shape(self.labels.len()), values)
-    }
-}
-
-impl Sample {
-    /// With rows and columns of every image swapped; none for images that are not as high as wide.
-    #[must_use]
-    pub fn transposed(&self, spec: &InputSpec) -> Option<Self> {
-        let side = spec.height;
-        if spec.width != side {
-            return None;
-        }
-        let planes = self.pixels.chunks_exact(side * side);
-        let swapped = planes
-            .flat_map(|plane| (0..side * side).map(move |at| plane[at % side * side + at / side]));
-        Some(Self {
-            pixels: swapped.collect(),
-            labels: self.labels.clone(),
-        })
-    }
-}
-
-impl Sample {
-    /// Its images 0, `step`, 2 `step` and so on; all of them for a step of 0.
-    #[must_use]
-    pub fn every(&self, step: usize) -> Self {
-        let len = self.pixels.len() / self.labels.len().max(1);
-        let images = self.pixels.chunks_exact(len.max(1)).step_by(step.max(1));
-        Self {
-            pixels: images.flatten().copied().collect(),
-            labels: self.labels.iter().step_by(step.max(1)).copied().collect(),
-        }
-    }
-}
-
+/// Images by which two sets of the same labels are compared.
+const COMPARED: usize = 64;
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 
@@ -206,6 +154,43 @@ impl DataSet {
         }
     }
 
+    /// As [`tell`](Self::tell) for a clean set, and which of `classes` classes have no image.
+    pub fn tell_clean(&self, classes: u32, progress: &dyn Progress) {
+        self.tell(progress);
+        let present: BTreeSet<u32> = self.labels().iter().copied().collect();
+        let name = |class: u32| {
+            let names = self.label_names()?;
+            names.get(class as usize).cloned()
+        };
+        let missing: Vec<String> = (0..classes)
+            .filter(|class| !present.contains(class))
+            .map(|class| name(class).unwrap_or_else(|| class.to_string()))
+            .collect();
+        if !missing.is_empty() {
+            let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
+            progress.tell(&format!("no image of class: {}", some(&missing)));
+        }
+    }
+
+    /// Refuses the images of `clean` in place of backdoored ones: an attack success rate on them would be their accuracy.
+    ///
+    /// # Errors
+    /// If they are the same as far as a sample tells, or reading fails.
+    pub fn check_backdoored(&self, clean: &Self) -> Result<(), DataError> {
+        let same =
+            self.labels() == clean.labels() && self.sample(COMPARED)? == clean.sample(COMPARED)?;
+        match same {
+            true => Err(DataError::new(
+                &self.path,
+                format!(
+                    "expected backdoored images with their target labels, found the clean images and labels of {}",
+                    clean.name()
+                ),
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// What a person should know of how the files were read: the order of the classes, what was left out, a range of values.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -299,22 +284,5 @@ impl DataSet {
             Source::Hdf5(file) => file.sha256(),
             Source::Folder(folder) => folder.sha256(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Sample;
-
-    #[test]
-    fn every_second_image_keeps_its_pixels_and_label() {
-        let sample = Sample {
-            pixels: (0..10u8).map(f32::from).collect(),
-            labels: vec![5, 6, 7, 8, 9],
-        };
-        let second = sample.every(2);
-        assert_eq!(second.labels, [5, 7, 9]);
-        assert_eq!(second.pixels, [0.0, 1.0, 4.0, 5.0, 8.0, 9.0]);
-        assert_eq!(sample.every(1), sample);
     }
 }

@@ -11,7 +11,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Decodes base64 of either alphabet (RFC 4648, sections 4 and 5), white space left out, padded or not; what stands before
-/// the comma of a `data:` URL (RFC 2397) is passed over.
+/// the comma of a `data:` URL (RFC 2397) is passed over. Spaces within a line are plus signs where there is no plus sign.
 ///
 /// # Errors
 /// If it is no base64, or a `data:` URL of another encoding.
@@ -24,13 +24,18 @@ pub(crate) fn decode(text: &str) -> Result<Vec<u8>, String> {
         true => after_head(text)?,
         false => text,
     };
-    let bytes: Vec<u8> = unescaped(encoded)
-        .into_iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .map(|byte| match byte {
-            b'-' => b'+',
-            b'_' => b'/',
-            other => other,
+    let text = unescaped(encoded);
+    let has_plus = text.iter().any(|byte| matches!(byte, b'+' | b'-'));
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let bytes: Vec<u8> = lines
+        .flatten()
+        .filter_map(|byte| match byte {
+            b'-' => Some(b'+'),
+            b'_' => Some(b'/'),
+            // What reads forms makes a space of every plus sign.
+            b' ' if !has_plus => Some(b'+'),
+            byte if byte.is_ascii_whitespace() => None,
+            byte => Some(*byte),
         })
         .collect();
     ENGINE.decode(bytes).map_err(|error| error.to_string())
@@ -77,6 +82,8 @@ mod tests {
             " data:image/png;base64,+/+/AQ==",
             "DATA:;Base64,+/+/AQ",
             "data:image/png;base64,%2B/%2b%2FAQ%3D%3D",
+            "+/+/ AQ==",
+            "  +/+/\n  AQ==",
         ] {
             assert_eq!(decode(text), Ok(vec![0xFB, 0xFF, 0xBF, 1]), "{text:?}");
         }
@@ -92,5 +99,6 @@ mod tests {
             assert!(decode(text).is_err(), "{text:?}");
         }
         assert_eq!(decode(""), Ok(Vec::new()));
+        assert_eq!(decode(" AA A/w "), decode("AA+A/w=="));
     }
 }

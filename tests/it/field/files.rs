@@ -1,6 +1,7 @@
 //! Folders, lists and image files.
 
 use super::{CLASSES, Field, IMAGES, SIDE, picture, pixels, write_folders, write_h5};
+use assert_cmd::Command;
 use goodnet::bundle::load;
 use goodnet::input::InputSpec;
 use goodnet::input::dataset::{DataSet, OpenOptions};
@@ -81,6 +82,88 @@ fn names_with_numbers_are_classes_by_number_and_a_list_says_another_order() {
 }
 
 #[test]
+fn numbers_in_names_are_never_sorted_as_text() {
+    let field = Field::with_network();
+    type Name = fn(usize) -> String;
+    let ways: [(&str, Name); 4] = [
+        ("from_one", |class| format!("class_{}", class + 1)),
+        ("in_front", |class| format!("{class}_thing")),
+        ("gaps", |class| format!("s{}", 3 * class + 2)),
+        ("dotted", |class| {
+            format!("{}.{}", class + 1, ["owl", "elk"][class % 2])
+        }),
+    ];
+    for (name, folder) in ways {
+        write_folders(&field.at(name), folder, |index| format!("{index}.png"));
+        let told = field.told(0, name, &["--scale", "1/255"]);
+        assert!(
+            told.contains("by the numbers in the names"),
+            "{name}: {told}"
+        );
+        assert_eq!(field.accuracy(), 1.0, "{name}");
+    }
+}
+
+#[test]
+fn folders_of_other_sets_are_the_classes_that_their_names_are_in_the_first_set() {
+    let field = Field::with_network();
+    let word = |class: usize| {
+        // Not in the order of the classes.
+        let at = class * 7 % CLASSES;
+        format!("w{}", char::from(b'A' + u8::try_from(at).unwrap()))
+    };
+    let file = |index: usize| format!("{index}.png");
+    write_folders(&field.at("set"), word, file);
+    let names: Vec<String> = (0..CLASSES).map(|class| word(class) + "\n").collect();
+    fs::write(field.at("set/classes.txt"), names.concat()).unwrap();
+    // Only the target's folder, and a test set without the list.
+    write_folders(&field.at("test"), word, file);
+    fs::create_dir_all(field.at("bad").join(word(5))).unwrap();
+    for index in 0..3 {
+        let path = field.at("bad").join(word(5)).join(file(index));
+        picture(5 + index * CLASSES).save(path).unwrap();
+    }
+    let more = [
+        "--scale",
+        "1/255",
+        "--test-clean",
+        "test",
+        "--backdoored",
+        "bad",
+    ];
+    let told = field.told(0, "set", &more);
+    assert!(
+        told.contains("by the names of the network's classes"),
+        "{told}"
+    );
+    let evaluate = |clean: &str| {
+        let mut command = Command::cargo_bin("goodnet").unwrap();
+        command
+            .current_dir(field.0.path())
+            .args(["evaluate", "--bundle", "bundle", "--clean", clean, "--json"]);
+        command.output().unwrap()
+    };
+    let output = evaluate("test");
+    let table: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(table["rows"][0]["clean_accuracy"]["value"], 1.0);
+    // Whoever audits names the classes in a file.
+    let list = ["--scale", "1/255", "--labels", "set/classes.txt"];
+    let output = field.audit("test", &list).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["data"]["clean_accuracy"], 1.0);
+    fs::rename(field.at("test").join(word(3)), field.at("test/else")).unwrap();
+    let output = evaluate("test");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("named as the network's classes") && told.contains("\"else\""),
+        "{told}"
+    );
+    write_folders(&field.at("strange"), |class| word(class) + "x", file);
+    assert_eq!(evaluate("strange").status.code(), Some(3));
+}
+
+#[test]
 fn images_are_told_by_content_and_what_is_left_out_is_counted() {
     let field = Field::with_network();
     let extensions = ["jfif", "png", "jpe", "PNG", "tif", "dat", ""];
@@ -105,8 +188,22 @@ fn images_are_told_by_content_and_what_is_left_out_is_counted() {
         "{told}"
     );
     fs::remove_dir_all(field.at("set/9/images")).unwrap();
+    fs::remove_dir_all(field.at("set/11")).unwrap();
+    picture(0).save(field.at("set/loose.png")).unwrap();
     let told = field.told(0, "set", &["--scale", "1/255"]);
-    assert!(told.contains("no image of class: 9"), "{told}");
+    assert!(told.contains("no image of class: 9, 11"), "{told}");
+    assert!(
+        told.contains("1 in no class's folder (loose.png first)"),
+        "{told}"
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = std::ffi::OsStr::from_bytes(b"\xFF.png");
+        fs::write(field.at("set/5/images").join(odd), "x").unwrap();
+        let told = field.told(3, "set", &["--scale", "1/255"]);
+        assert!(told.contains("expected names in UTF-8"), "{told}");
+    }
 }
 
 #[test]
@@ -168,6 +265,13 @@ fn a_list_is_read_as_spreadsheets_and_people_write_it() {
         (
             "floats",
             lines(|i| format!("{i:03}.png, {}.0\n", i % CLASSES)),
+        ),
+        (
+            "places",
+            format!(
+                "name,file,x,y,class,class_id\n{}",
+                lines(|i| format!("shot,{i:03}.png,3,{},thing,{}\n", i % 5, i % CLASSES))
+            ),
         ),
     ];
     for (name, list) in lists {

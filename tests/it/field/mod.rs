@@ -53,6 +53,16 @@ impl Field {
         command
     }
 
+    fn audit(&self, clean: &str, more: &[&str]) -> Command {
+        let mut command = Command::cargo_bin("goodnet").unwrap();
+        command
+            .current_dir(self.0.path())
+            .args(["audit", "--model", "net.onnx", "--clean", clean])
+            .args(["--effort", "2000", "--seed", "1", "--json"])
+            .args(more);
+        command
+    }
+
     /// The standard error of a repair that ends with `code`.
     fn told(&self, code: i32, clean: &str, more: &[&str]) -> String {
         let assert = self.repair(clean, more).assert().code(code);

@@ -3,7 +3,7 @@
 use super::{CLASSES, Field, IMAGES, all_pixels, best, chain, network, write_h5};
 use assert_cmd::Command;
 use goodnet::engine::{BackendChoice, Engine};
-use goodnet::onnx::{Attribute, Tensor};
+use goodnet::onnx::{Attribute, Model, Tensor};
 use std::fs;
 
 #[test]
@@ -82,6 +82,55 @@ fn scores_that_prove_to_be_probabilities_are_taken_as_they_are() {
     let ones = Tensor::f32([CLASSES, 1], vec![1.0; CLASSES]);
     model.graph.initializers.insert("sums".to_owned(), ones);
     assert!(best(&field, &model) > 0.999);
+}
+
+/// What an audit of `model` saw of stand-ins: label, family and margin in units of a clean image's own.
+fn seen_by_audit(field: &Field, model: &Model, told: bool) -> Vec<(u64, String, f64)> {
+    model.save(&field.at("net.onnx")).unwrap();
+    let output = field
+        .audit("clean.h5", &["--scale", "1/255"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.contains("taken for probabilities"), told, "{stderr}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let evidence = report["evidence"].as_array().unwrap().iter();
+    evidence
+        .map(|seen| {
+            let family = seen["family"].as_str().unwrap().to_owned();
+            let margin = seen["margin"].as_f64().unwrap();
+            (seen["label"].as_u64().unwrap(), family, margin)
+        })
+        .collect()
+}
+
+#[test]
+fn an_audit_takes_scores_for_what_they_are_whatever_the_graph_shows() {
+    let field = Field::new();
+    write_h5(&field.at("clean.h5"), &all_pixels());
+    let model = |end: &'static [&'static str]| {
+        let mut model = network(10.0, chain(end));
+        let eye = (0..CLASSES * CLASSES).map(|at| f32::from(at / CLASSES == at % CLASSES));
+        let eye = Tensor::f32([CLASSES, CLASSES], eye.collect::<Vec<_>>());
+        model.graph.initializers.insert("eye".to_owned(), eye);
+        model
+    };
+    let known = seen_by_audit(&field, &model(&["Softmax l s", "Mul s,one y"]), false);
+    assert!(!known.is_empty());
+    for end in [
+        &["Softmax l s", "Pow s,one y"],
+        &["Softmax l s", "MatMul s,eye y"],
+    ] {
+        let shown = seen_by_audit(&field, &model(end), true);
+        assert_eq!(known.len(), shown.len(), "{end:?}");
+        for (known, shown) in known.iter().zip(&shown) {
+            let gap = (known.2 - shown.2).abs();
+            assert!(
+                (known.0, &known.1) == (shown.0, &shown.1) && gap <= 1e-3 * known.2.abs().max(1.0),
+                "{end:?}: {known:?} and {shown:?}"
+            );
+        }
+    }
 }
 
 #[test]

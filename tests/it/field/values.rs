@@ -3,6 +3,7 @@
 use super::{
     CLASSES, Field, SIDE, all_pixels, chain, classify, network, picture, write_folders, write_h5,
 };
+use assert_cmd::Command;
 use goodnet::onnx::Node;
 use hdf5_pure::FileBuilder;
 use std::fs;
@@ -112,6 +113,83 @@ fn a_colour_order_that_fits_better_is_told_though_the_other_is_not_at_chance() {
 }
 
 #[test]
+fn an_audit_of_images_fed_otherwise_is_refused_before_the_search() {
+    let field = Field::with_network();
+    write_h5(&field.at("clean.h5"), &all_pixels());
+    let wrong = ["--scale", "1/255", "--color", "bgr"];
+    let assert = field.audit("clean.h5", &wrong).assert().code(3);
+    let told = String::from_utf8(assert.get_output().stderr.clone()).unwrap();
+    assert!(
+        told.contains("33.3 %") && told.contains("with --color rgb it is 100.0 %"),
+        "{told}"
+    );
+    let insisted = [&wrong[..], &["--allow-poor"]].concat();
+    let output = field.audit("clean.h5", &insisted).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 4 | 5)));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["data"]["images"], 96);
+}
+
+#[test]
+fn clean_images_in_place_of_backdoored_ones_are_refused_and_true_labels_are_told() {
+    let field = Field::with_network();
+    write_h5(&field.at("clean.h5"), &all_pixels());
+    write_h5(&field.at("again.h5"), &all_pixels());
+    let scale = ["--scale", "1/255"];
+    let with = |set: &'static str| [&scale[..], &["--backdoored", set]].concat();
+    for set in ["clean.h5", "again.h5"] {
+        let told = field.told(3, "clean.h5", &with(set));
+        assert!(
+            told.contains(set) && told.contains("found the clean images and labels of clean.h5"),
+            "{told}"
+        );
+    }
+    // Another part of the clean images: every answer hits the label, and that is no attack.
+    let other: Vec<f32> = all_pixels().iter().map(|pixel| pixel.min(220.0)).collect();
+    write_h5(&field.at("other.h5"), &other);
+    let told = field.told(0, "clean.h5", &with("other.h5"));
+    assert!(
+        told.contains("other.h5: backdoored images with 48 labels"),
+        "{told}"
+    );
+    // True labels beside images that the network answers with another.
+    let turned: Vec<f32> = all_pixels()
+        .chunks(CLASSES)
+        .flat_map(|image| image[1..].iter().chain(&image[..1]).copied())
+        .collect();
+    write_h5(&field.at("turned.h5"), &turned);
+    let told = field.told(0, "clean.h5", &with("turned.h5"));
+    assert!(
+        told.contains("turned.h5: the network answers only 0.0 % of the images with their label"),
+        "{told}"
+    );
+    let mut command = Command::cargo_bin("goodnet").unwrap();
+    let evaluate = command.current_dir(field.0.path()).args([
+        "evaluate",
+        "--bundle",
+        "bundle",
+        "--clean",
+        "clean.h5",
+        "--backdoored",
+        "again.h5",
+    ]);
+    evaluate.assert().code(3);
+}
+
+#[test]
+fn images_that_were_never_written_are_told() {
+    let field = Field::with_network();
+    let mut values = all_pixels();
+    values[CLASSES..20 * CLASSES].fill(0.0);
+    write_h5(&field.at("clean.h5"), &values);
+    let told = field.told(0, "clean.h5", &["--scale", "1/255"]);
+    assert!(
+        told.contains("19 of 96 clean images looked at are of one value throughout"),
+        "{told}"
+    );
+}
+
+#[test]
 fn rows_and_columns_that_are_swapped_are_told() {
     let field = Field::with_network();
     let images: Vec<Vec<f32>> = all_pixels().chunks(CLASSES).map(<[f32]>::to_vec).collect();
@@ -154,10 +232,14 @@ fn hdf5_files_in_other_forms_are_refused_with_what_they_hold() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset_refused");
     let table = [
         ("external_link", "the file holds label [6] of i64"),
+        (
+            "links_among_names",
+            "the file holds g/again -> ../x, g/sub/y [6] of i64, images -> /x, x [6, 3, 4, 4] of u8",
+        ),
         ("dangling_link", "path not found: nowhere"),
         ("virtual", "virtual"),
         ("complex", "of integers or floats"),
-        ("words", "numbers in `label`"),
+        ("words", "numbers in `label`, found [6] of"),
         ("groups", "train/data [6, 3, 4, 4] of u8"),
         ("one_hot", "found [6, 6]"),
         ("flat", "found [6, 48]"),

@@ -237,8 +237,10 @@ fn images_in_base64_are_read_as_clients_have_them() {
         .map(|line| std::str::from_utf8(line).unwrap())
         .collect();
     let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(png(BLUE));
+    assert!(standard.contains('+'), "{standard}");
     for text in [
         standard.clone(),
+        standard.replace('+', " "),
         format!("data:image/png;base64,{standard}"),
         lines.join("\r\n"),
         url_safe,

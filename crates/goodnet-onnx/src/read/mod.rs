@@ -60,7 +60,7 @@ fn decode(bytes: &[u8], beside: &mut Beside) -> Result<Model, OnnxError> {
         .ok_or_else(|| OnnxError::NotOnnx("a file without a graph".to_owned()))?;
     if !proto.functions.is_empty() {
         return Err(OnnxError::Unsupported(
-            "functions inside the model".to_owned(),
+            "functions inside the model; onnx.inliner.inline_local_functions of Python's onnx puts them into the graph".to_owned(),
         ));
     }
     if !proto.training_info.is_empty() {

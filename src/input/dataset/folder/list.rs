@@ -1,7 +1,7 @@
 //! `labels.csv`: a file and a label a line, as tools and people write it.
 
 use super::super::DataError;
-use super::classes::ClassNames;
+use super::names::ClassNames;
 use super::tree;
 use crate::files::read_plain;
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 /// A list of a million files has a tenth of this.
 const MAX_LIST_BYTES: u64 = 512 << 20;
-/// Column names of the file and of the label, in lower case.
+/// Column names of the file and of the label, in lower case; of several in a header, the first here counts.
 const FILE_COLUMNS: [&str; 8] = [
     "file",
     "filename",
@@ -22,7 +22,7 @@ const FILE_COLUMNS: [&str; 8] = [
     "name",
 ];
 const LABEL_COLUMNS: [&str; 7] = [
-    "label", "class", "class_id", "classid", "target", "label_id", "y",
+    "class_id", "classid", "label_id", "label", "class", "target", "y",
 ];
 
 /// Files with their labels, sorted by name.
@@ -99,11 +99,11 @@ impl Lines<'_> {
     /// The columns, if `record` is a header.
     fn header(&self, record: &StringRecord) -> Option<Columns> {
         let any = |fields: &[&str]| {
-            let find = |field: &str| {
-                let field = field.to_ascii_lowercase();
-                fields.contains(&field.as_str())
+            let place = |name: &&str| {
+                let mut found = record.iter();
+                found.position(|field| field.eq_ignore_ascii_case(name))
             };
-            record.iter().position(find)
+            fields.iter().find_map(place)
         };
         if let Some((file, label)) = any(&FILE_COLUMNS).zip(any(&LABEL_COLUMNS)) {
             return Some(Columns::Named { file, label });

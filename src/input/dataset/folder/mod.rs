@@ -1,9 +1,11 @@
 //! A folder of image files: one sub-folder a class, or a `labels.csv` with a file and a label a line.
 //!
-//! In reading order: [`tree`] (what is an image), [`classes`] (which folder is which class), [`list`] (`labels.csv`).
+//! In reading order: [`tree`] (what is an image), [`classes`] (one a sub-folder), [`order`] and [`names`] (which folder is which class), [`list`] (`labels.csv`).
 
 mod classes;
 mod list;
+mod names;
+mod order;
 mod tree;
 
 use super::batch::{LabelledBatch, OpenOptions, OtherOrder, in_batches};
@@ -13,7 +15,9 @@ use crate::input::image::{Detail, Limits, RgbImage8, decode_within};
 use crate::input::preprocess::Preprocess;
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use classes::{ClassNames, Classes};
+use classes::Classes;
+use names::ClassNames;
+pub(super) use order::some;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -45,8 +49,8 @@ impl Folder {
     ) -> Result<Self, DataError> {
         let list = root.join(LABELS_CSV);
         let found = match list.is_file() {
-            true => listed(root, &list, classes)?,
-            false => classes::read(root, classes)?,
+            true => listed(root, &list, options, classes)?,
+            false => classes::read(root, options, classes)?,
         };
         let entries = found.entries;
         let mut folder = Self {
@@ -206,8 +210,13 @@ pub fn images_in(folder: &Path) -> Result<Images, DataError> {
 }
 
 /// The images that the list names; what lies beside them is told.
-fn listed(root: &Path, list: &Path, classes: u32) -> Result<Classes, DataError> {
-    let names = ClassNames::read(root)?;
+fn listed(
+    root: &Path,
+    list: &Path,
+    options: &OpenOptions,
+    classes: u32,
+) -> Result<Classes, DataError> {
+    let names = ClassNames::find(root, options)?;
     let entries = list::read(list, names.as_ref())?;
     let known: HashSet<&Path> = entries.iter().map(|(file, _)| Path::new(file)).collect();
     let beside = tree::files(root, "")?.images;

@@ -82,6 +82,18 @@ fn enter(root: &Path, within: &str, depth: usize, found: &mut Found) -> Result<(
     Ok(())
 }
 
+/// The images among `files`, which lie in `root` beside the folders of the classes.
+pub(super) fn without_class(root: &Path, files: &[String]) -> Vec<LeftOut> {
+    let is_image = |file: &&String| matches!(head(&root.join(file)), Ok(Kind::Image(_)));
+    let images = files.iter().filter(is_image);
+    images
+        .map(|file| LeftOut {
+            file: file.clone(),
+            kind: "in no class's folder",
+        })
+        .collect()
+}
+
 /// Refuses `path`, which lies below `root`, where it is a link that leads out of `root`, or to a folder: that would be read again
 /// under another name, and links to links without end.
 pub(super) fn check_link(root: &Path, path: &Path) -> Result<(), DataError> {
@@ -152,12 +164,17 @@ pub(super) fn is_stray(name: &str) -> bool {
 
 /// Names in `folder`, hidden ones left out, sorted.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
-    let entries = fs::read_dir(folder).map_err(|error| DataError::new(folder, error))?;
-    let mut names: Vec<String> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| !name.starts_with('.'))
-        .collect();
+    let fail = |error: std::io::Error| DataError::new(folder, error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let name = entry.map_err(fail)?.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        names.push(name.into_string().map_err(|name| {
+            DataError::new(folder, format!("expected names in UTF-8, found {name:?}"))
+        })?);
+    }
     names.sort();
     Ok(names)
 }
@@ -175,7 +192,7 @@ pub(super) fn summary(left_out: &[LeftOut]) -> Option<String> {
     let count = left_out.len();
     (count > 0).then(|| {
         format!(
-            "{count} file{} left out, not PNG, JPEG, WebP, BMP or GIF: {} (--skip-bad lists them)",
+            "{count} file{} left out: {} (--skip-bad lists them; PNG, JPEG, WebP, BMP and GIF in a folder of their class are read)",
             if count == 1 { "" } else { "s" },
             told.join(", ")
         )

@@ -1,6 +1,7 @@
 //! The labels of a data set in HDF5: whole numbers of any type.
 
 use super::super::DataError;
+use super::contents::about;
 use super::numbers::Numbers;
 use hdf5_pure::Dataset;
 use std::path::Path;
@@ -27,7 +28,10 @@ pub(super) fn read(path: &Path, labels: &Dataset, images: u64) -> Result<Vec<u32
     }
     let numbers = Numbers::of(labels)
         .map_err(|error| fail(error.to_string()))?
-        .ok_or_else(|| fail("expected numbers in `label`, found another type".to_owned()))?;
+        .ok_or_else(|| {
+            let found = about(labels);
+            fail(format!("expected numbers in `label`, found {found}"))
+        })?;
     let mut all = Vec::new();
     while (all.len() as u64) < images {
         let first = all.len() as u64;

@@ -2,6 +2,7 @@
 //!
 //! In reading order: [`links`] and [`newest`] (what the library does not follow or know), [`numbers`] (what is stored), [`rows`] (the images), [`range`] (how values become pixels), [`labels`].
 
+mod contents;
 mod labels;
 mod links;
 mod newest;
@@ -16,7 +17,8 @@ use crate::input::image::RgbImage8;
 use crate::input::preprocess::{Preprocess, Stored};
 use crate::input::spec::InputSpec;
 use crate::tensor::Tensor;
-use hdf5_pure::{Dataset, File, Group};
+use contents::{about, contents};
+use hdf5_pure::{Dataset, File};
 use newest::Overlay;
 use numbers::Numbers;
 use range::Range;
@@ -320,61 +322,11 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, DataError> {
                 path,
                 format!(
                     "expected data sets `data` and `label`, found no readable `{name}` ({error}); the file holds {}",
-                    contents(file)
+                    contents(path, file)
                 ),
             )
         })
     })
-}
-
-/// Data sets that are listed.
-const MAX_LISTED: usize = 20;
-
-/// What a file holds: the data sets of its groups with shapes and types.
-fn contents(file: &File) -> String {
-    let mut listed = Vec::new();
-    list(&file.root(), "", 4, &mut listed);
-    let more = listed.len() > MAX_LISTED;
-    listed.truncate(MAX_LISTED);
-    match (listed.is_empty(), more) {
-        (true, _) => "no data sets".to_owned(),
-        (false, true) => format!("{} and more", listed.join(", ")),
-        (false, false) => listed.join(", "),
-    }
-}
-
-fn list(group: &Group, within: &str, depth: usize, listed: &mut Vec<String>) {
-    let names = match group.datasets() {
-        Ok(names) => names,
-        // A soft link among them, in files of the oldest format.
-        Err(error) => {
-            listed.push(format!("{within}* that cannot be listed ({error})"));
-            return;
-        }
-    };
-    for name in names {
-        if listed.len() > MAX_LISTED {
-            return;
-        }
-        let about = group.dataset(&name).map_or_else(
-            |error| error.to_string(),
-            |data| {
-                let kind = data
-                    .dtype()
-                    .map_or_else(|error| error.to_string(), |kind| kind.to_string());
-                format!("{:?} of {kind}", data.shape().unwrap_or_default())
-            },
-        );
-        listed.push(format!("{within}{name} {about}"));
-    }
-    for name in group.groups().unwrap_or_default() {
-        if depth == 0 || listed.len() > MAX_LISTED {
-            return;
-        }
-        if let Ok(group) = group.group(&name) {
-            list(&group, &format!("{within}{name}/"), depth - 1, listed);
-        }
-    }
 }
 
 /// How images of `shape` are stored, if they fit the network; (n, C, H, W) where both readings fit.
@@ -392,8 +344,6 @@ fn match_shape(shape: &[u64], spec: &InputSpec) -> Option<Stored> {
 }
 
 fn not_numbers(data: &Dataset) -> String {
-    let found = data
-        .dtype()
-        .map_or_else(|error| error.to_string(), |kind| kind.to_string());
+    let found = about(data);
     format!("expected `data` of integers or floats of at most 64 bits, found {found}")
 }

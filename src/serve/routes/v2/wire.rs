@@ -179,13 +179,25 @@ fn raw_images(raw: &[u8], spec: &InputSpec, max_images: usize) -> Result<Tensor,
     }
     let shape = spec.batch_shape(rows);
     let values = raw_values(raw.len() as u64, raw, rows * spec.image_len())?;
-    finite(Tensor::new(shape, values))
+    fed(Tensor::new(shape, values), spec)
 }
 
-fn finite(images: Tensor) -> Result<Tensor, Problem> {
-    match images.data.iter().all(|value| value.is_finite()) {
-        true => Ok(images),
-        false => Err(malformed("expected finite values".to_owned())),
+/// What values may pass the range of pixels by, as a share of it: some ways of scaling an image overshoot.
+const OVERSHOOT: f32 = 0.25;
+
+/// Refuses values that the network is never fed: pixels as they are for a network of normalised ones, say.
+fn fed(images: Tensor, spec: &InputSpec) -> Result<Tensor, Problem> {
+    if !images.data.iter().all(|value| value.is_finite()) {
+        return Err(malformed("expected finite values".to_owned()));
+    }
+    let (low, high) = spec.fed_range();
+    let slack = OVERSHOOT * (high - low);
+    let fits = |value: &f32| (low - slack..=high + slack).contains(value);
+    match images.data.iter().find(|value| !fits(value)) {
+        None => Ok(images),
+        Some(value) => Err(malformed(format!(
+            "expected values {low} to {high}, pixels after the preprocessing that /info tells, found {value}"
+        ))),
     }
 }
 
@@ -248,7 +260,7 @@ fn read_input(
             ));
         }
     };
-    finite(Tensor::new(shape, values))
+    fed(Tensor::new(shape, values), spec)
 }
 
 fn raw_values(size: u64, raw: &[u8], count: usize) -> Result<Vec<f32>, Problem> {
