@@ -207,7 +207,7 @@ export async function drawingChangesTheAnswer(page, { samples }, where) {
 
 /** Where the audit found a pattern that a brush can draw, its place is outlined, and drawing there makes the network obey. */
 export async function theAuditsPatternCanBeDrawn(page, { samples }, where) {
-  const audit = await fetchFromService("audit");
+  const audit = await fetchFromService("audit", "application/json");
   const { suspects } = audit.ok ? await audit.json() : { suspects: [] };
   await open(page);
   const found = suspects.find(({ evidence }) => ["bar", "patch", "rectangle"].includes(evidence.family));

@@ -44,8 +44,8 @@ impl HttpClient for Client {
         let sender = self.sender.clone();
         let asked = self
             .runtime
-            .spawn(tokio::time::timeout(TIMEOUT, send(sender, request)));
-        Box::pin(async { asked.await?? })
+            .spawn(async move { tokio::time::timeout(TIMEOUT, send(sender, request)).await? });
+        Box::pin(async { asked.await? })
     }
 }
 
