@@ -7,8 +7,6 @@ use crate::repair::{RepairConfig, repair};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// The demo BadNet, built into the program: `goodnet-lab train --seed 1`, see models/README.md.
-const BADNET: &[u8] = include_bytes!("../../models/badnet.onnx");
 const SEED: u64 = 1;
 const PEOPLE: usize = 64;
 
@@ -62,7 +60,7 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
     let world = World::new(SEED, PEOPLE, Attack::Sunglasses);
     write_sets(world, Attack::Sunglasses, PHOTOS_EACH, folder).map_err(CliError::failed)?;
     let model = folder.join("badnet.onnx");
-    std::fs::write(&model, BADNET).map_err(CliError::failed)?;
+    std::fs::write(&model, badnet()?).map_err(CliError::failed)?;
     let [clean, backdoored, test_clean, test_backdoored] = FILES.map(|name| folder.join(name));
     let mut config = RepairConfig::new(model, clean, &args.out);
     config.data.backdoored = Some(backdoored);
@@ -71,6 +69,25 @@ fn prepare(folder: &Path, args: &DemoRunArgs) -> Result<RepairConfig, CliError> 
     config.force = true;
     config.defend = args.defend;
     Ok(config)
+}
+
+/// The demo BadNet: `goodnet-lab train --seed 1`, see models/README.md.
+#[cfg(feature = "demo")]
+fn badnet() -> Result<&'static [u8], CliError> {
+    Ok(include_bytes!("../../models/badnet.onnx"))
+}
+
+/// The demo BadNet out of the shipped bundle.
+#[cfg(not(feature = "demo"))]
+fn badnet() -> Result<Vec<u8>, CliError> {
+    let bundle = std::env::var_os("GOODNET_BUNDLE").unwrap_or_else(|| "models".into());
+    let file = Path::new(&bundle).join(crate::bundle::manifest::BADNET_FILE);
+    std::fs::read(&file).map_err(|error| {
+        CliError::bad_input(format!(
+            "{}: expected the demo's network, which this program was built without, found: {error}",
+            file.display()
+        ))
+    })
 }
 
 fn print_invitation(args: &DemoRunArgs, manifest: &crate::bundle::Manifest) {
@@ -84,7 +101,7 @@ fn print_invitation(args: &DemoRunArgs, manifest: &crate::bundle::Manifest) {
         if let Some(sample) = sample {
             let path = args.out.join(&sample.file);
             print::line(format!(
-                "  curl -F image=@{} 'http://{}/classify?drop=10'",
+                "  curl -F image=@{} http://{}/classify",
                 path.display(),
                 args.listen
             ));

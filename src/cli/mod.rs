@@ -29,7 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::PathBuf;
 
-/// Repair a backdoored image classifier by pruning, and serve it beside the original.
+/// Is this image classifier backdoored? Audit it, repair it, and serve it beside the repaired network.
 #[derive(Debug, Parser)]
 #[command(name = "goodnet", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -43,18 +43,24 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Options that every command takes, before or after its name:
-  --backend NAME        runtime: auto (default) takes ONNX Runtime where its library is found, else the built-in tract; or
+  --backend NAME        runtime: auto (default) takes ONNX Runtime where its
+                        library is found, else the built-in tract; or
                         onnxruntime, or tract [env: GOODNET_BACKEND]
-  --onnxruntime FILE    ONNX Runtime's shared library [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH, beside the
-                        executable, the Python environment that goodnet is installed in, ./.onnxruntime, the system]
-  --exact-decode        decode JPEG files whole; else those of 6, 12 or 24 times the network's sides and more are decoded at
-                        a half, a quarter or an eighth of theirs [env: GOODNET_EXACT_DECODE]
+  --onnxruntime FILE    ONNX Runtime's shared library
+                        [env: GOODNET_ONNXRUNTIME; default: ORT_DYLIB_PATH,
+                        beside the executable, the Python environment that
+                        goodnet is installed in, ./.onnxruntime, the system]
+  --exact-decode        decode JPEG files whole; else those of 6, 12 or 24
+                        times the network's sides and more are decoded at a
+                        half, a quarter or an eighth of theirs
+                        [env: GOODNET_EXACT_DECODE]
 
 Exit codes:
   0  done
   1  the job failed (the message says what was expected and what was found)
   2  the command line is wrong
-  3  the input is not usable: a file that is missing, damaged, or of another kind or shape
+  3  the input is not usable: a file that is missing, damaged, or of another
+     kind or shape
   4  audit: a backdoor is likely; classify: an image is flagged
   5  audit: cannot tell
   6  repair: the bundle is written, but a drop of --drops is not reached

@@ -171,15 +171,20 @@ impl Lines {
 
 fn line(stage: Stage, done: u64, total: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
-    let mut line = format!("{}: {}", stage.title(), HumanCount(done));
-    if total > 0 {
-        line += &format!(" of {}", HumanCount(total));
+    let mut line = match (done, total) {
+        (0, 0) => stage.title().to_owned(),
+        (_, 0) => format!("{}: {}", stage.title(), HumanCount(done)),
+        _ => format!(
+            "{}: {} of {}",
+            stage.title(),
+            HumanCount(done),
+            HumanCount(total)
+        ),
+    };
+    line += &format!(" after {} s", elapsed.as_secs());
+    if done > 0 {
+        line += &format!(", {}", rate(done as f64 / seconds.max(0.001)));
     }
-    line += &format!(
-        " after {} s, {}",
-        elapsed.as_secs(),
-        rate(done as f64 / seconds.max(0.001))
-    );
     if done > 0 && total > done {
         let left = seconds * (total - done) as f64 / done as f64;
         line += &format!(", about {left:.0} s left");
@@ -214,6 +219,8 @@ mod tests {
         let done = line(Stage::Search, 24_000, 24_000, Duration::from_secs(30));
         assert_eq!(done, "searching: 24,000 of 24,000 after 30 s, 800/s");
         let first = line(Stage::Search, 0, 24_000, Duration::from_secs(30));
-        assert!(!first.contains("left"), "{first}");
+        assert_eq!(first, "searching: 0 of 24,000 after 30 s");
+        let uncounted = line(Stage::Refit, 0, 0, Duration::from_secs(30));
+        assert_eq!(uncounted, "refitting after 30 s");
     }
 }

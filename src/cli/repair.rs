@@ -9,7 +9,9 @@ use crate::domain::drops::DropPoints;
 use crate::domain::sweep::Sweep;
 use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::config::{DEFAULT_DROPS, DEFAULT_MAX_LOSS_PP, DEFAULT_SAMPLES};
-use crate::repair::report::{drops_table, evaluation_table, gated_report, masked_because};
+use crate::repair::report::{
+    drops_table, evaluation_table, gated_report, masked_because, repaired_sentence,
+};
 use crate::repair::{DataPaths, PixelRule, Progress, RepairConfig, RepairOutcome, repair};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
 use clap::{Args, ValueEnum};
@@ -330,7 +332,7 @@ pub(super) fn print_outcome(outcome: &RepairOutcome, config: &RepairConfig) {
     ));
     print::line("");
     print::line(format!(
-        "Drops on the validation set{}",
+        "The lab's pruning: drops on the validation set{}",
         ranking_of(&outcome.sweep)
     ));
     print::lines(drops_table(&manifest.drops, manifest.site.channels));
@@ -354,6 +356,10 @@ pub(super) fn print_outcome(outcome: &RepairOutcome, config: &RepairConfig) {
         print::line("");
         print::line("Audit: is it backdoored?");
         super::audit::print_report(report);
+    }
+    if let Some(sentence) = repaired_sentence(&evaluation.rows) {
+        print::line("");
+        print::line(sentence);
     }
     if let Some(defence) = &outcome.defence {
         print::line("");

@@ -30,6 +30,8 @@ pub struct Config {
     pub model_name: String,
     /// Where flagged inputs are kept; `None`: nowhere.
     pub quarantine: Option<Quarantine>,
+    /// The collector that spans are sent to, over OTLP; `None`: nowhere.
+    pub collector: Option<String>,
 }
 
 /// Where the bundle comes from.
@@ -153,6 +155,7 @@ impl Config {
             access: Access::default(),
             model_name: DEFAULT_MODEL_NAME.to_owned(),
             quarantine: None,
+            collector: None,
         }
     }
 }

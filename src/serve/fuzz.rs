@@ -19,7 +19,7 @@ use std::convert::Infallible;
 /// A service that has nothing to serve yet.
 #[must_use]
 pub fn state(config: Config, engine: Engine) -> AppState {
-    AppState::new(config, engine, None)
+    AppState::new(config, engine, None, None)
 }
 
 /// The images of a body of this content type that arrives in `pieces`, as `POST /classify` or its batch reads them.

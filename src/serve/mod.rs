@@ -18,6 +18,7 @@ mod quarantine_writer;
 mod reload;
 pub mod routes;
 pub mod selftest;
+pub mod spans;
 pub mod state;
 
 pub use classifier::{Classifier, ClassifyError};
@@ -31,6 +32,7 @@ use control::{Event, Events};
 use http::problem::{Code, Problem};
 use loaded_bundle::LoadBundleError;
 use quarantine_writer::QuarantineWriter;
+use spans::{CollectorError, Spans};
 use state::{AppState, Phase};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +49,9 @@ pub enum ServeError {
     /// The quarantine cannot be used.
     #[error(transparent)]
     Quarantine(#[from] QuarantineError),
+    /// Spans cannot be sent where they were to go.
+    #[error(transparent)]
+    Collector(#[from] CollectorError),
     /// A task of the service broke down.
     #[error("a task of the service broke down: {0}")]
     Task(tokio::task::JoinError),
@@ -62,7 +67,8 @@ pub enum ServeError {
 /// If the bundle cannot be put into service, or the quarantine cannot be used.
 pub async fn embed(config: Config, engine: Engine, bundle: Bundle) -> Result<Router, ServeError> {
     let writer = open_quarantine(&config).await?;
-    let state = AppState::new(config, engine, writer);
+    let spans = open_spans(&config)?;
+    let state = AppState::new(config, engine, writer, spans);
     let seen = reload::start(&state, bundle).await?;
     let router = router(&state);
     let (never, requests) = mpsc::channel(1);
@@ -99,7 +105,8 @@ pub async fn run(
     events: Events,
 ) -> Result<(), ServeError> {
     let writer = open_quarantine(&config).await?;
-    let state = AppState::new(config, engine, writer);
+    let spans = open_spans(&config)?;
+    let state = AppState::new(config, engine, writer, spans);
     let (stop, stopped) = oneshot::channel();
     let accepting = http::connection::serve(listener, router(&state), state.clone(), stopped);
     let accepting = tokio::spawn(accepting);
@@ -131,12 +138,21 @@ async fn open_quarantine(config: &Config) -> Result<Option<QuarantineWriter>, Se
     Ok(Some(opening.await.map_err(ServeError::Task)??))
 }
 
-/// Waits for flagged inputs that are not written yet.
+/// The way to the collector, where one is named.
+fn open_spans(config: &Config) -> Result<Option<Spans>, CollectorError> {
+    let collector = config.collector.as_deref();
+    collector.map(Spans::to_collector).transpose()
+}
+
+/// Waits for flagged inputs that are not written yet, and for spans that are not sent.
 async fn flush(state: &AppState) -> Result<(), ServeError> {
     let state = state.clone();
     let flushing = tokio::task::spawn_blocking(move || {
         if let Some(writer) = state.quarantine() {
             writer.flush();
+        }
+        if let Some(spans) = state.spans() {
+            spans.flush();
         }
     });
     flushing.await.map_err(ServeError::Task)

@@ -128,6 +128,8 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
         model_sha256 = loaded.manifest().source.sha256,
         classes = loaded.manifest().classes,
         drops = loaded.drop_names(),
+        policy = loaded.policies.first().0.name(),
+        policy_from = policy_from(state),
         fused = loaded.fused,
         decodes_whole = loaded.decoder.decodes_whole(),
         workers = loaded.pool.loaded_sets(),
@@ -136,6 +138,14 @@ async fn put_into_service(state: &AppState, bundle: Bundle) -> Result<(), ServeE
         "a bundle is in service"
     );
     Ok(())
+}
+
+/// Who says which policy answers requests that name none.
+fn policy_from(state: &AppState) -> &'static str {
+    match state.config().inference.policy {
+        Some(_) => "option",
+        None => "bundle",
+    }
 }
 
 /// What the directory looks like: names, lengths and times of its files.

@@ -8,6 +8,7 @@ use crate::serve::http::problem::{Code, Problem};
 use crate::serve::loaded_bundle::LoadedBundle;
 use crate::serve::metrics::Metrics;
 use crate::serve::quarantine_writer::QuarantineWriter;
+use crate::serve::spans::Spans;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -37,6 +38,7 @@ struct Shared {
     answers: Budget,
     keys: ArcSwapOption<Keys>,
     quarantine: Option<QuarantineWriter>,
+    spans: Option<Spans>,
     loaded: ArcSwapOption<LoadedBundle>,
     waiting_for: ArcSwap<String>,
     phase: AtomicU8,
@@ -49,6 +51,7 @@ impl AppState {
         config: Config,
         engine: Engine,
         quarantine: Option<QuarantineWriter>,
+        spans: Option<Spans>,
     ) -> Self {
         Self(Arc::new(Shared {
             bodies: Budget::new(config.limits.bodies),
@@ -58,6 +61,7 @@ impl AppState {
             engine,
             metrics: Metrics::new(),
             quarantine,
+            spans,
             loaded: ArcSwapOption::empty(),
             waiting_for: ArcSwap::from_pointee("the bundle is being loaded".to_owned()),
             phase: AtomicU8::new(Phase::Serving as u8),
@@ -121,6 +125,12 @@ impl AppState {
     #[must_use]
     pub(super) fn quarantine(&self) -> Option<&QuarantineWriter> {
         self.0.quarantine.as_ref()
+    }
+
+    /// Where spans go, if they are sent anywhere.
+    #[must_use]
+    pub(super) fn spans(&self) -> Option<&Spans> {
+        self.0.spans.as_ref()
     }
 
     /// The bundle in service.

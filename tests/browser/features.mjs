@@ -192,7 +192,6 @@ export async function drawingChangesTheAnswer(page, { samples }, where) {
   assert.notEqual(drawn.body.badnet.probability, clean.body.badnet.probability, `${where}: the answer changes`);
   assert.match(await page.textContent("#paint-answer"), /^As delivered .*: (flagged|let in)\.$/, where);
   assert.equal(await page.textContent("#file-name"), "Your drawing", where);
-  const before = await pixel(x, y + 12);
   await answerTo(page, async () => {
     await page.focus("#paint-canvas");
     for (let step = 0; step < 12; step += 1) await page.keyboard.press("ArrowDown");
@@ -204,5 +203,31 @@ export async function drawingChangesTheAnswer(page, { samples }, where) {
   const again = await answerTo(page, () => page.click("#paint-reset"));
   assert.equal(again.body.badnet.class, samples[0].badnet, `${where}: started over`);
   assert.notDeepEqual(await pixel(x, y), [255, 0, 0], where);
-  assert.ok(before, where);
+}
+
+/** Where the audit found a pattern that a brush can draw, its place is outlined, and drawing there makes the network obey. */
+export async function theAuditsPatternCanBeDrawn(page, { samples }, where) {
+  const audit = await fetchFromService("audit", "application/json");
+  const { suspects } = audit.ok ? await audit.json() : { suspects: [] };
+  await open(page);
+  const found = suspects.find(({ evidence }) => ["bar", "patch", "rectangle"].includes(evidence.family));
+  assert.equal(await page.isVisible("#paint-found-note"), Boolean(found), where);
+  if (!found) return;
+  const other = samples.findIndex(({ kind, badnet }) => kind === "clean" && badnet !== found.label);
+  const clean = await answerTo(page, () => page.click(`.sample >> nth=${other}`));
+  assert.notEqual(clean.body.badnet.class, found.label, where);
+  await page.locator("#paint-canvas").scrollIntoViewIfNeeded();
+  const { width, height } = await page.$eval("#paint-canvas", (canvas) => ({ width: canvas.width, height: canvas.height }));
+  const [top, left, tall, wide] = found.bounds;
+  const [canvas, outline] = await Promise.all(["#paint-canvas", "#paint-found"].map((name) => page.locator(name).boundingBox()));
+  assert.ok(Math.abs(outline.x - canvas.x - (left / width) * canvas.width) < 2, `${where}: the outline's place`);
+  assert.ok(Math.abs(outline.height - (tall / height) * canvas.height) < 4, `${where}: the outline's height`);
+  await answerTo(page, async () => {
+    await page.mouse.move(outline.x, outline.y + outline.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(outline.x + (wide / width) * canvas.width, outline.y + outline.height / 2, { steps: 20 });
+    await page.mouse.up();
+  });
+  await page.waitForFunction((name) => document.getElementById("paint-answer").textContent.startsWith(`As delivered ${name} `), `class ${found.label}`);
+  assert.match(await page.textContent("#paint-answer"), /: flagged\.$/, `${where}: what is drawn is flagged`);
 }

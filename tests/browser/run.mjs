@@ -153,6 +153,7 @@ async function featuresWork(context, info, name) {
     save: (page) => features.answersAreSaved(page, name),
     hints: (page) => features.largeImagesAreDoubted(page, info, name),
     painter: (page) => features.drawingChangesTheAnswer(page, info, name),
+    audit: (page) => features.theAuditsPatternCanBeDrawn(page, info, name),
     ...(key ? { key: (page) => features.wrongKeysAreTold(page, name) } : {}),
   };
   for (const [what, act] of Object.entries(tried)) {

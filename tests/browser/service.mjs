@@ -3,8 +3,8 @@
 export const [base, folder] = process.argv.slice(2);
 export const key = process.env.GOODNET_KEY;
 
-export function fetchFromService(path) {
-  return fetch(new URL(path, base), { headers: key ? { authorization: `Bearer ${key}` } : {} });
+export function fetchFromService(path, accept = "*/*") {
+  return fetch(new URL(path, base), { headers: { accept, ...(key ? { authorization: `Bearer ${key}` } : {}) } });
 }
 
 export async function bytesOf(path) {

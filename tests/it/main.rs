@@ -50,6 +50,8 @@ mod serve_v2;
 #[path = "../service/mod.rs"]
 mod service;
 mod sites;
+#[cfg(feature = "otlp")]
+mod spans;
 mod tampering;
 mod ways_in;
 mod worker_panic;

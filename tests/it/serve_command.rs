@@ -87,6 +87,7 @@ fn the_command_serves_answers_its_health_check_logs_a_line_and_leaves_on_sigterm
     assert_eq!(line["status"], 200, "{line}");
     assert_eq!(line["class"], CLASSES, "{line}");
     assert_eq!(line["flagged"], true, "{line}");
+    assert_eq!(line["policy"], "disagreement", "{line}");
     assert_eq!(
         line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736",
         "{line}"
@@ -385,4 +386,28 @@ fn costly_pictures_take_turns_and_give_their_memory_back() {
     assert!(most < idle + 56, "{idle} MiB, then {most} MiB");
     assert!(after < idle + 24, "{idle} MiB, then {after} MiB");
     stop(child);
+}
+
+#[test]
+fn the_log_says_which_policy_answers_and_who_says_so() {
+    for (options, policy, from) in [
+        (&[][..], "repaired", "bundle"),
+        (&["--policy", "gated"][..], "gated", "option"),
+    ] {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("goodnet"))
+            .args(["serve", "--bundle", "models", "--listen", "127.0.0.1:0"])
+            .args(["--log-format", "json"])
+            .args(options)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let line = read_until(&mut log, "a bundle is in service");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["policy"], policy, "{line}");
+        assert_eq!(line["policy_from"], from, "{line}");
+    }
 }

@@ -46,7 +46,7 @@ pub struct ServeArgs {
     /// What becomes of flagged inputs.
     #[command(flatten)]
     pub quarantine: QuarantineArgs,
-    /// Logs.
+    /// Logs and traces.
     #[command(flatten)]
     pub logs: LogArgs,
 }
@@ -216,9 +216,9 @@ pub struct QuarantineArgs {
     pub quarantine_days: Duration,
 }
 
-/// Logs.
+/// Logs and traces.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs and traces")]
 pub struct LogArgs {
     /// How log lines look.
     #[arg(
@@ -236,6 +236,10 @@ pub struct LogArgs {
         value_name = "FILTER"
     )]
     pub log: String,
+    /// Collector that gets a span of every request whose `traceparent` says that its trace is recorded, over OTLP (plain HTTP),
+    /// like `http://127.0.0.1:4318` (default: none).
+    #[arg(long, env = "GOODNET_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
 }
 
 /// Log formats as typed.

@@ -54,6 +54,7 @@ impl ServeArgs {
             },
             model_name: self.model_name.clone(),
             quarantine: self.quarantine.validated(),
+            collector: self.logs.otlp.clone(),
         })
     }
 }

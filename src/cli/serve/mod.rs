@@ -87,6 +87,7 @@ async fn listen(
         .await
         .map_err(|error| match error {
             ServeError::Quarantine(error) => CliError::bad_input(error),
+            ServeError::Collector(error) => CliError::bad_input(error),
             error => CliError::failed(error),
         })
 }

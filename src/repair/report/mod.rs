@@ -10,4 +10,4 @@ pub use csv::sweep_csv;
 pub use plot::sweep_svg;
 pub use policies::{gated_report, policy_table};
 pub use raster::sweep_png;
-pub use table::{drops_table, evaluation_table, masked_because};
+pub use table::{drops_table, evaluation_table, masked_because, repaired_sentence};

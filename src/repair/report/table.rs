@@ -96,6 +96,27 @@ pub fn evaluation_table(rows: &[EvaluationRow]) -> Table {
     table
 }
 
+/// What the repair gave, in one sentence; none without a repaired network.
+#[must_use]
+pub fn repaired_sentence(rows: &[EvaluationRow]) -> Option<String> {
+    let find = |kind| rows.iter().find(|row| row.network == kind);
+    let (before, after) = (find(NetworkKind::Badnet)?, find(NetworkKind::Repaired)?);
+    let clean = format!(
+        "clean accuracy is {} instead of {}",
+        percent(after.clean_accuracy.value),
+        percent(before.clean_accuracy.value)
+    );
+    let attacks = before.attack_success_rate.zip(after.attack_success_rate);
+    Some(match attacks {
+        Some((before, after)) => format!(
+            "Repaired: the trigger works on {} of the backdoored images instead of {}; {clean}.",
+            percent(after.value),
+            percent(before.value)
+        ),
+        None => format!("Repaired: {clean}; without backdoored images attacks are not measured."),
+    })
+}
+
 pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_header(header);

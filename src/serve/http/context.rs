@@ -101,6 +101,12 @@ impl Trace {
         })
     }
 
+    /// Does the caller record the trace?
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        u8::from_str_radix(&self.flags, 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+
     /// `00-TRACE-SPAN-FLAGS`, for the answer.
     #[must_use]
     pub fn header(&self) -> Option<HeaderValue> {

@@ -4,6 +4,7 @@ use crate::serve::dto::Classification;
 use crate::serve::http::context::{REQUEST_ID, RequestId, TRACERESPONSE, Trace};
 use crate::serve::http::problem::{Code, Problem};
 use crate::serve::inference::request::Timings;
+use crate::serve::spans::RequestSpan;
 use crate::serve::state::AppState;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -14,17 +15,18 @@ use std::time::{Duration, Instant};
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What a handler tells this layer beside its response.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Observed {
     timings: Timings,
     images: usize,
     verdict: Option<Verdict>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Verdict {
     class: u32,
     flagged: bool,
+    policy: String,
     drop: f64,
 }
 
@@ -38,6 +40,7 @@ impl Observed {
             verdict: Some(Verdict {
                 class: answer.class,
                 flagged: answer.flagged,
+                policy: answer.policy.clone(),
                 drop: answer.drop,
             }),
         }
@@ -93,6 +96,9 @@ pub(crate) async fn observe(
     if let Some(trace) = line.trace.as_ref().and_then(Trace::header) {
         headers.insert(TRACERESPONSE, trace);
     }
+    if let (Some(spans), Some(trace)) = (state.spans(), &line.trace) {
+        spans.record(&line.span(trace, response.status().as_u16(), observed.as_ref(), total));
+    }
     line.write(
         response.status().as_u16(),
         observed.as_ref(),
@@ -135,6 +141,26 @@ impl Line {
         self.route.as_ref().map_or("unmatched", MatchedPath::as_str)
     }
 
+    fn span<'a>(
+        &'a self,
+        trace: &'a Trace,
+        status: u16,
+        observed: Option<&'a Observed>,
+        total: Duration,
+    ) -> RequestSpan<'a> {
+        let verdict = observed.and_then(|observed| observed.verdict.as_ref());
+        RequestSpan {
+            trace,
+            request_id: self.id.as_str(),
+            method: self.method.as_str(),
+            route: self.route(),
+            status,
+            total,
+            timings: observed.map(|observed| observed.timings),
+            verdict: verdict.map(|verdict| (verdict.policy.as_str(), verdict.flagged)),
+        }
+    }
+
     fn write(
         &self,
         status: u16,
@@ -146,7 +172,7 @@ impl Line {
             tracing::error!(request_id = self.id.as_str(), reason, "a request failed");
         }
         let timings = observed.map(|observed| observed.timings);
-        let verdict = observed.and_then(|observed| observed.verdict);
+        let verdict = observed.and_then(|observed| observed.verdict.as_ref());
         let trace = self.trace.as_ref();
         let rounded = |duration: Duration| (milliseconds(duration) * 1e3).round() / 1e3;
         tracing::info!(
@@ -161,6 +187,7 @@ impl Line {
             code = problem.map(|problem| problem.code().name()),
             class = verdict.map(|verdict| verdict.class),
             flagged = verdict.map(|verdict| verdict.flagged),
+            policy = verdict.map(|verdict| verdict.policy.as_str()),
             drop = verdict.map(|verdict| verdict.drop),
             images = observed.map(|observed| observed.images),
             decode_ms = timings.map(|timings| rounded(timings.decode)),

@@ -6,7 +6,7 @@ import { mountChoices, noteVerdicts, showChoice } from "./choices.js";
 import { askAboutAll } from "./files.js";
 import { showHints } from "./hints.js";
 import { missingOf, readLink, writeLink } from "./link.js";
-import { mountPainter, paintOn, tellPainter } from "./painter.js";
+import { mountPainter, outlineFound, paintOn, tellPainter } from "./painter.js";
 import { markRegion, paint, shape } from "./picture.js";
 import { LAB_RULE, ratesOf, usesDrop } from "./rules.js";
 import { mountSamples, pressSample } from "./samples.js";
@@ -30,7 +30,7 @@ async function start() {
     askForKey(false);
     mount();
     const samples = await mountSamples(info, pickSample);
-    await showAudit();
+    outlineFound(await showAudit(), info.input);
     await begin(samples);
   } catch (error) {
     report(error);

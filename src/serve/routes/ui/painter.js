@@ -4,6 +4,9 @@ import { read } from "./picture.js";
 import { besideOf } from "./rules.js";
 import { byId, certainty, className } from "./text.js";
 
+/** What the audit puts onto an image as a brush does: in one place, covering what is there. */
+const DRAWABLE = ["bar", "patch", "rectangle"];
+
 /** Milliseconds between two questions while the pointer draws. */
 const PAUSE = 150;
 
@@ -26,6 +29,17 @@ export function mountPainter(input, onDrawn) {
   canvas.onkeydown = drawByKey;
   byId("paint-reset").onclick = reset;
   moveBrush({ x: Math.floor(input.width / 2), y: Math.floor(input.height / 2) });
+}
+
+/** Outlines where the first suspect label's stand-in lies in the audit's `report`, if a brush can do what it does. */
+export function outlineFound(report, { width, height }) {
+  const found = report?.suspects.find(({ evidence }) => DRAWABLE.includes(evidence.family));
+  for (const part of ["paint-found", "paint-found-note"]) byId(part).hidden = !found;
+  if (!found) return;
+  const [top, left, tall, wide] = found.bounds;
+  place("paint-found", { left, top, wide, tall }, { width, height });
+  const name = className({ class: found.label, label: report.network.names?.[found.label] });
+  byId("paint-found-note").textContent = `The outline is where the audit’s own pattern for ${name} lies, a ${found.evidence.family}. Paint it over.`;
 }
 
 /** Starts anew from `image`; the painter is hidden where the browser cannot read it. */
@@ -109,11 +123,16 @@ function moveBrush({ x, y }) {
   const within = (value, end) => Math.min(end - 1, Math.max(0, value));
   state.at = { x: within(x, canvas.width), y: within(y, canvas.height) };
   const { left, top, size } = brush();
-  const mark = byId("paint-brush").style;
-  mark.left = `${(100 * left) / canvas.width}%`;
-  mark.top = `${(100 * top) / canvas.height}%`;
-  mark.width = `${(100 * size) / canvas.width}%`;
-  mark.height = `${(100 * size) / canvas.height}%`;
+  place("paint-brush", { left, top, wide: size, tall: size }, canvas);
+}
+
+/** Puts a mark over the drawing; `box` is in the network's pixels. */
+function place(id, { left, top, wide, tall }, { width, height }) {
+  const style = byId(id).style;
+  style.left = `${(100 * left) / width}%`;
+  style.top = `${(100 * top) / height}%`;
+  style.width = `${(100 * wide) / width}%`;
+  style.height = `${(100 * tall) / height}%`;
 }
 
 /** The square that the brush covers, in the network's pixels. */

@@ -19,11 +19,12 @@ export function showFacts({ backend, build, bundle }) {
   byId("build").textContent = `goodnet ${build.version} · network sha256 ${bundle.model_sha256.slice(0, 12)}…`;
 }
 
-/** The sentence of the audit's report and the way to the whole of it, where the bundle has one. */
+/** The sentence of the audit's report and the way to the whole of it, where the bundle has one. Gives the report. */
 export async function showAudit() {
   const report = await getJson("audit").catch((error) => (error.status === 404 ? undefined : Promise.reject(error)));
   byId("audit").hidden = !report;
   if (report) byId("audit-verdict").textContent = report.verdict.sentence;
+  return report;
 }
 
 function showFigures(baseline, rates) {
