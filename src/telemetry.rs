@@ -6,7 +6,9 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that wait to be written at most; more are dropped.
 const MAX_WAITING: usize = 16 << 10;
@@ -44,10 +46,7 @@ pub struct FilterError {
 /// # Errors
 /// If the filter does not parse.
 pub fn init(format: LogFormat, filter: &str) -> Result<WorkerGuard, FilterError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| FilterError {
-        text: filter.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let filter = parse(filter)?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(MAX_WAITING)
@@ -56,12 +55,45 @@ pub fn init(format: LogFormat, filter: &str) -> Result<WorkerGuard, FilterError>
     // As below, the first one stands.
     let _ = DROPPED.set(writer.error_counter());
     let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(writer);
     // The first subscriber stands: a second one is refused, which is what we want.
     let _ = match format {
-        LogFormat::Human => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).with_target(true).try_init(),
+        LogFormat::Human => {
+            let logs = logs.with_ansi(std::io::stderr().is_terminal());
+            logs.finish().with(filter).try_init()
+        }
+        LogFormat::Json => {
+            let logs = logs.json().flatten_event(true).with_target(true);
+            logs.finish().with(filter).try_init()
+        }
     };
     Ok(guard)
+}
+
+fn parse(filter: &str) -> Result<Targets, FilterError> {
+    filter.parse().map_err(|error: ParseError| FilterError {
+        text: filter.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use tracing::Level;
+
+    #[test]
+    fn a_filter_names_levels_for_all_and_for_targets() {
+        let filter = parse("goodnet::request=warn,info").unwrap();
+        assert!(filter.would_enable("goodnet::serve", &Level::INFO));
+        assert!(!filter.would_enable("goodnet::serve", &Level::DEBUG));
+        assert!(!filter.would_enable("goodnet::request", &Level::INFO));
+        assert!(filter.would_enable("goodnet::request", &Level::WARN));
+        let told = parse("goodnet=loud").unwrap_err().to_string();
+        assert!(
+            told.contains("expected a log filter such as `info`"),
+            "{told}"
+        );
+    }
 }
