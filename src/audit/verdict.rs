@@ -310,6 +310,7 @@ mod tests {
             size: 0.3,
             least_size: Some(0.2),
             price,
+            amplification: None,
             stand_in: StandIn::Rectangle { parts: Vec::new() },
         }
     }

@@ -28,6 +28,7 @@ pub struct CollectorError {
 
 /// A request that was answered.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "nobody is told"))]
 pub(crate) struct RequestSpan<'a> {
     /// Its place in its caller's trace.
     pub(crate) trace: &'a Trace,
