@@ -341,11 +341,15 @@ fn the_command_lists_and_exports_beside_a_running_service_what_evaluate_reads() 
         .code(3)
         .stderr(contains("already exists"));
     export("bb", "none").success().stdout(contains("0 images"));
+    std::fs::create_dir(at("clean")).unwrap();
+    let red = encode(RED, 8, 8, image::ImageFormat::Png);
+    std::fs::write(at("clean/red.png"), red).unwrap();
+    std::fs::write(at("clean/labels.csv"), "file,label\nred.png,0\n").unwrap();
     let mut evaluate = goodnet();
     evaluate.arg("evaluate").arg("--bundle").arg(at("bundle"));
     evaluate
         .arg("--clean")
-        .arg(at("out"))
+        .arg(at("clean"))
         .arg("--backdoored")
         .arg(at("out"));
     let table = evaluate.arg("--json").output().unwrap();
