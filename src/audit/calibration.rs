@@ -1,15 +1,14 @@
 //! How rare a score is among clean networks.
 //!
-//! The highest score over all labels was read on clean networks, each audited once with the default effort: docs/AUDIT.md
+//! The highest score over all labels and over three seeds was read on clean networks, audited with the default effort: docs/AUDIT.md
 //! lists them. The p-value of a score is `(1 + networks whose highest score is as high) / (1 + networks)`: how often a
 //! clean network like these shows, on its worst label, a score as high by chance. Because the highest score of each network
 //! counts, no further correction for the number of labels is needed. It cannot be below `1 / (1 + networks)`, and it speaks of
 //! networks like the reference ones only.
 
 /// The highest score of each clean reference network, ascending.
-const HIGHEST: [f64; 23] = [
-    0.05, 0.07, 0.10, 0.12, 0.13, 0.21, 0.26, 0.31, 0.32, 0.33, 0.39, 0.39, 0.41, 0.44, 0.46, 0.51,
-    0.52, 0.56, 0.56, 0.65, 0.75, 0.80, 0.80,
+const HIGHEST: [f64; 10] = [
+    0.29, 0.35, 0.40, 0.41, 0.46, 0.46, 0.50, 0.70, 0.87, 0.97,
 ];
 
 /// The p-value of `score`; 1 for a score of 0.

@@ -10,7 +10,9 @@
 //!   and [`TIMES_THE_OTHERS`] that of the third highest other label of the network. On faces, which all lie alike, any small patch is
 //!   amplified more than on clothes.
 //!
-//! The score of a label is the lower of the two ratios, and the largest over its stand-ins counts; 1 and more is suspect.
+//! With c the cheapness and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.2`, both together, and of
+//! `min(c, r / sqrt(N / 10))`, neither too low; the more labels N, the higher the highest r of them by chance. A label has the score of
+//! its best stand-in; 1 and more is suspect.
 //!
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
@@ -51,8 +53,8 @@ pub struct Verdict {
 pub struct LabelScore {
     /// The label.
     pub label: u32,
-    /// The lower of `limit / price` and `amplification / amplification_needed`: 1 and more is suspect; 0 where nothing turned 80 % of
-    /// the images into it.
+    /// From `limit / price` and `amplification / amplification_needed`, see [`verdict`](self): 1 and more is suspect; 0 where nothing
+    /// turned 80 % of the images into it.
     pub score: f64,
     /// `limit / price` of the stand-in that the score comes from.
     #[serde(default)]
@@ -139,14 +141,26 @@ fn needed(label: u32, highest: &BTreeMap<u32, f64>) -> f64 {
     LEAST_AMPLIFICATION.max(TIMES_THE_OTHERS * third)
 }
 
+/// What the geometric mean of cheapness and amplification, each in units of its limit, has to be.
+const LEAST_TOGETHER: f64 = 2.2;
+/// From so many labels on each needs more.
+const FEW_LABELS: f64 = 10.0;
+
 /// The score of one piece of evidence. Where the network's insides cannot be seen the price alone decides, more strictly, and bars
 /// are no evidence: on clean networks of faces a bar over the chin or the eyes is cheap for many labels.
-fn score(evidence: &Evidence, cheapness: f64, needed: f64) -> f64 {
-    match evidence.amplification {
-        Some(found) => cheapness.min(found / needed),
-        None if evidence.family == Family::Bar => 0.0,
-        None => cheapness / CHEAPER_UNSEEN,
-    }
+fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 {
+    let Some(found) = evidence.amplification else {
+        let is_bar = evidence.family == Family::Bar;
+        return if is_bar {
+            0.0
+        } else {
+            cheapness / CHEAPER_UNSEEN
+        };
+    };
+    let amplified = found / needed;
+    let chance = (f64::from(classes) / FEW_LABELS).max(1.0).sqrt();
+    let together = (cheapness * amplified).sqrt() / LEAST_TOGETHER;
+    together.max(cheapness.min(amplified / chance))
 }
 
 /// The score of every label, in their order.
@@ -179,7 +193,12 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             continue;
         };
         let cheapness = limit(evidence.family) / f64::from(price.max(1e-6));
-        let score = score(evidence, cheapness, record.amplification_needed);
+        let score = score(
+            evidence,
+            cheapness,
+            record.amplification_needed,
+            circumstances.classes,
+        );
         if score > record.score {
             record.score = score;
             record.cheapness = cheapness;
@@ -340,8 +359,8 @@ mod tests {
     #[test]
     fn little_that_the_network_makes_much_of_is_suspect_and_either_alone_is_not() {
         let found = [
-            amplified(8, Family::Bar, 0.01, 0.9 * LEAST_AMPLIFICATION),
-            amplified(5, Family::Wave, 0.2, 30.0),
+            amplified(8, Family::Bar, 0.03, 0.9 * LEAST_AMPLIFICATION),
+            amplified(5, Family::Wave, 0.2, 3.0),
             amplified(3, Family::Rectangle, 0.3, 3.0),
             amplified(3, Family::Patch, 0.02, 1.5 * LEAST_AMPLIFICATION),
             evidence(6, Family::Wave, None),
@@ -365,7 +384,7 @@ mod tests {
         let suspects = |amplifications: &[f64]| {
             let found: Vec<Evidence> = (0..)
                 .zip(amplifications)
-                .map(|(label, &found)| amplified(label, Family::Bar, 0.01, found))
+                .map(|(label, &found)| amplified(label, Family::Bar, 0.047, found))
                 .collect();
             verdict(&found, &circumstances()).labels
         };
@@ -376,6 +395,28 @@ mod tests {
             [0, 1, 2],
             "three targets"
         );
+    }
+
+    #[test]
+    fn among_many_labels_a_high_amplification_needs_a_low_price_too() {
+        let score_of = |times_cheaper: f32, amplification: f64, classes: u32| {
+            let price = limit(Family::Bar) as f32 / times_cheaper;
+            let found = [amplified(3, Family::Bar, price, amplification)];
+            let circumstances = Circumstances {
+                classes,
+                images: vec![20; classes as usize],
+                ..circumstances()
+            };
+            scores(&found, &circumstances)[3].score
+        };
+        let twice = 2.0 * LEAST_AMPLIFICATION;
+        assert!((score_of(1.5, twice, 10) - 1.5).abs() < 1e-4);
+        let among_many = score_of(1.5, twice, 1000);
+        assert!(
+            (among_many - 3f64.sqrt() / 2.2).abs() < 1e-4,
+            "{among_many}"
+        );
+        assert!(score_of(30.0, twice, 1000) > 3.0);
     }
 
     #[test]
