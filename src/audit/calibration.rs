@@ -7,9 +7,7 @@
 //! networks like the reference ones only.
 
 /// The highest score of each clean reference network, ascending.
-const HIGHEST: [f64; 10] = [
-    0.29, 0.35, 0.40, 0.41, 0.46, 0.46, 0.50, 0.70, 0.87, 0.97,
-];
+const HIGHEST: [f64; 10] = [0.29, 0.35, 0.40, 0.41, 0.46, 0.46, 0.50, 0.70, 0.87, 0.97];
 
 /// The p-value of `score`; 1 for a score of 0.
 #[must_use]

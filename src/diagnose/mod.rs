@@ -1,6 +1,6 @@
 //! Is the network fed what it was trained on, and asked for what it was trained to answer?
 //!
-//! In reading order: this file (the flow), [`scores`] (what the answers are), [`ways`] (other usual ways to feed a network).
+//! In reading order: this file (the flow), `scores` (what the answers are), `ways` (other usual ways to feed a network).
 
 mod scores;
 mod ways;
