@@ -23,6 +23,12 @@ class LabelScore:
     """Largest share of held-out images that any stand-in turned into the label, 0 to 1."""
     images: int
     """Clean images with this label."""
+    cheapness: float = 0.0
+    """How many times less it takes than the limit, with the stand-in that the score comes from."""
+    amplification: float | None = None
+    """How much more the network makes of that stand-in's change at its end than at its start, where that can be measured."""
+    amplification_needed: float = 0.0
+    """What is needed of it in this network."""
     p_value: float | None = None
     """(1 + k) / (1 + n): k of n clean reference networks have a label that scores as high (docs/AUDIT.md)."""
 

@@ -2,6 +2,7 @@
 
 use crate::audit::AuditError;
 use crate::bundle::WriteError;
+use crate::diagnose::DiagnoseError;
 use crate::engine::EngineError;
 use crate::repair::RepairError;
 
@@ -51,7 +52,9 @@ impl From<RepairError> for CliError {
     fn from(error: RepairError) -> Self {
         match error {
             RepairError::Cancelled => Self::Interrupted,
-            RepairError::Engine(error) => Self::Engine(error),
+            RepairError::Engine(error) | RepairError::Diagnose(DiagnoseError::Engine(error)) => {
+                Self::Engine(error)
+            }
             RepairError::Verification { .. }
             | RepairError::Report(_)
             | RepairError::Write(WriteError::Io { .. }) => Self::failed(error),
@@ -63,7 +66,9 @@ impl From<RepairError> for CliError {
 impl From<AuditError> for CliError {
     fn from(error: AuditError) -> Self {
         match error {
-            AuditError::Engine(error) => Self::Engine(error),
+            AuditError::Engine(error) | AuditError::Diagnose(DiagnoseError::Engine(error)) => {
+                Self::Engine(error)
+            }
             _ => Self::bad_input(error),
         }
     }

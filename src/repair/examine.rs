@@ -83,22 +83,25 @@ pub(super) fn examine(
     };
     progress.start(Stage::Search, config.effort as u64);
     let watch = Watching { progress, cancel };
-    let inner = match &found {
+    let inside = match found {
         Ok(head) => {
-            let map_network = MapNetwork::load(engine, &network.model, head)?;
+            let map_network = MapNetwork::load(engine, &network.model, &head)?;
             let maps = map_network.measure(&set, cancel)?;
-            Some((map_network, maps))
+            Ok((head, map_network, maps))
         }
-        Err(_) => None,
+        Err(error) => Err(error.to_string()),
     };
-    let with_maps = inner.as_ref().map(|(network, maps)| (network, maps));
-    let investigation = investigate(&mut networks, with_maps, &subject, &set, options, &watch)?;
+    let maps = inside
+        .as_ref()
+        .ok()
+        .map(|(_, network, maps)| (network, maps));
+    let investigation = investigate(&mut networks, maps, &subject, &set, options, &watch)?;
     progress.finish();
     if cancel.is_cancelled() {
         return Err(RepairError::Cancelled);
     }
-    let repaired = match (found, inner) {
-        (Ok(head), Some((map_network, maps))) => {
+    let repaired = match inside {
+        Ok((head, map_network, maps)) => {
             progress.start(Stage::Refit, 0);
             let turned = TurnedInto::collect(&investigation, &set, &map_network, seed, cancel)?;
             drop(map_network);
@@ -109,8 +112,7 @@ pub(super) fn examine(
             progress.finish();
             repaired
         }
-        (Err(error), _) => Err(error.to_string()),
-        (Ok(_), None) => unreachable!(),
+        Err(reason) => Err(reason),
     };
     if let Ok(repaired) = &repaired {
         verify(engine, repaired, &set, &investigation.clean)?;

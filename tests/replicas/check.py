@@ -66,11 +66,12 @@ def served(number):
 
 replicas = [start(number) for number in range(REPLICAS)]
 proxy = None
+ended = threading.Event()
 try:
     for number in range(REPLICAS):
         ready(number)
     proxy = Proxy(ports)
-    ended, wrong, counts = threading.Event(), [], [0] * CLIENTS
+    wrong, counts = [], [0] * CLIENTS
 
     def client(place):
         while not ended.is_set():
@@ -117,6 +118,8 @@ try:
     assert min(counts) > 20, f"too few requests to tell: {counts}"
     print(f"replicas: one killed, one stopped, one with another bundle; {sum(counts)} requests, every answer right")
 finally:
+    # Clients that go on would keep this process alive after a failure.
+    ended.set()
     if proxy:
         proxy.close()
     for replica in replicas:

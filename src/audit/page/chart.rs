@@ -80,7 +80,7 @@ fn drawn<'a>(ranked: &[&'a LabelScore]) -> Vec<&'a LabelScore> {
 
 fn caption(ranked: &[&LabelScore], drawn: &[&LabelScore]) -> String {
     format!(
-        "{}, by score: how much less it takes to turn images into the label than on clean networks. \
+        "{}, by score: how little turns images into the label, and how much the network makes of it. \
          <span class=\"key\">{MARK} suspect: 1 and more</span>",
         which(ranked, drawn)
     )

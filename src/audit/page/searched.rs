@@ -32,7 +32,7 @@ fn families(report: &Report) -> String {
         "Family",
         "What is put on images",
         "Size is",
-        "Suspect up to",
+        "Limit",
         "Cheapest found",
         "Label provoked",
     ];
