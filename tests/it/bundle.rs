@@ -274,6 +274,52 @@ fn swapped_missing_linked_and_escaping_files_are_refused() {
 }
 
 #[test]
+fn a_protected_key_signs_with_its_password_from_a_file_or_the_environment() {
+    use assert_cmd::Command;
+    use goodnet::bundle::load_signed;
+    use goodnet::bundle::signature::Verifier;
+    use predicates::str::contains;
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let pair = minisign::KeyPair::generate_encrypted_keypair(Some("open sesame".to_owned()));
+    let pair = pair.unwrap();
+    let secret = pair.sk.to_box(None).unwrap().to_string();
+    let public = pair.pk.to_box().unwrap().to_string();
+    fs::write(at("key"), secret).unwrap();
+    fs::write(at("key.pub"), public).unwrap();
+    fs::write(at("right"), "open sesame\nanother line\n").unwrap();
+    fs::write(at("wrong"), "open barley\n").unwrap();
+    let target = at("bundle");
+    write(&target, false).unwrap();
+    let verifier = Verifier::from_file(&at("key.pub")).unwrap();
+    let sign = || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("goodnet"));
+        command.env_remove("GOODNET_KEY_PASSWORD");
+        command.args(["sign", "--bundle"]).arg(&target);
+        command.arg("--key").arg(at("key"));
+        command
+    };
+    let refused = |mut command: Command| {
+        command.assert().code(3).stderr(contains("key"));
+        assert!(load_signed(&target, Some(&verifier)).is_err());
+    };
+    refused(sign());
+    let mut wrong = sign();
+    wrong.arg("--password-file").arg(at("wrong"));
+    refused(wrong);
+
+    let mut from_file = sign();
+    from_file.arg("--password-file").arg(at("right"));
+    from_file.assert().success();
+    load_signed(&target, Some(&verifier)).unwrap();
+
+    let mut from_environment = sign();
+    from_environment.env("GOODNET_KEY_PASSWORD", "open sesame");
+    from_environment.assert().success();
+    load_signed(&target, Some(&verifier)).unwrap();
+}
+
+#[test]
 fn a_signed_bundle_is_taken_from_its_signer_only() {
     use goodnet::bundle::load_signed;
     use goodnet::bundle::signature::{Verifier, generate_keys, sign};
