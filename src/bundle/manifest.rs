@@ -37,7 +37,7 @@ pub const EVALUATION_JSON: &str = "evaluation.json";
 /// File name of what the policy `gated` needs.
 pub const ARTEFACTS_FILE: &str = "defence.json";
 /// File name of its donors: f32, little-endian, row-major, one preprocessed image after the other.
-pub const DONORS_FILE: &str = "donors.f32";
+pub const DONORS_FILE: &str = "donors.bin";
 /// File name of what the policies do on backdoored images, where these were at hand. Apart from the artefacts, which are the same
 /// with and without such images.
 pub const ATTACKS_FILE: &str = "policies.json";

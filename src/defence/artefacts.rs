@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the schema of [`ARTEFACTS_FILE`].
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Everything that the policy `gated` needs beside the networks, set from clean validation images alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,9 +76,9 @@ pub enum ArtefactError {
     )]
     Schema(u32),
     /// The donors are missing or of another size.
-    #[error("{DONORS_FILE}: expected {expected} bytes, found {found}")]
+    #[error("{DONORS_FILE}: expected {expected} bytes, or four times as many, found {found}")]
     Donors {
-        /// Bytes that the donor labels and the input spec ask for.
+        /// Values that the donor labels and the input spec ask for.
         expected: usize,
         /// Bytes found.
         found: usize,
@@ -86,6 +86,13 @@ pub enum ArtefactError {
 }
 
 impl ArtefactError {
+    fn donors(expected: usize, found: &[u8]) -> Self {
+        Self::Donors {
+            expected,
+            found: found.len(),
+        }
+    }
+
     fn json(error: &serde_json::Error) -> Self {
         Self::Json(format!("{ARTEFACTS_FILE}: {error}"))
     }
@@ -136,11 +143,24 @@ impl Artefacts {
     }
 }
 
-/// The bytes of [`DONORS_FILE`].
+/// The bytes of [`DONORS_FILE`]: a byte a value where every value of the donors is what `grid` feeds for a pixel, else four, as f32
+/// in little-endian order.
 #[must_use]
-pub fn donor_bytes(donors: &Donors) -> Vec<u8> {
-    let values = donors.images.iter().flatten();
-    values.flat_map(|value| value.to_le_bytes()).collect()
+pub fn donor_bytes(donors: &Donors, grid: &Grid) -> Vec<u8> {
+    let values = || {
+        donors
+            .images
+            .iter()
+            .flat_map(|image| image.iter().enumerate())
+    };
+    let pixels: Option<Vec<u8>> = values()
+        .map(|(position, &value)| grid.pixel(position, value))
+        .collect();
+    pixels.unwrap_or_else(|| {
+        values()
+            .flat_map(|(_, value)| value.to_le_bytes())
+            .collect()
+    })
 }
 
 /// Reads [`DONORS_FILE`]: one image of `grid` for each of `labels`.
@@ -152,22 +172,25 @@ pub fn donors_from_bytes(
     labels: &[u32],
     grid: &Grid,
 ) -> Result<Donors, ArtefactError> {
-    let image_bytes = grid.len() * size_of::<f32>();
-    if image_bytes == 0 || bytes.len() != image_bytes * labels.len() {
-        return Err(ArtefactError::Donors {
-            expected: image_bytes * labels.len(),
-            found: bytes.len(),
-        });
-    }
-    let image = |bytes: &[u8]| {
+    let count = grid.len() * labels.len();
+    let floats = |bytes: &[u8]| {
         let (values, _) = bytes.as_chunks::<4>();
-        values
-            .iter()
-            .map(|value| f32::from_le_bytes(*value))
-            .collect()
+        let values = values.iter().map(|value| f32::from_le_bytes(*value));
+        values.collect()
+    };
+    let pixels = |bytes: &[u8]| {
+        let pixels = bytes.iter().enumerate();
+        let values = pixels.map(|(position, &pixel)| grid.pixel_value(position, pixel));
+        values.collect()
+    };
+    let images: Vec<Vec<f32>> = match bytes.len() {
+        _ if count == 0 => return Err(ArtefactError::donors(count, bytes)),
+        length if length == count => bytes.chunks_exact(grid.len()).map(pixels).collect(),
+        length if length == 4 * count => bytes.chunks_exact(4 * grid.len()).map(floats).collect(),
+        _ => return Err(ArtefactError::donors(count, bytes)),
     };
     Ok(Donors {
-        images: bytes.chunks_exact(image_bytes).map(image).collect(),
+        images,
         labels: labels.to_vec(),
     })
 }
@@ -180,15 +203,27 @@ mod tests {
 
     #[test]
     fn donors_are_read_back_bit_for_bit_and_a_cut_file_is_refused() {
-        let grid = Grid::new(&InputSpec::new(1, 2, 1, Layout::Nchw, 1.0));
-        let donors = Donors {
-            images: vec![vec![0.1, -3.5], vec![255.0, 1e-20]],
-            labels: vec![4, 7],
+        let mut spec = InputSpec::new(1, 2, 1, Layout::Nchw, 1.0 / 255.0);
+        (spec.mean, spec.std) = (vec![0.45], vec![0.22]);
+        let grid = Grid::new(&spec);
+        let labels = vec![4, 7];
+        let read_back = |images: Vec<Vec<f32>>, size: usize| {
+            let labels = labels.clone();
+            let donors = Donors { images, labels };
+            let bytes = donor_bytes(&donors, &grid);
+            assert_eq!(bytes.len(), size);
+            assert_eq!(donors_from_bytes(&bytes, &[4, 7], &grid), Ok(donors));
+            bytes
         };
-        let bytes = donor_bytes(&donors);
-        assert_eq!(donors_from_bytes(&bytes, &[4, 7], &grid), Ok(donors));
-        let error = donors_from_bytes(&bytes[..15], &[4, 7], &grid).unwrap_err();
-        assert_eq!(error.to_string(), "donors.f32: expected 16 bytes, found 15");
+        let fed = |pixel: u8| (f32::from(pixel) * spec.scale - 0.45) / 0.22;
+        let of_pixels = [[0, 255], [17, 203]].map(|image| image.map(fed).to_vec());
+        let bytes = read_back(of_pixels.to_vec(), 4);
+        read_back(vec![vec![0.1, -3.5], vec![255.0, 1e-20]], 16);
+        let error = donors_from_bytes(&bytes[..3], &[4, 7], &grid).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "donors.bin: expected 4 bytes, or four times as many, found 3"
+        );
     }
 
     #[test]

@@ -14,30 +14,25 @@ pub struct Grid {
     /// Channels C.
     pub channels: usize,
     layout: Layout,
-    /// Value of pixel 0 for each channel.
-    black: Vec<f32>,
-    /// Value of pixel 255 for each channel.
-    white: Vec<f32>,
+    /// Values of the pixels 0 to 255 for each channel, (C, 256).
+    values: Vec<Vec<f32>>,
 }
 
 impl Grid {
     /// The grid of the images that `spec` describes.
     #[must_use]
     pub fn new(spec: &InputSpec) -> Self {
-        let value = |pixel: f32| {
-            spec.mean
-                .iter()
-                .zip(&spec.std)
-                .map(|(mean, std)| (pixel * spec.scale - mean) / std)
-                .collect()
-        };
+        let channels = spec.mean.iter().zip(&spec.std);
+        let values = channels.map(|(mean, std)| {
+            let value = |pixel: u8| (f32::from(pixel) * spec.scale - mean) / std;
+            (0..=u8::MAX).map(value).collect()
+        });
         Self {
             height: spec.height,
             width: spec.width,
             channels: spec.channels,
             layout: spec.layout,
-            black: value(0.0),
-            white: value(255.0),
+            values: values.collect(),
         }
     }
 
@@ -65,7 +60,31 @@ impl Grid {
     /// What the network is fed for an intensity in 0 (black) to 1 (white) of `channel`.
     #[must_use]
     pub fn value(&self, channel: usize, intensity: f32) -> f32 {
-        self.black[channel] + intensity * (self.white[channel] - self.black[channel])
+        let (black, white) = (self.values[channel][0], self.values[channel][255]);
+        black + intensity * (white - black)
+    }
+
+    /// What the network is fed for `pixel` at `position` among an image's values.
+    #[must_use]
+    pub fn pixel_value(&self, position: usize, pixel: u8) -> f32 {
+        self.values[self.channel(position)][usize::from(pixel)]
+    }
+
+    /// The pixel that `value` at `position` is fed for; none where no pixel gives just that value.
+    #[must_use]
+    pub fn pixel(&self, position: usize, value: f32) -> Option<u8> {
+        let values = &self.values[self.channel(position)];
+        let (black, white) = (values[0], values[255]);
+        // A float becomes the nearest of the type: 0 of NaN.
+        let guess = (255.0 * (value - black) / (white - black)).round() as u8;
+        (values[usize::from(guess)].to_bits() == value.to_bits()).then_some(guess)
+    }
+
+    fn channel(&self, position: usize) -> usize {
+        match self.layout {
+            Layout::Nchw => position / (self.height * self.width),
+            Layout::Nhwc => position % self.channels,
+        }
     }
 
     /// Shape of a batch of `images`.

@@ -23,6 +23,7 @@ use crate::bundle::manifest::{
 };
 use crate::defence::AttackRates;
 use crate::defence::artefacts::donor_bytes;
+use crate::defence::grid::Grid;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -105,7 +106,8 @@ impl Job<'_> {
             .to_json()
             .map_err(|error| RepairError::Report(error.to_string()))?;
         writer.add(ARTEFACTS_FILE, &json)?;
-        writer.add(DONORS_FILE, &donor_bytes(&defence.donors))?;
+        let grid = Grid::new(&self.network.input);
+        writer.add(DONORS_FILE, &donor_bytes(&defence.donors, &grid))?;
         if !self.attacks.is_empty() {
             writer.add(ATTACKS_FILE, &self::json(&self.attacks)?)?;
         }

@@ -197,7 +197,7 @@ fn artefacts_and_donors_are_read_back_as_they_were_written() {
     let json = checker.artefacts().to_json().unwrap();
     let read = Artefacts::from_json(&json).unwrap();
     assert_eq!(&read, checker.artefacts());
-    let bytes = donor_bytes(checker.donors());
+    let bytes = donor_bytes(checker.donors(), &Grid::new(&spec()));
     let donors = donors_from_bytes(&bytes, &read.donor_labels, &Grid::new(&spec())).unwrap();
     assert_eq!(&donors, checker.donors());
     assert!(Artefacts::from_json(b"{}").is_err());
