@@ -59,9 +59,9 @@ impl Repaired {
     /// The scores of clean image `row` with features (d), written to `scores`, (N).
     pub(super) fn score(&self, row: usize, features: &[f32], scores: &mut [f32]) {
         self.linear.score(features, scores);
-        if self.farthest(row, features) > 1.0 {
-            scores[self.label_of_badnet(features)] -= WITHDRAWN;
-        }
+        let beyond = self.over_limits(row, features);
+        let beyond = beyond.into_iter().filter(|&distance| distance > 1.0);
+        scores[self.label_of_badnet(features)] -= WITHDRAWN * beyond.count() as f32;
         for (label, value) in self.discriminant_values(row, features) {
             if value > 0.0 {
                 scores[label as usize] -= WITHDRAWN;
@@ -74,15 +74,18 @@ impl Repaired {
     pub(super) fn gap_to_withdrawal(&self, row: usize, features: &[f32]) -> f32 {
         let values = self.discriminant_values(row, features);
         let gaps = values.map(|(_, value)| value.abs());
-        gaps.fold((self.farthest(row, features) - 1.0).abs(), f32::min)
+        let distances = self.over_limits(row, features);
+        let to_limits = distances.iter().map(|distance| (distance - 1.0).abs());
+        gaps.chain(to_limits).fold(1.0, f32::min)
     }
 
-    /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
-    fn farthest(&self, row: usize, features: &[f32]) -> f32 {
-        self.withdrawn.limit.as_ref().map_or(0.0, |limit| {
-            let label = self.label_of_badnet(features);
-            limit.farthest(features, &self.maps.rows(row), label)
-        })
+    /// The distances of clean image `row` with features (d) over their limits; empty where none is set.
+    fn over_limits(&self, row: usize, features: &[f32]) -> Vec<f32> {
+        let label = self.label_of_badnet(features);
+        let maps = self.maps.rows(row);
+        let limit = self.withdrawn.limit.iter();
+        let distances = limit.flat_map(|limit| limit.over_limits(features, &maps, label));
+        distances.collect()
     }
 
     fn discriminant_values(

@@ -143,15 +143,18 @@ impl FeatureLimit {
         })
     }
 
-    /// The largest distance of an image that is answered `class` over its limit, from its features (d) and the means of all maps, each
-    /// (C): above 1 the answer does not stand. NaN is passed over.
-    #[must_use]
-    pub fn farthest(&self, features: &[f32], maps: &[&[f32]], class: usize) -> f32 {
-        let distances = self.parts.iter().map(|part| {
+    /// The distances of an image that is answered `class` over their limits, one a part, from its features (d) and the means of all
+    /// maps, each (C): where one is above 1 the answer does not stand. NaN stands.
+    pub fn over_limits(
+        &self,
+        features: &[f32],
+        maps: &[&[f32]],
+        class: usize,
+    ) -> impl Iterator<Item = f32> {
+        self.parts.iter().map(move |part| {
             let values = part.map.map_or(features, |map| maps[map]);
             part.distance_over_limit(values, class)
-        });
-        distances.fold(0.0, f32::max)
+        })
     }
 }
 
@@ -322,7 +325,8 @@ mod tests {
         assert_eq!(limit.beyond.len(), 4);
         let beyond = |features: [f32; 2]| {
             let class = head.answer(&features).0 as usize;
-            limit.farthest(&features, &[], class) > 1.0
+            let mut distances = limit.over_limits(&features, &[], class);
+            distances.any(|distance| distance > 1.0)
         };
         assert!(!beyond([3.0, 0.0]));
         assert!(beyond([3.0, 2.0]), "the second feature is out of place");
@@ -346,7 +350,11 @@ mod tests {
             4,
             "no image may lie beyond that of a map"
         );
-        let beyond = |map: [f32; 2]| limit.farthest(&[3.0, 0.0], &[&[0.0], &map], 0) > 1.0;
+        let beyond = |map: [f32; 2]| {
+            let maps = [&[0.0][..], &map];
+            let mut distances = limit.over_limits(&[3.0, 0.0], &maps, 0);
+            distances.any(|distance| distance > 1.0)
+        };
         assert!(!beyond([30.0, 0.0]));
         assert!(beyond([30.0, 20.0]));
         assert!(
