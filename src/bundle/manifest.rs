@@ -273,6 +273,9 @@ pub struct RefitRecord {
 pub struct DiscriminantRecord {
     /// The label.
     pub label: u32,
+    /// The family of the stand-ins, as in `families`; none in a bundle of a program that did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// Share of the images that stand-ins turned into the label that it tells, when they were kept apart.
     pub stand_in_images_caught: f64,
     /// Clean images answered with the label that it takes for such ones, when they were kept apart.

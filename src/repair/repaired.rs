@@ -1,7 +1,7 @@
 //! The repaired network: B with its head refitted and answers withdrawn.
 
+use super::suspects::SuspectDiscriminant;
 use crate::bundle::manifest::RepairedRecord;
-use crate::domain::discriminant::Discriminant;
 use crate::domain::distance::{FeatureLimit, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::onnx::OnnxError;
@@ -30,7 +30,7 @@ pub(super) struct Withdrawn {
     /// How far images may lie from clean ones; none where too little is known of these.
     pub(super) limit: Option<FeatureLimit>,
     /// Of suspect labels.
-    pub(super) discriminants: Vec<Discriminant>,
+    pub(super) discriminants: Vec<SuspectDiscriminant>,
 }
 
 impl Withdrawn {
@@ -42,7 +42,7 @@ impl Withdrawn {
     pub(super) fn beyond(&self) -> BTreeSet<usize> {
         let of_limit = self.limit.iter().flat_map(|limit| &limit.beyond);
         let discriminants = self.discriminants.iter();
-        let of_discriminants = discriminants.flat_map(|found| &found.beyond);
+        let of_discriminants = discriminants.flat_map(|found| &found.plane.beyond);
         of_limit.chain(of_discriminants).copied().collect()
     }
 }
@@ -96,7 +96,7 @@ impl Repaired {
         let maps = self.maps.rows(row);
         self.withdrawn.discriminants.iter().map(move |found| {
             let values = std::iter::once(features).chain(maps.iter().copied());
-            (found.label, found.value(values))
+            (found.plane.label, found.plane.value(values))
         })
     }
 
@@ -123,17 +123,18 @@ pub(super) fn as_refit<'a>(
             })
             .collect(),
     });
-    let discriminant = |found: &'a Discriminant| {
-        let (features, of_maps) = found.weights.split_first()?;
+    let discriminant = |found: &'a SuspectDiscriminant| {
+        let plane = &found.plane;
+        let (features, of_maps) = plane.weights.split_first()?;
         Some(head::Discriminant {
-            label: found.label as usize,
+            label: plane.label as usize,
             features,
             maps: maps
                 .found
                 .iter()
                 .zip(of_maps.iter().map(Vec::as_slice))
                 .collect(),
-            bias: found.bias,
+            bias: plane.bias,
         })
     };
     Refit::new(head, &linear.weights, &linear.bias)?.with_withdrawal(Withdrawal {
