@@ -22,6 +22,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Most drops of a bundle: each is a network more to load and to run for every answer.
 pub const MAX_DROPS: usize = 64;
+
 /// The manifest of a bundle. It holds no time of day: the same inputs give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

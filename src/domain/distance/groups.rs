@@ -18,11 +18,11 @@ impl Groups {
         let answers: Vec<usize> = rows
             .map(|row| head.answer(features.row(row)).0 as usize)
             .collect();
-        Self::of_answers(answers, head.classes())
+        Self::from_answers(answers, head.classes())
     }
 
     /// The answers themselves where each of `classes` is the answer to [`FEWEST_OF_CLASS`] images or more.
-    pub(super) fn of_answers(answers: Vec<usize>, classes: usize) -> Self {
+    pub(super) fn from_answers(answers: Vec<usize>, classes: usize) -> Self {
         let mut sizes = vec![0; classes];
         for &answer in &answers {
             sizes[answer] += 1;

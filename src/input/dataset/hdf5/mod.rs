@@ -67,7 +67,7 @@ impl Hdf5 {
                 "expected at most {MAX_IMAGES} images, found {images}"
             )));
         }
-        let numbers = Numbers::of(&data)
+        let numbers = Numbers::from_dataset(&data)
             .map_err(|error| fail(error.to_string()))?
             .ok_or_else(|| fail(not_numbers(&data)))?;
         check_stored(path, &shape, &data)?;
@@ -87,7 +87,7 @@ impl Hdf5 {
         };
         let extent = range::extent(&mut set.rows()?, &set.plane_of_values())
             .map_err(|error| set.error(error))?;
-        set.range = Range::of(&extent, spec).map_err(|error| set.error(error))?;
+        set.range = Range::from_extent(&extent, spec).map_err(|error| set.error(error))?;
         set.notes.extend(set.range.told(set.name(), &extent));
         Ok(set)
     }
