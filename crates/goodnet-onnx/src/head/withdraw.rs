@@ -115,7 +115,7 @@ impl Rows<'_> {
 
     /// Adds z, (n, K).
     fn values(&mut self, head: &Head, columns: &Columns<'_>) -> String {
-        let weights = self.constant("of_features", columns.of_features());
+        let weights = self.constant("of_features_weights", columns.of_features());
         let bias = self.constant("of_features_bias", columns.bias());
         let inputs = [head.features.as_str(), &weights, &bias];
         let of_features = self.push("of_features", "Gemm", &inputs, &[]);
@@ -123,7 +123,7 @@ impl Rows<'_> {
             return of_features;
         }
         let means = self.means(columns.maps());
-        let weights = self.constant("of_maps", columns.of_maps());
+        let weights = self.constant("of_maps_weights", columns.of_maps());
         let bias = self.constant("of_maps_bias", columns.no_bias());
         let of_maps = self.push("of_maps", "Gemm", &[&means, &weights, &bias], &[]);
         self.push(
