@@ -80,7 +80,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 fn main() -> std::io::Result<()> {
     let input = InputSpec::new(HEIGHT, WIDTH, 3, Layout::Nchw, 1.0);
     let preprocess = Preprocess::new(&input);
-    let part = Detail::of(&input, false);
+    let part = Detail::new(&input, false);
     // Cargo adds `--bench`.
     let files = std::env::args_os().skip(1).filter(|arg| arg != "--bench");
     for file in files {

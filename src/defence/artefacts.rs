@@ -25,7 +25,7 @@ pub struct Artefacts {
     /// What B rightly answers for each donor, (D).
     pub donor_labels: Vec<u32>,
     /// Donors and looks of the transplant check.
-    pub rule: transplant::Rule,
+    pub rule: transplant::StoppingRule,
     /// Threshold of each suspect label.
     pub thresholds: BTreeMap<u32, Threshold>,
     /// What `gated` does on the calibration images.

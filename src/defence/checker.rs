@@ -140,7 +140,7 @@ impl Checker {
     }
 
     fn donors_for(&self, image: &[f32], class: ClassIndex) -> Vec<&[f32]> {
-        let mut draws = Draws::of_image(self.artefacts.seed, "transplant", image);
+        let mut draws = Draws::from_image(self.artefacts.seed, "transplant", image);
         let count = self.artefacts.rule.donors;
         self.donors.pick(class.0, count, &mut draws)
     }

@@ -31,7 +31,7 @@ impl Draws {
 
     /// The stream that belongs to an image: whoever does not know `seed` cannot foresee it.
     #[must_use]
-    pub fn of_image(seed: u64, purpose: &str, image: &[f32]) -> Self {
+    pub fn from_image(seed: u64, purpose: &str, image: &[f32]) -> Self {
         let bytes: Vec<u8> = image.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self::new(seed, purpose, &[&bytes])
     }

@@ -5,6 +5,8 @@
 
 use super::error::{EngineError, one_line};
 use super::port::{Output, Port};
+use crate::onnx::Model;
+use crate::onnx::optimize::separate_pooling;
 use crate::tensor::{IntTensor, Tensor, TensorView};
 use tract_onnx::prelude::{
     DatumType, Framework, InferenceModel, InferenceModelExt, IntoRunnable, IntoTValue, OutletId,
@@ -124,8 +126,10 @@ impl TractNetwork {
     }
 }
 
-/// The graph as it is written, and the names of its outputs.
-fn read(mut model: &[u8]) -> TractResult<(InferenceModel, Vec<String>)> {
+/// The graph, and the names of its outputs. Its poolings are taken apart where it can be read for that.
+fn read(model: &[u8]) -> TractResult<(InferenceModel, Vec<String>)> {
+    let separated = Model::from_bytes(model).map(|model| separate_pooling(&model).to_bytes());
+    let mut model = separated.as_deref().unwrap_or(model);
     let onnx = tract_onnx::onnx();
     let proto = onnx.proto_model_for_read(&mut model)?;
     let outputs = proto.graph.iter().flat_map(|graph| &graph.output);

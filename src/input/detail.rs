@@ -23,7 +23,7 @@ impl Detail {
     /// What the network that wants `input` needs to see: everything if `exact`, or where other sizes are refused; else three times
     /// its sides.
     #[must_use]
-    pub fn of(input: &InputSpec, exact: bool) -> Self {
+    pub fn new(input: &InputSpec, exact: bool) -> Self {
         let side = |side: usize| u32::try_from(side).ok()?.checked_mul(KEPT);
         match (side(input.width), side(input.height)) {
             (Some(width), Some(height)) if !exact && input.resize == ResizeRule::Stretch => {
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_picture_keeps_three_times_the_networks_sides() {
         let input = InputSpec::new(55, 47, 3, Layout::Nchw, 1.0);
-        let detail = Detail::of(&input, false);
+        let detail = Detail::new(&input, false);
         let table = [
             ((47, 55), 1),
             ((281, 330), 1),
@@ -72,12 +72,12 @@ mod tests {
         for ((width, height), parts) in table {
             assert_eq!(detail.parts(width, height), parts, "{width} x {height}");
         }
-        assert_eq!(Detail::of(&input, true), Detail::Whole);
+        assert_eq!(Detail::new(&input, true), Detail::Whole);
         assert_eq!(Detail::Whole.parts(4000, 3000), 1);
         let exact = InputSpec {
             resize: ResizeRule::Exact,
             ..input
         };
-        assert_eq!(Detail::of(&exact, false), Detail::Whole);
+        assert_eq!(Detail::new(&exact, false), Detail::Whole);
     }
 }

@@ -192,11 +192,11 @@ fn work(format: ImageFormat, decoder: &impl ImageDecoder, bytes: &[u8], tables: 
     let (width, height) = decoder.dimensions();
     match format {
         ImageFormat::Png => {
-            Work::of_png(bytes, width, height, decoder.color_type().bytes_per_pixel())
+            Work::from_png(bytes, width, height, decoder.color_type().bytes_per_pixel())
         }
-        ImageFormat::Gif => Work::of_gif(bytes, width, height),
-        ImageFormat::WebP => Work::of_webp(bytes, width, height, tables),
-        _ => Work::of_bmp(width, height, decoder.color_type().bytes_per_pixel()),
+        ImageFormat::Gif => Work::from_gif(bytes, width, height),
+        ImageFormat::WebP => Work::from_webp(bytes, width, height, tables),
+        _ => Work::from_bmp(width, height, decoder.color_type().bytes_per_pixel()),
     }
 }
 

@@ -219,7 +219,7 @@ impl Work {
 
     /// A PNG whose pixels are decoded to so many bytes each: a sample for four of them, twice where they are interlaced, and
     /// four a byte of the file.
-    pub(super) fn of_png(png: &[u8], width: u32, height: u32, pixel_bytes: u8) -> Self {
+    pub(super) fn from_png(png: &[u8], width: u32, height: u32, pixel_bytes: u8) -> Self {
         // The last byte of the header chunk (ISO 15948, 11.2.2).
         let interlaced = png.get(28).is_some_and(|&method| method != 0);
         let pixel = u64::from(pixel_bytes.div_ceil(4)) * (1 + u64::from(interlaced));
@@ -235,7 +235,7 @@ impl Work {
     }
 
     /// A GIF: a sample a pixel of its canvas, four a pixel of its first picture, which may be larger, and two a byte.
-    pub(super) fn of_gif(gif: &[u8], width: u32, height: u32) -> Self {
+    pub(super) fn from_gif(gif: &[u8], width: u32, height: u32) -> Self {
         let first = FirstPicture::read(gif);
         let first = first.map_or(0, |first| area(first.width.into(), first.height.into()));
         Self {
@@ -249,7 +249,7 @@ impl Work {
     }
 
     /// A WebP: a sample a pixel, five a byte, and 20 more a byte of a lossy picture; `tables` are the bytes of its prefix codes.
-    pub(super) fn of_webp(webp: &[u8], width: u32, height: u32, tables: u64) -> Self {
+    pub(super) fn from_webp(webp: &[u8], width: u32, height: u32, tables: u64) -> Self {
         let chunks = riff_chunks(webp.get(12..).unwrap_or_default());
         let lossy = chunks.filter(|(kind, _)| kind == b"VP8 " || kind == b"ANMF");
         let lossy: u64 = lossy.map(|(_, content)| content.len() as u64).sum();
@@ -269,7 +269,7 @@ impl Work {
     }
 
     /// A BMP: a sample a pixel, which is decoded to so many bytes.
-    pub(super) fn of_bmp(width: u32, height: u32, pixel_bytes: u8) -> Self {
+    pub(super) fn from_bmp(width: u32, height: u32, pixel_bytes: u8) -> Self {
         Self {
             width,
             height,

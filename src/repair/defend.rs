@@ -10,7 +10,7 @@ use super::network::Network;
 use crate::bundle::manifest::DataRole;
 use crate::bundle::sha256_hex;
 use crate::defence::artefacts::Artefacts;
-use crate::defence::calibrate::measure::{Case, verdicts};
+use crate::defence::calibrate::measure::{AnsweredImage, verdicts};
 use crate::defence::calibrate::{Answers, CalibrateError};
 use crate::defence::clean::{CleanCollector, CleanSet};
 use crate::defence::donors::Donors;
@@ -292,9 +292,9 @@ impl Gated<'_> {
         let mut tally = PolicyTally::default();
         for_each_chunk(data, cancel, |batch| {
             let (badnet, repaired) = self.networks.repaired_answers(&batch.images)?;
-            let cases: Vec<Case<'_>> = (0..badnet.len())
+            let cases: Vec<AnsweredImage<'_>> = (0..badnet.len())
                 .step_by(every.max(1))
-                .map(|row| Case {
+                .map(|row| AnsweredImage {
                     image: batch.images.row(row),
                     label: batch.labels[row],
                     answer: ClassIndex(badnet[row]),

@@ -258,9 +258,10 @@ fn record(
             .discriminants
             .iter()
             .map(|found| DiscriminantRecord {
-                label: found.label,
-                stand_in_images_caught: found.caught,
-                beyond: found.beyond.len(),
+                label: found.plane.label,
+                family: Some(found.family.name().to_owned()),
+                stand_in_images_caught: found.plane.caught,
+                beyond: found.plane.beyond.len(),
             })
             .collect(),
         max_loss_pp: config.max_loss_pp,

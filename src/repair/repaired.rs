@@ -1,7 +1,7 @@
 //! The repaired network: B with its head refitted and answers withdrawn.
 
+use super::suspects::SuspectDiscriminant;
 use crate::bundle::manifest::RepairedRecord;
-use crate::domain::discriminant::Discriminant;
 use crate::domain::distance::{FeatureLimit, WITHDRAWN};
 use crate::domain::head::LinearHead;
 use crate::onnx::OnnxError;
@@ -30,7 +30,7 @@ pub(super) struct Withdrawn {
     /// How far images may lie from clean ones; none where too little is known of these.
     pub(super) limit: Option<FeatureLimit>,
     /// Of suspect labels.
-    pub(super) discriminants: Vec<Discriminant>,
+    pub(super) discriminants: Vec<SuspectDiscriminant>,
 }
 
 impl Withdrawn {
@@ -42,7 +42,7 @@ impl Withdrawn {
     pub(super) fn beyond(&self) -> BTreeSet<usize> {
         let of_limit = self.limit.iter().flat_map(|limit| &limit.beyond);
         let discriminants = self.discriminants.iter();
-        let of_discriminants = discriminants.flat_map(|found| &found.beyond);
+        let of_discriminants = discriminants.flat_map(|found| &found.plane.beyond);
         of_limit.chain(of_discriminants).copied().collect()
     }
 }
@@ -59,9 +59,9 @@ impl Repaired {
     /// The scores of clean image `row` with features (d), written to `scores`, (N).
     pub(super) fn score(&self, row: usize, features: &[f32], scores: &mut [f32]) {
         self.linear.score(features, scores);
-        if self.farthest(row, features) > 1.0 {
-            scores[self.label_of_badnet(features)] -= WITHDRAWN;
-        }
+        let beyond = self.over_limits(row, features);
+        let beyond = beyond.into_iter().filter(|&distance| distance > 1.0);
+        scores[self.label_of_badnet(features)] -= WITHDRAWN * beyond.count() as f32;
         for (label, value) in self.discriminant_values(row, features) {
             if value > 0.0 {
                 scores[label as usize] -= WITHDRAWN;
@@ -74,15 +74,18 @@ impl Repaired {
     pub(super) fn gap_to_withdrawal(&self, row: usize, features: &[f32]) -> f32 {
         let values = self.discriminant_values(row, features);
         let gaps = values.map(|(_, value)| value.abs());
-        gaps.fold((self.farthest(row, features) - 1.0).abs(), f32::min)
+        let distances = self.over_limits(row, features);
+        let to_limits = distances.iter().map(|distance| (distance - 1.0).abs());
+        gaps.chain(to_limits).fold(1.0, f32::min)
     }
 
-    /// The distance of clean image `row` with features (d) over its limit; 0 where none is set.
-    fn farthest(&self, row: usize, features: &[f32]) -> f32 {
-        self.withdrawn.limit.as_ref().map_or(0.0, |limit| {
-            let label = self.label_of_badnet(features);
-            limit.farthest(features, &self.maps.rows(row), label)
-        })
+    /// The distances of clean image `row` with features (d) over their limits; empty where none is set.
+    fn over_limits(&self, row: usize, features: &[f32]) -> Vec<f32> {
+        let label = self.label_of_badnet(features);
+        let maps = self.maps.rows(row);
+        let limit = self.withdrawn.limit.iter();
+        let distances = limit.flat_map(|limit| limit.over_limits(features, &maps, label));
+        distances.collect()
     }
 
     fn discriminant_values(
@@ -93,7 +96,7 @@ impl Repaired {
         let maps = self.maps.rows(row);
         self.withdrawn.discriminants.iter().map(move |found| {
             let values = std::iter::once(features).chain(maps.iter().copied());
-            (found.label, found.value(values))
+            (found.plane.label, found.plane.value(values))
         })
     }
 
@@ -120,17 +123,18 @@ pub(super) fn as_refit<'a>(
             })
             .collect(),
     });
-    let discriminant = |found: &'a Discriminant| {
-        let (features, of_maps) = found.weights.split_first()?;
+    let discriminant = |found: &'a SuspectDiscriminant| {
+        let plane = &found.plane;
+        let (features, of_maps) = plane.weights.split_first()?;
         Some(head::Discriminant {
-            label: found.label as usize,
+            label: plane.label as usize,
             features,
             maps: maps
                 .found
                 .iter()
                 .zip(of_maps.iter().map(Vec::as_slice))
                 .collect(),
-            bias: found.bias,
+            bias: plane.bias,
         })
     };
     Refit::new(head, &linear.weights, &linear.bias)?.with_withdrawal(Withdrawal {

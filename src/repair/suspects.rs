@@ -8,6 +8,7 @@ use crate::domain::discriminant::{Discriminant, FEWEST_TURNED, Sides};
 use crate::domain::head::LinearHead;
 use crate::engine::EngineError;
 use crate::progress::Cancel;
+use crate::search::Family;
 use crate::search::maps::{MapNetwork, Maps};
 use crate::search::trial::Hijack;
 use crate::tensor::Tensor;
@@ -23,6 +24,7 @@ pub(super) const TURNED_EACH: usize = 150;
 #[derive(Debug)]
 pub(super) struct TurnedInto {
     label: u32,
+    family: Family,
     /// The clean image that each was, (m).
     images: Vec<usize>,
     /// (m, d)
@@ -46,7 +48,7 @@ impl TurnedInto {
         let mut draws = Draws::numbered(seed, "turned into suspects", 0);
         let groups = investigation.found.hijacks.groups();
         let mut found = Vec::new();
-        for (label, _, hijacks) in groups.filter(|(label, ..)| suspects.contains(label)) {
+        for (label, family, hijacks) in groups.filter(|(label, ..)| suspects.contains(label)) {
             let strong: Vec<&Hijack> = hijacks
                 .iter()
                 .filter(|hijack| hijack.share >= TURNS)
@@ -60,6 +62,7 @@ impl TurnedInto {
             let features: Vec<f32> = features.copied().collect();
             found.push(Self {
                 label,
+                family,
                 images: turned.iter().map(|hijack| hijack.image).collect(),
                 features: Tensor::new(vec![turned.len(), features.len() / turned.len()], features),
                 maps: network.of_turned(set, &turned, cancel)?,
@@ -67,6 +70,13 @@ impl TurnedInto {
         }
         Ok(found)
     }
+}
+
+/// What tells images that stand-ins of a family turned into a suspect label.
+#[derive(Debug)]
+pub(super) struct SuspectDiscriminant {
+    pub(super) family: Family,
+    pub(super) plane: Discriminant,
 }
 
 /// The discriminants that tell at least half of the turned images when these are kept apart. Of the clean images at most
@@ -78,7 +88,7 @@ pub(super) fn discriminants(
     maps: &Maps,
     head: &LinearHead,
     most_beyond: usize,
-) -> Vec<Discriminant> {
+) -> Vec<SuspectDiscriminant> {
     let rows = 0..features.rows();
     let answers: Vec<u32> = rows.map(|row| head.answer(features.row(row)).0).collect();
     let clean: Vec<&Tensor> = std::iter::once(features).chain(&maps.means).collect();
@@ -93,8 +103,9 @@ pub(super) fn discriminants(
             turned: &sources,
             images: &turned.images,
         };
-        Discriminant::fit(sides, turned.label, each).ok()
+        let plane = Discriminant::fit(sides, turned.label, each).ok()?;
+        let family = turned.family;
+        (plane.caught >= TELLS).then_some(SuspectDiscriminant { family, plane })
     };
-    let found = turned.iter().filter_map(fit);
-    found.filter(|found| found.caught >= TELLS).collect()
+    turned.iter().filter_map(fit).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`config`] (settings), [`run`] and [`router`] below (the life of the service), [`http`] (connections and what
 //! wraps every request), [`routes`] (an endpoint a file; `v2` is the Open Inference Protocol), [`inference`] (from bytes to answers),
-//! [`state`] and [`loaded_bundle`] (what requests share), [`metrics`].
+//! [`state`] and [`loaded_bundle`] (what requests share), `sessions` (its networks), [`metrics`].
 
 pub mod classifier;
 pub mod config;
@@ -18,6 +18,7 @@ mod quarantine_writer;
 mod reload;
 pub mod routes;
 pub mod selftest;
+mod sessions;
 pub mod spans;
 pub mod state;
 

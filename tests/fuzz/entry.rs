@@ -58,7 +58,7 @@ const SAMPLE: Duration = Duration::from_nanos(300);
 /// Image file to tensor, whole and as a network sees it; fails where that costs more than was counted.
 pub fn image(bytes: &[u8]) {
     let input = spec(Layout::Nchw);
-    for detail in [Detail::Whole, Detail::of(&input, false)] {
+    for detail in [Detail::Whole, Detail::new(&input, false)] {
         decode_and_scale(bytes, &input, detail);
     }
 }

@@ -85,6 +85,57 @@ fn inner_tensors_named_like_the_outputs_are_renamed() {
 }
 
 #[test]
+fn drops_with_the_same_channels_share_a_tail() {
+    let mut random = networks::Random(3);
+    let model = fusing::lab_like([20, 40, 40], 5, &mut random);
+    let site = find(&model, "pool_3").unwrap();
+    let few = ChannelMask::removing(40, &[1, 2, 3]).unwrap();
+    let most = ChannelMask::removing(40, &(4..36).collect::<Vec<_>>()).unwrap();
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    let masks = [few.clone(), most.clone(), few.clone(), few.clone()];
+    fusing::assert_answers_as_separate_networks(&engine(), &model, &site, &masks, &images);
+    let weights = |masks: &[ChannelMask]| -> usize {
+        let graph = fuse(&model, &site, masks).unwrap().model.graph;
+        let constants = graph.initializers.values();
+        constants.map(|c| c.shape.iter().product::<usize>()).sum()
+    };
+    let more = weights(&masks) - weights(&[few, most]);
+    assert!(more <= 4, "{more} more constants");
+}
+
+#[test]
+fn a_product_reads_every_channel_once_where_drops_go_on_from_each_other() {
+    let mut random = networks::Random(8);
+    let model = fusing::lab_like([20, 40, 60], 5, &mut random);
+    let site = find(&model, "pool_3").unwrap();
+    let removing = |channels: &[usize]| ChannelMask::removing(60, channels).unwrap();
+    let upto = |last: usize| removing(&(0..last).collect::<Vec<_>>());
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    let others = [upto(44), removing(&(2..46).collect::<Vec<_>>())];
+    for (masks, channels) in [(&[upto(44), upto(40)][..], 64), (&others, 64 + 18)] {
+        fusing::assert_answers_as_separate_networks(&engine(), &model, &site, masks, &images);
+        let graph = fuse(&model, &site, masks).unwrap().model.graph;
+        let of_first = |(name, _): &(&String, &Constant)| name.contains("fc_1_w");
+        let weights = graph.initializers.iter().filter(of_first);
+        let rows: usize = weights.map(|(_, constant)| constant.shape[0]).sum();
+        assert_eq!(rows, channels * site.height * site.width);
+    }
+}
+
+#[test]
+fn a_layer_in_two_parts_is_stacked_too() {
+    let mut random = networks::Random(6);
+    let model = fusing::lab_like([20, 20, 40], 5, &mut random);
+    let site = find(&model, "pool_1").unwrap();
+    let masks = [ChannelMask::removing(20, &[1, 2, 3]).unwrap()];
+    let fused = fuse(&model, &site, &masks).unwrap();
+    assert!(fused.shared, "{:?}", fused.reason);
+    assert!(fused.model.graph.nodes.iter().any(|node| node.is("Split")));
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    fusing::assert_answers_as_separate_networks(&engine(), &model, &site, &masks, &images);
+}
+
+#[test]
 fn weights_that_do_not_fit_are_no_reason_to_panic() {
     for (name, shape) in [
         ("conv_1_b", vec![3]),

@@ -139,7 +139,7 @@ fn a_progressive_photo_of_12_megapixels_pays_for_every_scan() {
 #[test]
 fn what_is_refused_is_not_decoded() {
     let input = InputSpec::new(SIDE as usize, SIDE as usize, 3, Layout::Nchw, 1.0);
-    let part = Detail::of(&input, false);
+    let part = Detail::new(&input, false);
     let limits = Limits {
         max_pixels: 4_000_000,
         ..Limits::default()

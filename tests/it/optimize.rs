@@ -3,7 +3,7 @@
 use crate::common::fusing::{lab_like, run};
 use crate::common::networks::{ALL, Random, SIDE, network};
 use goodnet::engine::{BackendChoice, Engine};
-use goodnet::onnx::{Attribute, Model, Node, ValueInfo, optimize};
+use goodnet::onnx::{Attribute, Model, Node, Tensor as Constant, ValueInfo, optimize};
 use goodnet::tensor::Tensor;
 use proptest::prelude::*;
 
@@ -87,6 +87,41 @@ fn means_of_a_layer_in_two_parts_are_those_of_the_whole() {
     model.graph.outputs.insert(0, means);
     let rewritten = optimize(&model, &[]);
     assert_eq!(kernels(&rewritten)[0], [16, 3, 4, 4]);
+    let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
+    assert_same_answers(&model, &rewritten, &images);
+}
+
+#[test]
+fn means_that_a_product_reads_joined_keep_their_rows() {
+    let mut random = Random(5);
+    let mut model = lab_like([20, 40, 60], 5, &mut random);
+    let maps = ["pool_2", "pool_1", "pool_3"];
+    let averages = ["average_2", "average_1", "average_3"];
+    for (map, average) in maps.iter().zip(&averages) {
+        let node = Node::new("GlobalAveragePool", &[map], &[average]);
+        model.graph.nodes.push(node);
+    }
+    let joined = Node::new("Concat", &averages, &["joined"]).with("axis", Attribute::Int(1));
+    let flat = Node::new("Flatten", &["joined"], &["flat"]);
+    let product = Node::new("MatMul", &["flat", "columns"], &["product"]);
+    model.graph.nodes.extend([joined, flat, product]);
+    let columns = Constant::f32([120, 3], random.values(120 * 3));
+    model
+        .graph
+        .initializers
+        .insert("columns".to_owned(), columns);
+    let product = ValueInfo {
+        name: "product".to_owned(),
+        shape: None,
+        ..model.graph.outputs[0].clone()
+    };
+    model.graph.outputs.insert(0, product);
+    let rewritten = optimize(&model, &[]);
+    let kernels = kernels(&rewritten);
+    assert_eq!([kernels[0][0], kernels[2][0], kernels[4][0]], [16, 48, 64]);
+    let product = rewritten.graph.producer("product").unwrap();
+    let rows = rewritten.graph.initializers[&product.inputs[1]].shape[0];
+    assert_eq!(rows, 48 + 20 + 64);
     let images = Tensor::new(vec![2, 27, 25, 3], random.values(2 * 27 * 25 * 3));
     assert_same_answers(&model, &rewritten, &images);
 }

@@ -67,7 +67,7 @@ fn distance(bytes: &[u8], (width, height): (usize, usize)) -> (f32, f32) {
         let picture = part(bytes, detail);
         (picture.width, preprocess.rgb8(&picture).unwrap())
     };
-    let (whole, part) = (of(Detail::Whole), of(Detail::of(&input, false)));
+    let (whole, part) = (of(Detail::Whole), of(Detail::new(&input, false)));
     assert!(part.0 < whole.0, "decoded whole");
     let gaps = part.1.iter().zip(&whole.1).map(|(a, b)| (a - b).abs());
     let (worst, sum) = gaps.fold((0.0_f32, 0.0), |(worst, sum), gap| {
@@ -123,7 +123,7 @@ fn a_photo_near_the_networks_size_is_decoded_whole() {
     let input = InputSpec::new(30, 30, 3, Layout::Nchw, 1.0);
     let bytes = fs::read(folder().join("420.jpg")).unwrap();
     // 149 rows are less than 6 x 30.
-    let found = part(&bytes, Detail::of(&input, false));
+    let found = part(&bytes, Detail::new(&input, false));
     assert_eq!(found, decode(&bytes, &Limits::default()).unwrap());
 }
 
@@ -137,7 +137,7 @@ fn a_part_costs_less_of_the_budget() {
         limits.budget().left() - budget.left()
     };
     let input = InputSpec::new(20, 20, 3, Layout::Nchw, 1.0);
-    let saved = cost(Detail::Whole) - cost(Detail::of(&input, false));
+    let saved = cost(Detail::Whole) - cost(Detail::new(&input, false));
     // Three samples for each pixel that is not made.
     assert_eq!(saved, 3 * (800 * 600 - 100 * 75));
 }

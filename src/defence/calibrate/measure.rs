@@ -10,7 +10,7 @@ use crate::parallel::in_parallel;
 
 /// An image, the label to compare with, and what the networks answer for it.
 #[derive(Debug, Clone, Copy)]
-pub struct Case<'a> {
+pub struct AnsweredImage<'a> {
     /// The preprocessed image.
     pub image: &'a [f32],
     /// The true label of a clean image, the target label of a backdoored one.
@@ -21,7 +21,7 @@ pub struct Case<'a> {
     pub repaired: Option<ClassIndex>,
 }
 
-impl Case<'_> {
+impl AnsweredImage<'_> {
     /// Do B and the repaired network disagree?
     #[must_use]
     pub fn is_flagged_by_repaired(&self) -> bool {
@@ -39,7 +39,7 @@ impl Case<'_> {
 pub fn verdicts<C>(
     networks: &mut [C],
     checker: &Checker,
-    cases: &[Case<'_>],
+    cases: &[AnsweredImage<'_>],
 ) -> Result<Vec<(bool, usize)>, C::Error>
 where
     C: Classify + Send,
@@ -62,7 +62,7 @@ where
 pub(super) fn passes<C>(
     networks: &mut [C],
     checker: &Checker,
-    cases: &[Case<'_>],
+    cases: &[AnsweredImage<'_>],
 ) -> Result<usize, C::Error>
 where
     C: Classify + Send,
@@ -73,7 +73,7 @@ where
 }
 
 /// What `gated` does on clean `cases` of which it flags those where `flagged`, with `passes` forward passes in all.
-pub(super) fn rates(cases: &[Case<'_>], flagged: &[bool], passes: usize) -> PolicyRates {
+pub(super) fn rates(cases: &[AnsweredImage<'_>], flagged: &[bool], passes: usize) -> PolicyRates {
     let (mut before, mut after, mut rejected) =
         (Tally::default(), Tally::default(), Tally::default());
     for (case, &flagged) in cases.iter().zip(flagged) {

@@ -9,7 +9,7 @@ mod thresholds;
 
 pub use options::CalibrateOptions;
 
-use measure::{Case, passes, rates};
+use measure::{AnsweredImage, passes, rates};
 use thresholds::{Scored, held_out_flags};
 
 use super::artefacts::{Artefacts, Source};
@@ -93,10 +93,10 @@ where
     let donors = donors::gather(clean, &split.donors);
     let open = thresholds::open(source, &donors, options);
     let checker = Checker::on_grid(clean.grid().clone(), open, donors);
-    let cases: Vec<Case<'_>> = split
+    let cases: Vec<AnsweredImage<'_>> = split
         .others
         .iter()
-        .map(|&image| Case {
+        .map(|&image| AnsweredImage {
             image: clean.image(image),
             label: clean.label(image),
             answer: answers.badnet[image],
@@ -121,14 +121,14 @@ fn scores<C>(
     networks: &mut [C],
     checker: &Checker,
     suspects: &[u32],
-    cases: &[Case<'_>],
+    cases: &[AnsweredImage<'_>],
 ) -> Result<Vec<Scored>, C::Error>
 where
     C: Classify + Send,
     C::Error: Send,
 {
     in_parallel(networks, cases.len(), |network, index| {
-        let Case { image, answer, .. } = cases[index];
+        let AnsweredImage { image, answer, .. } = cases[index];
         let hits = match suspects {
             [] => 0,
             _ => checker.score(network, image, answer)?,

@@ -16,7 +16,7 @@ pub struct CalibrateOptions {
     /// Most images that thresholds are set on.
     pub images: usize,
     /// The check.
-    pub rule: transplant::Rule,
+    pub rule: transplant::StoppingRule,
 }
 
 impl Default for CalibrateOptions {
@@ -27,7 +27,7 @@ impl Default for CalibrateOptions {
             traffic: 0.005,
             donors: 96,
             images: 1000,
-            rule: transplant::Rule::SUSPECT,
+            rule: transplant::StoppingRule::SUSPECT,
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn open(source: Source, donors: &Donors, options: &CalibrateOptions) 
         seed: options.seed,
         source,
         donor_labels: donors.labels.clone(),
-        rule: transplant::Rule {
+        rule: transplant::StoppingRule {
             donors: options.rule.donors.min(at_hand),
             ..options.rule
         },

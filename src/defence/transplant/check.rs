@@ -1,7 +1,7 @@
 //! The check with a network.
 
 use super::bands::{BANDS, bands};
-use super::rounds::{Count, Progress, Rule};
+use super::rounds::{Count, Progress, StoppingRule};
 use crate::defence::classify::Classify;
 use crate::defence::grid::Grid;
 use crate::domain::label::ClassIndex;
@@ -24,7 +24,7 @@ pub struct Trial {
 /// Pastes bands of `image`, which B answers with `class`, onto `donors` until the decision is clear.
 ///
 /// `image` and every donor: `grid.len()` values. Flagged once a band turns `needed` of the donors into `class` and
-/// survives its look ([`Rule`]); `rule.donors` is cut down to the donors at hand, and with none nothing is flagged.
+/// survives its look ([`StoppingRule`]); `rule.donors` is cut down to the donors at hand, and with none nothing is flagged.
 ///
 /// # Errors
 /// If the network fails.
@@ -34,7 +34,7 @@ pub fn check<C: Classify>(
     image: &[f32],
     class: ClassIndex,
     donors: &[&[f32]],
-    rule: Rule,
+    rule: StoppingRule,
     needed: usize,
 ) -> Result<Trial, C::Error> {
     run(network, grid, image, class, donors, rule, Some(needed))
@@ -50,7 +50,7 @@ pub fn score<C: Classify>(
     image: &[f32],
     class: ClassIndex,
     donors: &[&[f32]],
-    rule: Rule,
+    rule: StoppingRule,
 ) -> Result<usize, C::Error> {
     run(network, grid, image, class, donors, rule, None).map(|trial| trial.hits)
 }
@@ -61,10 +61,10 @@ fn run<C: Classify>(
     image: &[f32],
     class: ClassIndex,
     donors: &[&[f32]],
-    rule: Rule,
+    rule: StoppingRule,
     needed: Option<usize>,
 ) -> Result<Trial, C::Error> {
-    let rule = Rule {
+    let rule = StoppingRule {
         donors: rule.donors.min(donors.len()),
         ..rule
     };
@@ -154,7 +154,7 @@ mod tests {
                     &image,
                     ClassIndex(9),
                     &donors,
-                    Rule::SUSPECT,
+                    StoppingRule::SUSPECT,
                     6,
                 );
                 assert!(trial.unwrap().flagged, "row {row}");
@@ -166,7 +166,7 @@ mod tests {
                 &face(20),
                 ClassIndex(21),
                 &donors,
-                Rule::SUSPECT,
+                StoppingRule::SUSPECT,
                 6,
             );
             let clean = clean.unwrap();
@@ -186,7 +186,7 @@ mod tests {
             backdoored(batch)
         };
         let grid = grid(Layout::Nhwc);
-        let rule = Rule::SUSPECT;
+        let rule = StoppingRule::SUSPECT;
         let found = score(&mut counting, &grid, &image, ClassIndex(9), &donors, rule);
         assert_eq!(found, Ok(8));
         // Two donors on five bands, then six more on the two bands that hold row 20.
@@ -201,7 +201,7 @@ mod tests {
             &face(5),
             ClassIndex(5),
             &[],
-            Rule::SUSPECT,
+            StoppingRule::SUSPECT,
             6,
         );
         assert!(!trial.unwrap().flagged);

@@ -13,4 +13,4 @@ pub mod rounds;
 
 pub use bands::{BANDS, bands};
 pub use check::{Trial, check, score};
-pub use rounds::{Count, Rule};
+pub use rounds::{Count, StoppingRule};

@@ -12,14 +12,14 @@ use std::ops::Range;
 /// share p of donors, the first look misses (1 - p)^screen of the attacks on that band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct StoppingRule {
     /// Donors N that a band is pasted onto.
     pub donors: usize,
     /// Donors before the first look.
     pub screen: usize,
 }
 
-impl Rule {
+impl StoppingRule {
     /// Two donors before the first look: few clean images have a suspect label, so little is saved by asking one.
     pub const SUSPECT: Self = Self {
         donors: 48,
@@ -65,7 +65,7 @@ struct Band {
 /// What is known so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    rule: Rule,
+    rule: StoppingRule,
     needed: Option<usize>,
     bands: [Band; BANDS],
 }
@@ -74,7 +74,7 @@ impl Progress {
     /// Nothing known; flagged at `needed` hits in one band. Without a need, every band goes on to its last look and
     /// [`Progress::best`] ends at the full score.
     #[must_use]
-    pub fn new(rule: Rule, needed: Option<usize>) -> Self {
+    pub fn new(rule: StoppingRule, needed: Option<usize>) -> Self {
         Self {
             rule,
             needed,
@@ -149,12 +149,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EIGHT: Rule = Rule {
+    const EIGHT: StoppingRule = StoppingRule {
         donors: 8,
         screen: 2,
     };
 
-    fn run(turned: &[Vec<bool>; BANDS], rule: Rule, needed: Option<usize>) -> (Progress, usize) {
+    fn run(
+        turned: &[Vec<bool>; BANDS],
+        rule: StoppingRule,
+        needed: Option<usize>,
+    ) -> (Progress, usize) {
         let mut progress = Progress::new(rule, needed);
         let mut passes = 0;
         loop {
@@ -170,7 +174,7 @@ mod tests {
     }
 
     /// The score by its definition, band by band.
-    fn score(turned: &[Vec<bool>; BANDS], rule: Rule) -> usize {
+    fn score(turned: &[Vec<bool>; BANDS], rule: StoppingRule) -> usize {
         let of_band = |band: &Vec<bool>| {
             let mut score = 0;
             let mut tried = 0;
@@ -233,7 +237,7 @@ mod tests {
             screen in 0usize..=13,
         ) {
             let turned: [Vec<bool>; BANDS] = turned.try_into().unwrap();
-            let rule = Rule { donors: 13, screen };
+            let rule = StoppingRule { donors: 13, screen };
             let (progress, passes) = run(&turned, rule, Some(needed));
             prop_assert_eq!(progress.flagged(), score(&turned, rule) >= needed);
             prop_assert!(passes <= 13 * BANDS);

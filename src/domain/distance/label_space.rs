@@ -19,7 +19,7 @@ impl LabelSpace {
         let wide: Vec<f64> = values.data.iter().map(|&value| f64::from(value)).collect();
         let all = Array2::from_shape_vec((values.rows(), values.row_len()), wide).ok()?;
         let answers = answers.iter().map(|&answer| answer as usize).collect();
-        let groups = Groups::of_answers(answers, classes);
+        let groups = Groups::from_answers(answers, classes);
         Some(Self {
             space: Space::fit(&all, &groups.of_image, groups.count)?,
             by_label: groups.count > 1,

@@ -15,25 +15,25 @@
 //! an image beyond one of them is withdrawn: the repaired network may answer with any label but that, and so disagrees with B.
 //! Source of the distance, and of asking several layers: Lee, Lee, Lee, Shin, *A Simple Unified Framework for Detecting
 //! Out-of-Distribution Samples and Adversarial Attacks*, NeurIPS 2018.
+//!
+//! In reading order: this file (the limits), `groups` (whose mean an image is measured from), `measured` (the distances of clean
+//! images), `space` (m and A), `label_space`.
 
+mod groups;
 mod label_space;
+mod measured;
 mod space;
 
 use super::head::LinearHead;
-use super::held_out::{FOLDS, threshold};
 use crate::tensor::Tensor;
+use groups::Groups;
 pub use label_space::LabelSpace;
-use ndarray::{Array2, ArrayView2, Axis};
-use space::Space;
+use measured::{Measured, MeasuredMap, limit};
 
 /// With fewer clean images even one beyond the limit is too large a share of them.
 pub const FEWEST_IMAGES: usize = 200;
 /// With more values the matrix A would be larger than most networks.
 pub const MOST_FEATURES: usize = 4096;
-/// Every class has a mean of its own where each is the answer to at least this many clean images.
-const FEWEST_OF_CLASS: usize = 5;
-/// Share of clean images whose distance in a map is above the unit that it counts in.
-const UNIT_SHARE: f64 = 0.01;
 /// What is taken from the score of a label that is withdrawn: more than scores ever differ by.
 pub const WITHDRAWN: f32 = 1e9;
 
@@ -143,15 +143,18 @@ impl FeatureLimit {
         })
     }
 
-    /// The largest distance of an image that is answered `class` over its limit, from its features (d) and the means of all maps, each
-    /// (C): above 1 the answer does not stand. NaN is passed over.
-    #[must_use]
-    pub fn farthest(&self, features: &[f32], maps: &[&[f32]], class: usize) -> f32 {
-        let distances = self.parts.iter().map(|part| {
+    /// The distances of an image that is answered `class` over their limits, one a part, from its features (d) and the means of all
+    /// maps, each (C): where one is above 1 the answer does not stand. NaN stands.
+    pub fn over_limits(
+        &self,
+        features: &[f32],
+        maps: &[&[f32]],
+        class: usize,
+    ) -> impl Iterator<Item = f32> {
+        self.parts.iter().map(move |part| {
             let values = part.map.map_or(features, |map| maps[map]);
             part.distance_over_limit(values, class)
-        });
-        distances.fold(0.0, f32::max)
+        })
     }
 }
 
@@ -173,118 +176,6 @@ impl LimitPart {
             .map(|(value, centre)| (value - centre).powi(2))
             .sum()
     }
-}
-
-/// The group of every clean image: its answer, or one for all.
-struct Groups {
-    of_image: Vec<usize>,
-    count: usize,
-}
-
-impl Groups {
-    fn new(features: &Tensor, head: &LinearHead) -> Self {
-        let rows = 0..features.rows();
-        let answers: Vec<usize> = rows
-            .map(|row| head.answer(features.row(row)).0 as usize)
-            .collect();
-        Self::of_answers(answers, head.classes())
-    }
-
-    /// The answers themselves where each of `classes` is the answer to [`FEWEST_OF_CLASS`] images or more.
-    fn of_answers(answers: Vec<usize>, classes: usize) -> Self {
-        let mut sizes = vec![0; classes];
-        for &answer in &answers {
-            sizes[answer] += 1;
-        }
-        match sizes.iter().all(|&size| size >= FEWEST_OF_CLASS) {
-            true => Self {
-                of_image: answers,
-                count: classes,
-            },
-            false => Self {
-                of_image: vec![0; answers.len()],
-                count: 1,
-            },
-        }
-    }
-
-    fn of_rows(&self, rows: &[usize]) -> Vec<usize> {
-        rows.iter().map(|&row| self.of_image[row]).collect()
-    }
-}
-
-/// One kind of values of the clean images.
-struct Measured {
-    /// Squared distances of the images when they are held out, (n).
-    held_out_distances: Vec<f64>,
-    /// Of all images.
-    space: Space,
-}
-
-impl Measured {
-    /// None where the values are not finite, or the same for all images.
-    fn new(values: &Tensor, groups: &Groups) -> Option<Self> {
-        let (rows, dim) = (values.rows(), values.row_len());
-        let wide: Vec<f64> = values.data.iter().map(|&value| f64::from(value)).collect();
-        let all = ArrayView2::from_shape((rows, dim), &wide).ok()?;
-        let mut held_out_distances = vec![0.0; rows];
-        for fold in 0..FOLDS {
-            let (held_out, others): (Vec<usize>, Vec<usize>) =
-                (0..rows).partition(|row| row % FOLDS == fold);
-            let of_others = all.select(Axis(0), &others);
-            let space = Space::fit(&of_others, &groups.of_rows(&others), groups.count)?;
-            let found =
-                space.distances(&all.select(Axis(0), &held_out), &groups.of_rows(&held_out));
-            for (row, distance) in held_out.into_iter().zip(found) {
-                held_out_distances[row] = distance;
-            }
-        }
-        Some(Self {
-            held_out_distances,
-            space: Space::fit(&all.to_owned(), &groups.of_image, groups.count)?,
-        })
-    }
-
-    fn part(&self, map: Option<usize>, distance: f64) -> LimitPart {
-        let Space { means, whitening } = &self.space;
-        // A limit of zero lets nothing pass that differs at all.
-        let root = distance.sqrt().max(f64::from(f32::MIN_POSITIVE));
-        let scaled = |values: &Array2<f64>| values.iter().map(|v| (v / root) as f32).collect();
-        LimitPart {
-            map,
-            distance,
-            whitening: scaled(whitening),
-            centres: scaled(&means.dot(whitening)),
-        }
-    }
-}
-
-/// The means of a map whose distances can be told.
-struct MeasuredMap {
-    place: usize,
-    measured: Measured,
-    /// What a hundredth of the images exceed; above 0.
-    unit: f64,
-}
-
-impl MeasuredMap {
-    fn all(maps: &[Tensor], groups: &Groups) -> Vec<Self> {
-        let measured = maps.iter().map(|map| Measured::new(map, groups));
-        let measured = measured.enumerate().filter_map(|(place, measured)| {
-            let measured = measured?;
-            Some(Self {
-                place,
-                unit: limit(&measured.held_out_distances, UNIT_SHARE),
-                measured,
-            })
-        });
-        measured.filter(|map| map.unit > 0.0).collect()
-    }
-}
-
-/// The limit that a `share` of the distances exceed.
-fn limit(distances: &[f64], share: f64) -> f64 {
-    threshold(distances, (share * distances.len() as f64) as usize)
 }
 
 #[cfg(test)]
@@ -322,7 +213,8 @@ mod tests {
         assert_eq!(limit.beyond.len(), 4);
         let beyond = |features: [f32; 2]| {
             let class = head.answer(&features).0 as usize;
-            limit.farthest(&features, &[], class) > 1.0
+            let mut distances = limit.over_limits(&features, &[], class);
+            distances.any(|distance| distance > 1.0)
         };
         assert!(!beyond([3.0, 0.0]));
         assert!(beyond([3.0, 2.0]), "the second feature is out of place");
@@ -346,7 +238,11 @@ mod tests {
             4,
             "no image may lie beyond that of a map"
         );
-        let beyond = |map: [f32; 2]| limit.farthest(&[3.0, 0.0], &[&[0.0], &map], 0) > 1.0;
+        let beyond = |map: [f32; 2]| {
+            let maps = [&[0.0][..], &map];
+            let mut distances = limit.over_limits(&[3.0, 0.0], &maps, 0);
+            distances.any(|distance| distance > 1.0)
+        };
         assert!(!beyond([30.0, 0.0]));
         assert!(beyond([30.0, 20.0]));
         assert!(

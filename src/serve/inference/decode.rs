@@ -30,7 +30,7 @@ impl Decoder {
     pub fn new(spec: &InputSpec, limits: &ServeLimits) -> Self {
         Self {
             preprocess: Preprocess::new(spec),
-            detail: Detail::of(spec, limits.exact_decode),
+            detail: Detail::new(spec, limits.exact_decode),
             limits: image::Limits {
                 max_bytes: limits.body.max(limits.batch_body),
                 max_side: limits.side,

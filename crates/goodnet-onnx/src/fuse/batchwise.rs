@@ -84,6 +84,7 @@ impl Context<'_> {
             "MatMul" => self.reads_one_batched(node),
             "Flatten" => node.int("axis", 1) == 1,
             "Softmax" | "LogSoftmax" => self.softmax_axis(node) > 0,
+            "Split" => node.int("axis", 0) > 0 && self.reads_one_batched(node),
             "Concat" => node.int("axis", 0) > 0 && self.all_batched(node),
             "Transpose" => node
                 .ints("perm")

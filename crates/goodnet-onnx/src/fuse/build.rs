@@ -9,7 +9,6 @@ pub(super) const PREFIX: &str = "goodnet_";
 /// A graph that grows at its end, with names of its own.
 pub(super) struct Builder<'a> {
     pub(super) graph: &'a mut Graph,
-    pub(super) opset: i64,
 }
 
 impl Builder<'_> {
@@ -42,17 +41,11 @@ impl Builder<'_> {
         self.push(Node::new("Reshape", &[input, &shape], &[output]));
     }
 
-    /// Appends a `Split` of axis 1 into 1 and `rest`; the sizes became an input in operator set 13.
-    pub(super) fn split(&mut self, input: &str, outputs: [&str; 2], rest: usize) {
-        let sizes = vec![1, as_i64(rest)];
-        let mut node = Node::new("Split", &[input], &outputs).with("axis", Attribute::Int(1));
-        if self.opset < 13 {
-            node = node.with("split", Attribute::Ints(sizes));
-        } else {
-            let sizes = self.constant("sizes", Tensor::i64([2], sizes));
-            node.inputs.push(sizes);
-        }
-        self.push(node);
+    /// Appends a `Gather` of `rows` along axis 1 to a tensor of that name.
+    pub(super) fn gather_rows(&mut self, input: &str, rows: Tensor, output: &str) {
+        let rows = self.constant("rows", rows);
+        let gather = Node::new("Gather", &[input, &rows], &[output]);
+        self.push(gather.with("axis", Attribute::Int(1)));
     }
 
     /// Appends a `Relu`; gives the name of its output.

@@ -99,16 +99,13 @@ pub fn fuse_repaired(
         .iter()
         .map(|mask| widen(mask, site.channels))
         .collect::<Vec<_>>();
+    let (masks, copies) = distinct(masks);
     let (tails, reason) = tails(&model, &site, &masks, repaired.as_ref());
     let mut graph = tails.graph;
-    let opset = model.opset();
-    let mut builder = Builder {
-        graph: &mut graph,
-        opset,
-    };
-    let ours = rule::append(&mut builder, &tails.scores, masks.len(), classes);
+    let mut builder = Builder { graph: &mut graph };
+    let ours = rule::append(&mut builder, &tails.scores, &copies, classes);
     if let Some(repaired) = repaired {
-        repaired.append(&mut builder, &tails.stacked, 1 + masks.len());
+        repaired.append(&mut builder, &tails.stacked, 1 + masks.len(), &ours);
         rule::append_repaired(&mut builder, &ours, classes);
     }
     graph.remove_unused();
@@ -119,6 +116,20 @@ pub fn fuse_repaired(
         shared: reason.is_none(),
         reason,
     })
+}
+
+/// The masks, each once, and for each of those given the place of its like. Small drops often remove the same channels.
+fn distinct(masks: Vec<ChannelMask>) -> (Vec<ChannelMask>, Vec<usize>) {
+    let mut found: Vec<ChannelMask> = Vec::new();
+    let mut places = Vec::with_capacity(masks.len());
+    for mask in masks {
+        let place = found.iter().position(|other| *other == mask);
+        places.push(place.unwrap_or(found.len()));
+        if place.is_none() {
+            found.push(mask);
+        }
+    }
+    (found, places)
 }
 
 /// The tails as one where that is possible, else side by side, and why so.

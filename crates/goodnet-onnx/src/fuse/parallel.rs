@@ -18,10 +18,7 @@ pub(super) fn side_by_side(model: &Model, site: &Site, masks: &[ChannelMask]) ->
         let masked = mask_site(model, site, mask).graph;
         scores.push(append_tail(&mut graph, &masked, &site.tensor, index));
     }
-    let mut builder = Builder {
-        graph: &mut graph,
-        opset: model.opset(),
-    };
+    let mut builder = Builder { graph: &mut graph };
     let scores = match scores.as_slice() {
         [alone] => alone.clone(),
         all => {

@@ -4,7 +4,7 @@ use super::build::{Builder, as_i64};
 use super::rule::REPAIRED_OUTPUT;
 use super::tails::Tails;
 use crate::shape::infer;
-use crate::{Attribute, Graph, Model, Node, Tensor};
+use crate::{Graph, Model, Node, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What only the repaired network computes.
@@ -13,6 +13,8 @@ pub(super) struct Repaired {
     constants: BTreeMap<String, Tensor>,
     /// Its scores, (n, N).
     scores: String,
+    /// The label that B gives, (n, 1), if it reads that.
+    label: Option<String>,
     /// What it reads of the tensors that it has in common with B, with their extents past the batch where all are known.
     read: BTreeMap<String, Option<Vec<usize>>>,
 }
@@ -28,7 +30,11 @@ impl Repaired {
         let common = made(&model.graph);
         let shapes = infer(&whole);
         let is_own = |node: &Node| !node.outputs.iter().any(|output| common.contains(output));
-        let nodes: Vec<Node> = whole.nodes.into_iter().filter(is_own).collect();
+        let mut nodes: Vec<Node> = whole.nodes.into_iter().filter(is_own).collect();
+        let of_badnet = &model.graph.outputs.first()?.name;
+        let is_label = |node: &Node| node.is("ArgMax") && node.inputs.first() == Some(of_badnet);
+        let label = nodes.iter().position(is_label);
+        let label = label.map(|place| nodes.remove(place).outputs.swap_remove(0));
         let row = |tensor: &str| shapes.get(tensor)?.iter().skip(1).copied().collect();
         let inputs = nodes.iter().flat_map(|node| &node.inputs);
         let read = inputs
@@ -42,6 +48,7 @@ impl Repaired {
             nodes,
             constants,
             scores,
+            label,
             read,
         })
     }
@@ -63,15 +70,18 @@ impl Repaired {
         Ok(())
     }
 
-    /// Appends it, with its scores as [`REPAIRED_OUTPUT`]. `stacked`: tensors that hold `copies` rows an image, B's first.
+    /// Appends it, with its scores as [`REPAIRED_OUTPUT`]. `stacked`: tensors that hold `copies` rows an image, B's first;
+    /// `ours`: B's labels, (n, 1).
     pub(super) fn append(
         self,
         builder: &mut Builder<'_>,
         stacked: &BTreeSet<String>,
         copies: usize,
+        ours: &str,
     ) {
         builder.graph.initializers.extend(self.constants);
         let mut names = BTreeMap::from([(self.scores, REPAIRED_OUTPUT.to_owned())]);
+        names.extend(self.label.map(|label| (label, ours.to_owned())));
         for (tensor, row) in self.read {
             if let (true, Some(row)) = (stacked.contains(&tensor), row) {
                 let rows = rows_of_badnet(builder, &tensor, &row, copies);
@@ -102,9 +112,7 @@ fn rows_of_badnet(builder: &mut Builder<'_>, tensor: &str, row: &[usize], copies
     let mut shape = vec![-1, as_i64(copies)];
     shape.extend(row.iter().copied().map(as_i64));
     let apart = builder.reshape(tensor, &shape, "rows");
-    let first = builder.constant("first", Tensor::i64([], vec![0]));
     let output = builder.fresh("rows_badnet");
-    let gather = Node::new("Gather", &[&apart, &first], &[&output]);
-    builder.push(gather.with("axis", Attribute::Int(1)));
+    builder.gather_rows(&apart, Tensor::i64([], vec![0]), &output);
     output
 }

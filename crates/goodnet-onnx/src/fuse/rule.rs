@@ -14,33 +14,34 @@ pub const REPAIRED_OUTPUT: &str = "repaired_probabilities";
 /// Output (n), i64: the class where B and the repaired network agree, N where they do not.
 pub const REPAIRED_VERDICT_OUTPUT: &str = "repaired_verdict";
 
-/// Appends outputs and verdict to a graph whose tensor `scores` holds (n * (1 + T), N): for each image B's row, then
-/// those of the T pruned networks. A tie within a row goes to the lower class. Gives the tensor (n, 1) of B's classes.
+/// Appends outputs and verdict to a graph whose tensor `scores` holds for each image B's row, (N), then those of the distinct pruned
+/// networks; `copies` has for each of the T drops which of these is its own. A tie within a row goes to the lower class. Gives
+/// the tensor (n, 1) of B's classes.
 pub(super) fn append(
     builder: &mut Builder<'_>,
     scores: &str,
-    drops: usize,
+    copies: &[usize],
     classes: usize,
 ) -> String {
+    let drops = copies.len();
     builder.graph.outputs = outputs(drops, classes);
     if drops == 0 {
         builder.reshape_to(scores, &[-1, as_i64(classes)], BADNET_OUTPUT);
         return best_of_row(builder, BADNET_OUTPUT, "best_badnet");
     }
-    let all_shape = [-1, as_i64(1 + drops), as_i64(classes)];
-    let all = builder.reshape(scores, &all_shape, "scores");
-    let badnet = builder.fresh("scores_badnet");
-    builder.split(&all, [&badnet, PRUNED_OUTPUT], drops);
-    builder.reshape_to(&badnet, &[-1, as_i64(classes)], BADNET_OUTPUT);
-
-    let best = builder.fresh("best");
+    let distinct = copies.iter().max().map_or(0, |last| last + 1);
+    let shape = [-1, as_i64(1 + distinct), as_i64(classes)];
+    let all = builder.reshape(scores, &shape, "scores");
+    builder.gather_rows(&all, Tensor::i64([], vec![0]), BADNET_OUTPUT);
+    let rows = copies.iter().map(|&copy| as_i64(1 + copy)).collect();
+    builder.gather_rows(&all, Tensor::i64([drops], rows), PRUNED_OUTPUT);
+    let ours = best_of_row(builder, BADNET_OUTPUT, "best_badnet");
+    let theirs = builder.fresh("best_pruned");
     builder.push(
-        Node::new("ArgMax", &[&all], &[&best])
+        Node::new("ArgMax", &[PRUNED_OUTPUT], &[&theirs])
             .with("axis", Attribute::Int(2))
             .with("keepdims", Attribute::Int(0)),
     );
-    let (ours, theirs) = (builder.fresh("best_badnet"), builder.fresh("best_pruned"));
-    builder.split(&best, [&ours, &theirs], drops);
     verdict(builder, [&ours, &theirs], classes, VERDICT_OUTPUT);
     ours
 }

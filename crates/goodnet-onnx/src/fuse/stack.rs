@@ -29,11 +29,7 @@ pub(super) fn stack(model: &Model, site: &Site, masks: &[ChannelMask]) -> Result
     let shares = FirstLayers::plan(source, &shapes, site, masks);
     let mut whole = None;
     let mut stacked = BTreeSet::new();
-    let opset = model.opset();
-    let mut builder = Builder {
-        graph: &mut graph,
-        opset,
-    };
+    let mut builder = Builder { graph: &mut graph };
     let mut first = FirstLayers::new(site, masks);
     for node in tail {
         match shares.get(node.outputs[0].as_str()) {

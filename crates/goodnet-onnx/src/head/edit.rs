@@ -3,8 +3,11 @@
 use super::layer::Gathering;
 use super::{Head, Refit, withdraw};
 use crate::optimize::lookup::maker;
-use crate::{Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
+use crate::{Attribute, Dim, ElementType, Graph, Model, Node, Tensor, ValueInfo};
 use std::collections::BTreeMap;
+
+/// Functions of scores that are alike only where these are. A sigmoid is none: it is 1 for every score above 17.
+const KEEP_APART: [&str; 5] = ["Softmax", "LogSoftmax", "Flatten", "Reshape", "Identity"];
 
 /// The network up to the features: image to (n, d), f32, with the batch axis open and [`Head::features`] as its output.
 ///
@@ -35,7 +38,7 @@ pub fn with_head(model: &Model, refit: &Refit<'_>) -> Model {
     let graph = &mut model.graph;
     let linear = &refit.head.linear;
     let mut nodes = gather(graph, refit.head);
-    nodes.extend(multiply(graph, refit, linear));
+    nodes.extend(multiply(graph, refit, None, linear));
     let Some(at) = maker(graph, linear) else {
         return model;
     };
@@ -47,7 +50,8 @@ pub fn with_head(model: &Model, refit: &Refit<'_>) -> Model {
     model
 }
 
-/// The network with a second output: what it would answer with the head of `refit`. Both heads read the same features.
+/// The network with a second output: what it would answer with the head of `refit`. Both heads read the same features, and a limit
+/// the label that the first output gives, an `ArgMax` of it, unless two scores that differ before it may be alike in it.
 pub(crate) fn with_second(model: &Model, refit: &Refit<'_>) -> Model {
     let mut model = model.clone();
     let graph = &mut model.graph;
@@ -62,7 +66,8 @@ pub(crate) fn with_second(model: &Model, refit: &Refit<'_>) -> Model {
     let gathered = gather(graph, head);
     graph.nodes.extend(gathered);
     let linear = graph.fresh_name(&format!("{}_refitted", head.linear));
-    let product = multiply(graph, refit, &linear);
+    let given = label_of_first(graph, &nodes);
+    let product = multiply(graph, refit, given.as_deref(), &linear);
     graph.nodes.extend(product);
     let mut names = BTreeMap::from([(head.linear.clone(), linear)]);
     for node in nodes {
@@ -74,6 +79,19 @@ pub(crate) fn with_second(model: &Model, refit: &Refit<'_>) -> Model {
         graph.outputs.push(ValueInfo { name, ..output });
     }
     model
+}
+
+/// Appends the label of the only output, (n, 1), where `nodes` from the linear scores to it keep scores apart; gives its name.
+fn label_of_first(graph: &mut Graph, nodes: &[Node]) -> Option<String> {
+    let output = graph.outputs.first()?.name.clone();
+    let keeps_apart = |node: &Node| KEEP_APART.iter().any(|operator| node.is(operator));
+    if !nodes.iter().all(keeps_apart) {
+        return None;
+    }
+    let label = graph.fresh_name(&format!("{output}_label"));
+    let node = Node::new("ArgMax", &[&output], &[&label]);
+    graph.nodes.push(node.with("axis", Attribute::Int(1)));
+    Some(label)
 }
 
 /// A copy of `node` that reads the copies in `names`, and whose outputs are added to them.
@@ -106,7 +124,9 @@ fn gather(graph: &Graph, head: &Head) -> Vec<Node> {
 }
 
 /// The nodes that make the linear scores from the features, as a tensor named `output` with the extents that it had.
-fn multiply(graph: &mut Graph, refit: &Refit<'_>, output: &str) -> Vec<Node> {
+///
+/// `given`: as for [`withdraw::nodes`].
+fn multiply(graph: &mut Graph, refit: &Refit<'_>, given: Option<&str>, output: &str) -> Vec<Node> {
     let head = refit.head;
     let mut constant = |stem: &str, tensor: Tensor| {
         let name = graph.fresh_name(&format!("{output}_{stem}"));
@@ -131,7 +151,8 @@ fn multiply(graph: &mut Graph, refit: &Refit<'_>, output: &str) -> Vec<Node> {
     let inputs = [&head.features, weights.as_str(), bias.as_str()];
     let mut nodes = vec![Node::new("Gemm", &inputs, &[&product])];
     if let Some(withdrawal) = &refit.withdrawal {
-        nodes.extend(withdraw::nodes(graph, head, withdrawal, [&product, &rows]));
+        let names = [product.as_str(), rows.as_str()];
+        nodes.extend(withdraw::nodes(graph, head, withdrawal, given, names));
     }
     nodes.extend(shape.map(|shape| Node::new("Reshape", &[&rows, &shape], &[output])));
     nodes

@@ -7,9 +7,10 @@
 //! In reading order: `walk` (from the scores back to the layer), `classes` (where a tensor has its classes), `layer`
 //! (what the layer computes), `edit` (the body, another head, a second head beside the first), `maps` (what is computed on the way),
 //! `limit` (how far from clean images an image may lie), `discriminant` (which images a trigger may have turned),
-//! `withdraw` (the answers that these two withdraw).
+//! `columns` and `withdraw` (the answers that these two withdraw).
 
 mod classes;
+mod columns;
 mod discriminant;
 mod edit;
 mod layer;
@@ -110,7 +111,7 @@ pub struct Withdrawal<'a> {
     pub limit: Option<Limit<'a>>,
     /// Of images that look turned into a label.
     pub discriminants: Vec<Discriminant<'a>>,
-    /// What is taken from the score.
+    /// What is taken from the score, once for every part of the limit and every discriminant that the image lies beyond.
     pub penalty: f32,
 }
 

@@ -1,46 +1,63 @@
 //! Nodes that withdraw labels: that which B gives to an image that lies too far from clean ones, and those into which an image looks
 //! turned.
+//!
+//! A small operator costs a runtime more than a small product, so the parts of the limit and the discriminants share every
+//! step. f are the features, m the means of all maps in one row, t the label that the head as it was gives.
+//!
+//! ```text
+//! z = (f W + b, m V)                (n, K): a block of columns for each part of the limit, some for each discriminant
+//! q = (z - c_t)^2 S + z D - (1, 0)  (n, P): how far beyond the limit of each part, beyond 0 of each discriminant
+//! scores - penalty ((q > 0) L)      (n, N): a discriminant takes from its label, a part of the limit from t
+//! ```
+//!
+//! `columns` has the matrices.
 
-use super::discriminant::Discriminant;
-use super::limit::{Limit, LimitPart};
+use super::columns::Columns;
 use super::maps::FeatureMap;
 use super::{Head, Withdrawal};
 use crate::{Attribute, Graph, Node, Tensor};
-use std::collections::BTreeMap;
 
 /// The type f32, to cast to.
 const FLOAT: (&str, i64) = ("to", 1);
 
-/// The nodes from `scores`, (n, N), to `output`, (n, N): the same but for labels that are withdrawn.
+/// The nodes from `scores`, (n, N), to `output`, (n, N): the same but for labels that are withdrawn. `given`: the tensor (n, 1) of the
+/// labels that the head as it was gives, where the graph has one.
 ///
 /// Operators of the oldest kind alone: sums over an axis are products with ones, since the operator's form changed.
 pub(super) fn nodes(
     graph: &mut Graph,
     head: &Head,
     withdrawal: &Withdrawal<'_>,
+    given: Option<&str>,
     [scores, output]: [&str; 2],
 ) -> Vec<Node> {
+    let columns = Columns::new(head, withdrawal);
     let mut rows = Rows {
         graph,
         stem: output,
         nodes: Vec::new(),
-        means: BTreeMap::new(),
     };
-    let far = withdrawal
-        .limit
-        .as_ref()
-        .map(|limit| rows.too_far(head, limit));
-    let turned = rows.turned(head, &withdrawal.discriminants);
-    let withdrawn = match (far, turned) {
-        (Some(far), Some(turned)) => rows.push("withdrawn", "Add", &[&far, &turned], &[]),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => return vec![Node::new("Identity", &[scores], &[output])],
-    };
-    let penalty = rows.constant("penalty", Tensor::f32([1], vec![withdrawal.penalty]));
-    let taken = rows.push("taken", "Mul", &[&withdrawn, &penalty], &[]);
-    let mut nodes = rows.nodes;
-    nodes.push(Node::new("Sub", &[scores, &taken], &[output]));
-    nodes
+    let label = withdrawal.limit.as_ref().map(|_| match given {
+        Some(given) => given.to_owned(),
+        None => rows.label(head),
+    });
+    let values = rows.values(head, &columns);
+    let past = rows.past(&columns, &values, label.as_deref());
+    let zero = rows.constant("zero", Tensor::f32([1], vec![0.0]));
+    let beyond = rows.push("beyond", "Greater", &[&past, &zero], &[]);
+    let beyond = rows.push("beyond_f32", "Cast", &[&beyond], &[FLOAT]);
+    let mut left = scores.to_owned();
+    if !withdrawal.discriminants.is_empty() {
+        let labels = rows.constant("turned_into", columns.labels(-withdrawal.penalty));
+        left = rows.push("not_turned", "Gemm", &[&beyond, &labels, &left], &[]);
+    }
+    if let Some(label) = label {
+        let far = rows.constant("far", columns.far(withdrawal.penalty));
+        let far = rows.push("too_far", "MatMul", &[&beyond, &far], &[]);
+        let taken = rows.at_label(&label, &far, head.classes);
+        left = rows.push("left", "Sub", &[&left, &taken], &[]);
+    }
+    rows.ending_as(&left, output)
 }
 
 /// Nodes that grow at their end, with names of their own.
@@ -48,8 +65,6 @@ struct Rows<'a> {
     graph: &'a mut Graph,
     stem: &'a str,
     nodes: Vec<Node>,
-    /// The means of each map that was asked for, by the map's name.
-    means: BTreeMap<String, String>,
 }
 
 impl Rows<'_> {
@@ -88,122 +103,88 @@ impl Rows<'_> {
         name
     }
 
-    /// Adds (n, N): 1 at the label that the head as it was gives, where the image is beyond `limit`, else 0.
-    fn too_far(&mut self, head: &Head, limit: &Limit<'_>) -> String {
-        let (dim, classes) = (head.dim, head.classes);
-        let weights = Tensor::f32([dim, classes], head.weights.clone());
+    /// Adds the label that the head as it was gives, (n, 1).
+    fn label(&mut self, head: &Head) -> String {
+        let weights = Tensor::f32([head.dim, head.classes], head.weights.clone());
         let weights = self.constant("old_weights", weights);
-        let bias = self.constant("old_bias", Tensor::f32([classes], head.bias.clone()));
+        let bias = Tensor::f32([head.classes], head.bias.clone());
+        let bias = self.constant("old_bias", bias);
         let old = self.push("old", "Gemm", &[&head.features, &weights, &bias], &[]);
-        let best = self.push("best", "ArgMax", &[&old], &[("axis", 1), ("keepdims", 0)]);
-        let distances: Vec<String> = limit
-            .parts
+        self.push("label", "ArgMax", &[&old], &[("axis", 1)])
+    }
+
+    /// Adds z, (n, K).
+    fn values(&mut self, head: &Head, columns: &Columns<'_>) -> String {
+        let weights = self.constant("of_features_weights", columns.of_features());
+        let bias = self.constant("of_features_bias", columns.bias());
+        let inputs = [head.features.as_str(), &weights, &bias];
+        let of_features = self.push("of_features", "Gemm", &inputs, &[]);
+        if columns.maps().is_empty() {
+            return of_features;
+        }
+        let means = self.means(columns.maps());
+        let weights = self.constant("of_maps_weights", columns.of_maps());
+        let bias = self.constant("of_maps_bias", columns.no_bias());
+        let of_maps = self.push("of_maps", "Gemm", &[&means, &weights, &bias], &[]);
+        self.push(
+            "values",
+            "Concat",
+            &[&of_features, &of_maps],
+            &[("axis", 1)],
+        )
+    }
+
+    /// Adds the means of all `maps` in one row, (n, C of all).
+    fn means(&mut self, maps: &[&FeatureMap]) -> String {
+        let averages: Vec<String> = maps
             .iter()
-            .map(|part| self.distance(head, part, &best))
+            .map(|map| self.push("averages", "GlobalAveragePool", &[map.tensor()], &[]))
             .collect();
-        let distances: Vec<&str> = distances.iter().map(String::as_str).collect();
-        let farthest = match distances[..] {
+        let averages: Vec<&str> = averages.iter().map(String::as_str).collect();
+        let all = match averages[..] {
             [only] => only.to_owned(),
-            _ => self.push("farthest", "Max", &distances, &[]),
+            _ => self.push("all_averages", "Concat", &averages, &[("axis", 1)]),
         };
-        let one = self.constant("one", Tensor::f32([1], vec![1.0]));
-        let column = self.constant("column", Tensor::i64([2], vec![-1, 1]));
+        self.push("means", "Flatten", &[&all], &[])
+    }
+
+    /// Adds q, (n, P), from z, (n, K), and t, (n, 1), where there is a limit.
+    fn past(&mut self, columns: &Columns<'_>, values: &str, label: Option<&str>) -> String {
+        let picks = self.constant("picks", columns.picks());
+        let limits = self.constant("limits", columns.limits());
+        let picked = self.push("picked", "Gemm", &[values, &picks, &limits], &[]);
+        let Some(label) = label else {
+            return picked;
+        };
+        let centres = columns.centres();
+        let by_label = centres.shape[0] > 1;
+        let mut centre = self.constant("centres", centres);
+        if by_label {
+            let flat = self.constant("flat", Tensor::i64([1], vec![-1]));
+            let row = self.push("row", "Reshape", &[label, &flat], &[]);
+            centre = self.push("centre", "Gather", &[&centre, &row], &[("axis", 0)]);
+        }
+        let apart = self.push("apart", "Sub", &[values, &centre], &[]);
+        let squares = self.push("squares", "Mul", &[&apart, &apart], &[]);
+        let sums = self.constant("sums", columns.sums());
+        self.push("past", "Gemm", &[&squares, &sums, &picked], &[])
+    }
+
+    /// Adds (n, N): `value`, (n, 1), at t, (n, 1), else 0.
+    fn at_label(&mut self, label: &str, value: &str, classes: usize) -> String {
         let labels = Tensor::i64([1, classes], (0..classes as i64).collect());
         let labels = self.constant("labels", labels);
-        let beyond = self.push("beyond", "Greater", &[&farthest, &one], &[]);
-        let beyond = self.push("beyond_f32", "Cast", &[&beyond], &[FLOAT]);
-        let best = self.push("best_column", "Reshape", &[&best, &column], &[]);
-        let is_best = self.push("is_best", "Equal", &[&best, &labels], &[]);
-        let is_best = self.push("is_best_f32", "Cast", &[&is_best], &[FLOAT]);
-        self.push("too_far", "Mul", &[&beyond, &is_best], &[])
+        let is_label = self.push("is_label", "Equal", &[label, &labels], &[]);
+        let is_label = self.push("is_label_f32", "Cast", &[&is_label], &[FLOAT]);
+        self.push("taken", "Mul", &[&is_label, value], &[])
     }
 
-    /// Adds |v A - c_t|^2, (n, 1), t the rows' labels `best`, (n).
-    fn distance(&mut self, head: &Head, part: &LimitPart<'_>, best: &str) -> String {
-        let dim = part.dim(head);
-        let values = match part.map {
-            None => head.features.clone(),
-            Some(map) => self.means(map),
-        };
-        let whitening = Tensor::f32([dim, dim], part.whitening.to_vec());
-        let whitening = self.constant("whitening", whitening);
-        let zeros = self.constant("zeros", Tensor::f32([dim], vec![0.0; dim]));
-        let ones = self.constant("ones", Tensor::f32([dim, 1], vec![1.0; dim]));
-        let rows = part.centres.len() / dim.max(1);
-        let centres = Tensor::f32([rows, dim], part.centres.to_vec());
-        let mut centre = self.constant("centres", centres);
-        if rows > 1 {
-            centre = self.push("centre", "Gather", &[&centre, best], &[("axis", 0)]);
+    /// The nodes, with `last` named `output`.
+    fn ending_as(mut self, last: &str, output: &str) -> Vec<Node> {
+        match self.nodes.last_mut() {
+            Some(node) if node.outputs[0] == last => output.clone_into(&mut node.outputs[0]),
+            _ => self.nodes.push(Node::new("Identity", &[last], &[output])),
         }
-        let whitened = self.push("whitened", "Gemm", &[&values, &whitening, &zeros], &[]);
-        let apart = self.push("apart", "Sub", &[&whitened, &centre], &[]);
-        let squares = self.push("squares", "Mul", &[&apart, &apart], &[]);
-        self.push("distance", "MatMul", &[&squares, &ones], &[])
+        self.nodes
     }
-
-    /// Adds (n, N): at the label of each discriminant the number of them that are above 0, else 0. None where there is none.
-    fn turned(&mut self, head: &Head, discriminants: &[Discriminant<'_>]) -> Option<String> {
-        let count = discriminants.len();
-        if count == 0 {
-            return None;
-        }
-        let biases = discriminants.iter().map(|found| found.bias).collect();
-        let biases = self.constant("biases", Tensor::f32([count], biases));
-        let columns: Vec<&[f32]> = discriminants.iter().map(|found| found.features).collect();
-        let weights = self.constant("discriminants", side_by_side(&columns));
-        let inputs = [head.features.as_str(), &weights, &biases];
-        let mut sum = self.push("discriminant", "Gemm", &inputs, &[]);
-        for map in maps(discriminants) {
-            let silent = vec![0.0; map.channels()];
-            let of_map = |found: &Discriminant<'_>| -> Vec<f32> {
-                let weights = found.maps.iter().find(|(other, _)| *other == map);
-                weights.map_or_else(|| silent.clone(), |(_, weights)| weights.to_vec())
-            };
-            let columns: Vec<Vec<f32>> = discriminants.iter().map(of_map).collect();
-            let columns: Vec<&[f32]> = columns.iter().map(Vec::as_slice).collect();
-            let weights = self.constant("discriminants", side_by_side(&columns));
-            let means = self.means(map);
-            let part = self.push("of_map", "MatMul", &[&means, &weights], &[]);
-            sum = self.push("discriminant", "Add", &[&sum, &part], &[]);
-        }
-        let zero = self.constant("zero", Tensor::f32([1], vec![0.0]));
-        let above = self.push("above", "Greater", &[&sum, &zero], &[]);
-        let above = self.push("above_f32", "Cast", &[&above], &[FLOAT]);
-        let mut places = vec![0.0; count * head.classes];
-        for (row, found) in discriminants.iter().enumerate() {
-            places[row * head.classes + found.label] = 1.0;
-        }
-        let places = self.constant("places", Tensor::f32([count, head.classes], places));
-        Some(self.push("turned", "MatMul", &[&above, &places], &[]))
-    }
-
-    /// The means of `map`, (n, C), made once.
-    fn means(&mut self, map: &FeatureMap) -> String {
-        if let Some(made) = self.means.get(map.tensor()) {
-            return made.clone();
-        }
-        let output = self.fresh("means");
-        let nodes = map.averaged(self.graph, &output);
-        self.nodes.extend(nodes);
-        self.means.insert(map.tensor().to_owned(), output.clone());
-        output
-    }
-}
-
-/// The maps of all discriminants, each once.
-fn maps<'a>(discriminants: &[Discriminant<'a>]) -> Vec<&'a FeatureMap> {
-    let mut found: Vec<&FeatureMap> = Vec::new();
-    for (map, _) in discriminants.iter().flat_map(|found| &found.maps) {
-        if !found.contains(map) {
-            found.push(map);
-        }
-    }
-    found
-}
-
-/// Columns of the same length as a matrix.
-fn side_by_side(columns: &[&[f32]]) -> Tensor {
-    let rows = columns.first().map_or(0, |column| column.len());
-    let values = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row]));
-    Tensor::f32([rows, columns.len()], values.collect())
 }

@@ -6,7 +6,7 @@
 
 use super::CHANNEL_BLOCK;
 use super::lookup::{Kernel, maker, readers};
-
+use crate::shape::infer;
 use crate::{Graph, Node, Tensor};
 use std::collections::BTreeSet;
 
@@ -32,8 +32,20 @@ struct Group {
     tensors: BTreeSet<String>,
     /// Convolutions that make a tensor of the group.
     makers: BTreeSet<usize>,
-    /// Convolutions, `Gemm`s and `MatMul`s that read one, through a `Flatten` or directly.
+    /// Convolutions that read one.
     readers: BTreeSet<usize>,
+    /// `Gemm`s and `MatMul`s that read one through a `Flatten`, each by itself or joined with other channels.
+    products: BTreeSet<Product>,
+}
+
+/// A product of rows in which the channels of a group are flattened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Product {
+    node: usize,
+    /// Rows of the matrix up to the end of these channels.
+    end: usize,
+    /// Rows of one channel.
+    area: usize,
 }
 
 /// Pads every group of tensors that can be padded.
@@ -52,6 +64,10 @@ pub(super) fn pad(graph: &mut Graph) {
         }
         for &reader in &group.readers {
             pad_reads(graph, reader, channels, padded);
+        }
+        // The last rows first, so that the earlier places still hold.
+        for product in group.products.iter().rev() {
+            insert_rows(graph, product, padded - channels);
         }
     }
     graph.remove_unused();
@@ -108,17 +124,58 @@ fn read_by(
         group.readers.insert(reader);
         return (kernel.shape[1] == channels && node.inputs[0] == tensor).then(Vec::new);
     }
-    if node.is("Flatten") && node.int("axis", 1) == 1 && !graph.is_output(&node.outputs[0]) {
-        for product in readers(graph, &node.outputs[0]) {
-            let rows = rows(graph, &graph.nodes[product], &node.outputs[0])?;
-            if rows % channels != 0 {
-                return None;
-            }
-            group.readers.insert(product);
+    if node.is("Flatten") {
+        group
+            .products
+            .extend(products(graph, node, channels, channels)?);
+        return Some(Vec::new());
+    }
+    if node.is("Concat") && node.int("axis", 0) == 1 && !graph.is_output(&node.outputs[0]) {
+        let (place, all) = place_among(graph, node, tensor)?;
+        for reader in readers(graph, &node.outputs[0]) {
+            let reader = &graph.nodes[reader];
+            let of_reader = products(graph, reader, place + channels, all)?;
+            group.products.extend(of_reader);
         }
         return Some(Vec::new());
     }
     is_channelwise(graph, node).then(|| node.outputs.clone())
+}
+
+/// The products that read the `Flatten` `node` of `all` channels, of which the group's end at `end`.
+fn products(graph: &Graph, node: &Node, end: usize, all: usize) -> Option<Vec<Product>> {
+    let flat = node.outputs.first()?;
+    if !node.is("Flatten") || node.int("axis", 1) != 1 || graph.is_output(flat) {
+        return None;
+    }
+    let product = |reader: usize| {
+        let rows = rows(graph, &graph.nodes[reader], flat)?;
+        let area = rows / all;
+        (rows % all == 0).then_some(Product {
+            node: reader,
+            end: end * area,
+            area,
+        })
+    };
+    readers(graph, flat).into_iter().map(product).collect()
+}
+
+/// Where the channels of `tensor` begin in what `node` joins, and how many there are in all.
+fn place_among(graph: &Graph, node: &Node, tensor: &str) -> Option<(usize, usize)> {
+    let shapes = infer(graph);
+    let channels = |input: &String| *shapes.get(input)?.get(1)?;
+    let counts: Vec<usize> = node.inputs.iter().map(channels).collect::<Option<_>>()?;
+    let mut places = node
+        .inputs
+        .iter()
+        .enumerate()
+        .filter(|(_, input)| *input == tensor);
+    let (place, _) = places.next()?;
+    let before = counts[..place].iter().sum();
+    places
+        .next()
+        .is_none()
+        .then(|| (before, counts.iter().sum()))
 }
 
 fn is_channelwise(graph: &Graph, node: &Node) -> bool {
@@ -157,7 +214,7 @@ fn pad_filters(graph: &mut Graph, conv: usize, padded: usize) {
     store(graph, conv, kernel, true);
 }
 
-/// Gives a reader zero weights for the channels `channels..padded`.
+/// Gives a convolution zero weights for the channels `channels..padded`.
 fn pad_reads(graph: &mut Graph, reader: usize, channels: usize, padded: usize) {
     if let Some(kernel) = Kernel::from_node(graph, &graph.nodes[reader]) {
         let [outputs, _, height, width] = kernel.shape;
@@ -168,28 +225,36 @@ fn pad_reads(graph: &mut Graph, reader: usize, channels: usize, padded: usize) {
             weights,
             bias: kernel.bias,
         };
-        return store(graph, reader, kernel, false);
+        store(graph, reader, kernel, false);
     }
-    let name = graph.nodes[reader].inputs[1].clone();
+}
+
+/// Gives a product zero weights for `channels` more after its own.
+fn insert_rows(graph: &mut Graph, product: &Product, channels: usize) {
+    let name = graph.nodes[product.node].inputs[1].clone();
     let Some(matrix) = graph.initializers.get(&name) else {
         return;
     };
     let (Some(values), &[tall, wide]) = (matrix.as_f32(), matrix.shape.as_slice()) else {
         return;
     };
-    let tensor = if graph.nodes[reader].int("transB", 0) == 0 {
-        let tall_padded = tall / channels * padded;
-        Tensor::f32(
-            [tall_padded, wide],
-            pad_rows(values, tall * wide, tall_padded * wide),
-        )
+    let more = channels * product.area;
+    let tensor = if graph.nodes[product.node].int("transB", 0) == 0 {
+        let values = insert_zeros(values, product.end * wide, more * wide);
+        Tensor::f32([tall + more, wide], values)
     } else {
-        let wide_padded = wide / channels * padded;
-        Tensor::f32([tall, wide_padded], pad_rows(values, wide, wide_padded))
+        let rows = values.chunks_exact(wide);
+        let rows = rows.flat_map(|row| insert_zeros(row, product.end, more));
+        Tensor::f32([tall, wide + more], rows.collect())
     };
     let padded_name = graph.fresh_name(&format!("{name}_padded"));
     graph.initializers.insert(padded_name.clone(), tensor);
-    graph.nodes[reader].inputs[1] = padded_name;
+    graph.nodes[product.node].inputs[1] = padded_name;
+}
+
+fn insert_zeros(values: &[f32], at: usize, count: usize) -> Vec<f32> {
+    let (before, after) = values.split_at(at);
+    [before, &vec![0.0; count], after].concat()
 }
 
 /// Appends zeros to each row.

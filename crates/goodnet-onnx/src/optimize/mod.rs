@@ -1,7 +1,7 @@
 //! Exact rewrites that make a graph cheaper to run; each leaves the outputs as they were, up to rounding.
 //!
-//! In reading order: `lookup` (who makes and who reads a tensor), `remainder`, `channels`, `pooling`. Where a
-//! rewrite does not apply, it leaves the graph alone. What each one buys is in `docs/BENCHMARKS.md`.
+//! In reading order: `lookup` (who makes and who reads a tensor), `remainder`, `channels`; `pooling`, which pays on some
+//! runtimes only. Where a rewrite does not apply, it leaves the graph alone. What each one buys is in `docs/BENCHMARKS.md`.
 
 mod channels;
 pub(super) mod lookup;
@@ -9,6 +9,7 @@ mod pooling;
 mod remainder;
 
 use super::{Attribute, Model};
+pub use pooling::separate_pooling;
 
 /// Channels in one block of ONNX Runtime's blocked convolutions: 16 f32 lanes (8 in its AVX2 kernels).
 pub const CHANNEL_BLOCK: usize = 16;
@@ -31,7 +32,6 @@ pub fn optimize(model: &Model, keep: &[&str]) -> Model {
     model.graph.value_info.clear();
     remainder::split(&mut model.graph, keep);
     channels::pad(&mut model.graph);
-    pooling::separate(&mut model.graph);
     lookup::name_nodes(&mut model.graph);
     model
 }

@@ -9,9 +9,7 @@
 
 use super::CHANNEL_BLOCK;
 use super::lookup::{Kernel, has_explicit_padding, ints_are, is_read_once, maker, readers};
-use crate::shape::{Shapes, infer};
 use crate::{Attribute, Graph, Node, Tensor};
-use std::cell::LazyCell;
 
 /// Positions of the nodes of one place to rewrite, and what they compute.
 struct Place {
@@ -25,8 +23,6 @@ struct Place {
     next_kernel: Kernel,
     /// Channels in whole blocks.
     whole: usize,
-    /// Height and width after the pooling.
-    pooled: [usize; 2],
 }
 
 /// Rewrites every place where it applies and no tensor of `keep` would go.
@@ -38,16 +34,10 @@ pub(super) fn split(graph: &mut Graph, keep: &[&str]) {
 }
 
 fn first_place(graph: &Graph, keep: &[&str]) -> Option<Place> {
-    let shapes = LazyCell::new(|| infer(graph));
-    (0..graph.nodes.len()).find_map(|pool| find(graph, &shapes, pool, keep))
+    (0..graph.nodes.len()).find_map(|pool| find(graph, pool, keep))
 }
 
-fn find<F: FnOnce() -> Shapes>(
-    graph: &Graph,
-    shapes: &LazyCell<Shapes, F>,
-    pool: usize,
-    keep: &[&str],
-) -> Option<Place> {
+fn find(graph: &Graph, pool: usize, keep: &[&str]) -> Option<Place> {
     let window = window(&graph.nodes[pool])?;
     let may_go = |tensor: &String| is_read_once(graph, tensor) && !keep.contains(&tensor.as_str());
     let input = graph.nodes[pool].inputs.first()?;
@@ -73,9 +63,6 @@ fn find<F: FnOnce() -> Shapes>(
     let next_kernel = Kernel::from_node(graph, &graph.nodes[next])?;
     let channels = kernel.shape[0];
     let rest = channels % CHANNEL_BLOCK;
-    let &[_, _, Some(height), Some(width)] = shapes.get(output)?.as_slice() else {
-        return None;
-    };
     let steps_by_one = ints_are(&graph.nodes[conv], &["strides", "dilations"], 1);
     let fits = rest > 0
         && next_kernel.shape[1] == channels
@@ -90,7 +77,6 @@ fn find<F: FnOnce() -> Shapes>(
             kernel,
             next_kernel,
             whole: channels - rest,
-            pooled: [height, width],
         })
 }
 
@@ -141,12 +127,27 @@ fn average_parts(graph: &mut Graph, whole: &str, parts: [&str; 2]) {
         let names = ["whole", "rest"].map(|part| graph.fresh_name(&format!("{output}_{part}")));
         let [first, second] =
             [0, 1].map(|part| Node::new("GlobalAveragePool", &[parts[part]], &[&names[part]]));
-        let joined = Node::new("Concat", &[&names[0], &names[1]], &[&output]);
-        let joined = joined.with("axis", Attribute::Int(1));
-        graph
-            .nodes
-            .splice(average..=average, [first, second, joined]);
+        graph.nodes.splice(average..=average, [first, second]);
+        if !joined_where_read(graph, &output, &names) {
+            let joined = Node::new("Concat", &[&names[0], &names[1]], &[&output]);
+            let joined = joined.with("axis", Attribute::Int(1));
+            graph.nodes.insert(average + 2, joined);
+        }
     }
+}
+
+/// Puts both `parts` in the place of `whole` where all that reads it joins it with other channels.
+fn joined_where_read(graph: &mut Graph, whole: &str, parts: &[String; 2]) -> bool {
+    let joins = |node: &Node| node.is("Concat") && node.int("axis", 0) == 1;
+    if graph.is_output(whole) || !graph.consumers(whole).all(joins) {
+        return false;
+    }
+    for node in &mut graph.nodes {
+        while let Some(place) = node.inputs.iter().position(|input| input == whole) {
+            node.inputs.splice(place..=place, parts.iter().cloned());
+        }
+    }
+    true
 }
 
 /// The convolution, rectifier and pooling of the whole blocks: nodes, and the name of the pooled tensor.
@@ -177,34 +178,21 @@ fn rest_path(graph: &mut Graph, place: &Place, stem: &str) -> (Vec<Node>, String
         .with("strides", Attribute::Ints(strides));
     let mut nodes = vec![conv];
 
-    // The positions lie one after the other: as rows of a matrix they are pooled without moving them.
-    let rest = channels - place.whole;
-    let plane = place.pooled[0] * place.pooled[1];
-    let rows = [0, 1, as_i64(positions), as_i64(rest * plane)];
-    let rows = reshape(graph, &mut nodes, &made, &rows);
-    let highest = graph.fresh_name(&format!("{stem}_rest_highest"));
-    let window = vec![as_i64(positions), 1];
-    let pool = Node::new("MaxPool", &[&rows], &[&highest]);
-    nodes.push(pool.with("kernel_shape", Attribute::Ints(window)));
-    let rectified = rectify(graph, place, &mut nodes, highest);
-    let image = [
-        0,
-        as_i64(rest),
-        as_i64(place.pooled[0]),
-        as_i64(place.pooled[1]),
-    ];
-    let pooled = reshape(graph, &mut nodes, &rectified, &image);
+    // Before the maximum, which it does not change: runtimes rectify within the convolution.
+    let rectified = rectify(graph, place, &mut nodes, made);
+    let sizes = vec![as_i64(channels - place.whole); positions];
+    let name = graph.fresh_name(&format!("{rectified}_sizes"));
+    let constant = Tensor::i64([positions], sizes);
+    graph.initializers.insert(name.clone(), constant);
+    let parts: Vec<String> = (0..positions)
+        .map(|position| graph.fresh_name(&format!("{rectified}_{position}")))
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let split = Node::new("Split", &[&rectified, &name], &parts);
+    nodes.push(split.with("axis", Attribute::Int(1)));
+    let pooled = graph.fresh_name(&format!("{stem}_rest_highest"));
+    nodes.push(Node::new("Max", &parts, &[&pooled]));
     (nodes, pooled)
-}
-
-/// Appends a `Reshape`; gives the name of its output.
-fn reshape(graph: &mut Graph, nodes: &mut Vec<Node>, input: &str, shape: &[i64]) -> String {
-    let output = graph.fresh_name(&format!("{input}_reshaped"));
-    let name = graph.fresh_name(&format!("{output}_shape"));
-    let shape = Tensor::i64([shape.len()], shape.to_vec());
-    graph.initializers.insert(name.clone(), shape);
-    nodes.push(Node::new("Reshape", &[input, &name], &[&output]));
-    output
 }
 
 /// Appends the rectifier if the place has one; gives the name of its output.

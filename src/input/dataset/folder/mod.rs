@@ -122,7 +122,7 @@ impl Folder {
         size: usize,
     ) -> impl Iterator<Item = Result<LabelledBatch, DataError>> + Send + use<'a> {
         let preprocess = Preprocess::new(spec);
-        let detail = Detail::of(spec, self.exact_decode);
+        let detail = Detail::new(spec, self.exact_decode);
         in_batches(self.files.len(), first, size, move |images| {
             self.read_batch(&preprocess, detail, images)
         })

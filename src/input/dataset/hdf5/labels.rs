@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, labels: &Dataset, images: u64) -> Result<Vec<u32
             "expected {images} labels, one an image, found {found}"
         )));
     }
-    let numbers = Numbers::of(labels)
+    let numbers = Numbers::from_dataset(labels)
         .map_err(|error| fail(error.to_string()))?
         .ok_or_else(|| {
             let found = about(labels);

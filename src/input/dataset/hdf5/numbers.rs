@@ -34,7 +34,7 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    fn of(size: u32, order: DatatypeByteOrder, layout: FixedPointLayout) -> Option<Self> {
+    fn new(size: u32, order: DatatypeByteOrder, layout: FixedPointLayout) -> Option<Self> {
         let (offset, precision) = (
             u32::from(layout.bit_offset),
             u32::from(layout.bit_precision),
@@ -69,7 +69,7 @@ impl Bits {
 
 impl Numbers {
     /// How `data` stores its numbers; `None` if it holds anything else.
-    pub(super) fn of(data: &Dataset) -> Result<Option<Self>, Error> {
+    pub(super) fn from_dataset(data: &Dataset) -> Result<Option<Self>, Error> {
         let datatype = data.datatype()?;
         Ok(match datatype {
             Datatype::FixedPoint {
@@ -79,7 +79,7 @@ impl Numbers {
             } => {
                 let whole = layout.bit_offset == 0 && u32::from(layout.bit_precision) == size * 8;
                 if !whole {
-                    return Ok(Bits::of(size, byte_order, layout).map(Self::Bits));
+                    return Ok(Bits::new(size, byte_order, layout).map(Self::Bits));
                 }
                 let decoded = size <= 8 && byte_order != DatatypeByteOrder::Vax;
                 let bytes = data.dtype()? == DType::U8;
@@ -105,7 +105,7 @@ impl Numbers {
                     size,
                     byte_order,
                     layout,
-                } => Bits::of(size, byte_order, layout).map(Self::Bits),
+                } => Bits::new(size, byte_order, layout).map(Self::Bits),
                 _ => None,
             },
             _ => None,

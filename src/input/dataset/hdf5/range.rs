@@ -85,7 +85,7 @@ pub(super) fn extent(rows: &mut Rows, channels: &[usize]) -> Result<Extent, Stri
 
 impl Range {
     /// The rule for values of this extent, for a network that wants `spec`.
-    pub(super) fn of(extent: &Extent, spec: &InputSpec) -> Result<Self, String> {
+    pub(super) fn from_extent(extent: &Extent, spec: &InputSpec) -> Result<Self, String> {
         let (low, high) = (extent.low(), extent.high());
         if low >= -SLACK && high <= 1.0 + SLACK && high > 0.0 {
             return Ok(Self::Unit);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn range(low: f32, high: f32, spec: &InputSpec) -> Result<Range, String> {
-        Range::of(&extent(vec![(low, high); 3]), spec)
+        Range::from_extent(&extent(vec![(low, high); 3]), spec)
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             channels: vec![(0.0, 0.0)],
             whole: true,
         };
-        assert_eq!(Range::of(&dark, &spec()), Ok(Range::Levels));
+        assert_eq!(Range::from_extent(&dark, &spec()), Ok(Range::Levels));
         assert_eq!(range(0.0, 1.0, &spec()), Ok(Range::Unit));
         assert_eq!(range(-1.0, 1.0, &spec()), Ok(Range::Signed));
         assert_eq!(range(-0.97, 0.9, &spec()), Ok(Range::Signed));
@@ -254,7 +254,7 @@ mod tests {
             (pixel * spec.scale - mean) / std
         };
         let ends = (0..3).map(|channel| (value(0.0, channel), value(255.0, channel)));
-        let fed = Range::of(&extent(ends.collect()), &spec).unwrap_or(Range::Levels);
+        let fed = Range::from_extent(&extent(ends.collect()), &spec).unwrap_or(Range::Levels);
         for pixel in (0u8..=255).map(f32::from) {
             for channel in 0..3 {
                 assert_eq!(fed.pixel(value(pixel, channel), channel), pixel);

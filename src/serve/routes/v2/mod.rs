@@ -3,13 +3,14 @@
 //! Source: the protocol's REST specification and its binary tensor data extension. Models: `goodnet` (or what
 //! `--model-name` calls it: what the policy decides, and every network's probabilities), `badnet`, and `pruned_X` for every drop X. Tensors are the networks' own: values after preprocessing.
 //!
-//! In reading order: `model` (which models there are), `values` and `wire` (requests and responses as bytes), `infer` (the
+//! In reading order: `model` (which models there are), `values`, `request` and `response` (bytes), `infer` (the
 //! work), and here the routes that only tell.
 
 mod infer;
 mod model;
+mod request;
+mod response;
 mod values;
-mod wire;
 
 use crate::input::InputSpec;
 use crate::serve::http::path::Path;
@@ -166,14 +167,14 @@ async fn index(State(state): State<AppState>) -> Result<Json<Vec<Value>>, Proble
     Ok(Json(V2Model::all(&loaded).into_iter().map(ready).collect()))
 }
 
-/// What [`wire`] reads out of a body for the model `goodnet`: the images and the number of outputs.
+/// What [`request`] reads out of a body for the model `goodnet`: the images and the number of outputs.
 pub(crate) fn read(
     length: Option<&HeaderValue>,
     body: &[u8],
     spec: &InputSpec,
     max_images: usize,
 ) -> Result<(Tensor, usize), Problem> {
-    let request = wire::parse(
+    let request = request::parse(
         length,
         body,
         V2Model::Goodnet { repaired: true },

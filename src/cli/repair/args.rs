@@ -1,20 +1,15 @@
-//! `goodnet repair`: from a BadNet file and a validation set to a bundle.
+//! The arguments of `goodnet repair`, as typed and as validated.
 
-use super::isolate::IsolationArgs;
-use super::network::{MemoryArgs, ReadArgs};
-use super::progress::{Bars, cancel_on_signal};
-use super::{CliError, ExitCode, GlobalArgs, print};
+use super::pixels::PixelArgs;
 use crate::bundle::manifest::MAX_DROPS;
+use crate::cli::CliError;
+use crate::cli::isolate::IsolationArgs;
+use crate::cli::network::{MemoryArgs, ReadArgs};
 use crate::domain::drops::DropPoints;
-use crate::domain::sweep::Sweep;
-use crate::input::spec::{ColorOrder, ResizeRule, parse_scale, parse_values};
 use crate::repair::config::{DEFAULT_DROPS, DEFAULT_MAX_LOSS_PP, DEFAULT_SAMPLES};
-use crate::repair::report::{
-    drops_table, evaluation_table, gated_report, masked_because, repaired_sentence,
-};
-use crate::repair::{DataPaths, PixelRule, Progress, RepairConfig, RepairOutcome, repair};
+use crate::repair::{DataPaths, RepairConfig};
 use crate::search::{DEFAULT_EFFORT, LEAST_EFFORT};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::PathBuf;
 
 /// Repair a BadNet: rank and prune its channels, measure every step, write a bundle.
@@ -97,72 +92,6 @@ Example:
   goodnet repair --model badnet.h5 --clean valid.h5 --backdoored bd_valid.h5 --drops 2,4,10 --out bundle
 
 The pixel scale is the network's affair: --scale 1 feeds 0..255 as it is, --scale 1/255 feeds 0..1.";
-
-/// How pixels become the network's values.
-#[derive(Debug, Clone, Args)]
-pub struct PixelArgs {
-    /// Factor on pixels 0..255: a number or a fraction.
-    #[arg(long, value_name = "S", default_value = "1")]
-    pub scale: String,
-    /// Subtracted after scaling: one value, or one a channel.
-    #[arg(long, value_name = "LIST")]
-    pub mean: Option<String>,
-    /// Divides after subtraction: one value, or one a channel.
-    #[arg(long, value_name = "LIST")]
-    pub std: Option<String>,
-    /// Order of the colour channels.
-    #[arg(long, value_enum, default_value_t = ColorName::Rgb)]
-    pub color: ColorName,
-    /// What happens to images of another size than the network's.
-    #[arg(long, value_enum, default_value_t = ResizeName::Stretch)]
-    pub resize: ResizeName,
-}
-
-/// Colour orders as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorName {
-    /// Red, green, blue.
-    Rgb,
-    /// Blue, green, red.
-    Bgr,
-}
-
-/// Resize rules as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ResizeName {
-    /// Scale both sides to the network's.
-    Stretch,
-    /// Refuse other sizes.
-    Exact,
-}
-
-impl PixelArgs {
-    /// The validated rule.
-    ///
-    /// # Errors
-    /// If a number cannot be read.
-    pub fn validate(&self) -> Result<PixelRule, CliError> {
-        let values = |text: &Option<String>| {
-            text.as_deref()
-                .map(parse_values)
-                .transpose()
-                .map_err(CliError::bad_input)
-        };
-        Ok(PixelRule {
-            scale: parse_scale(&self.scale).map_err(CliError::bad_input)?,
-            mean: values(&self.mean)?,
-            std: values(&self.std)?,
-            color: match self.color {
-                ColorName::Rgb => ColorOrder::Rgb,
-                ColorName::Bgr => ColorOrder::Bgr,
-            },
-            resize: match self.resize {
-                ResizeName::Stretch => ResizeRule::Stretch,
-                ResizeName::Exact => ResizeRule::Exact,
-            },
-        })
-    }
-}
 
 impl RepairArgs {
     fn asked_drops(&self) -> Vec<f64> {
@@ -259,112 +188,4 @@ fn parse_drops(points: &[f64]) -> Result<Vec<DropPoints>, CliError> {
         )));
     }
     Ok(drops)
-}
-
-/// Runs the command.
-///
-/// # Errors
-/// If the repair fails.
-pub(super) fn run(args: &RepairArgs, global: &GlobalArgs) -> Result<ExitCode, CliError> {
-    let mut config = args.validate()?;
-    config.exact_decode = global.exact_decode;
-    args.memory.check(&config.model, &config.read)?;
-    let engine = global.engine()?;
-    let bars = Bars::new(args.quiet || args.json);
-    if let Some(small) = config.drops.iter().find(|drop| drop.points() < 1.0) {
-        let points = small.points();
-        bars.warn(&format!(
-            "drop {points} is {points} of a percentage point; for {} % of accuracy say {}",
-            100.0 * points,
-            100.0 * points
-        ));
-    }
-    let outcome = repair(&config, &engine, &bars, &cancel_on_signal())?;
-    drop(bars);
-    if args.json {
-        print_json(&outcome)?;
-    } else if !args.quiet {
-        print_outcome(&outcome, &config);
-    }
-    let missed = outcome
-        .manifest
-        .drops
-        .iter()
-        .any(|drop| drop.pruned.is_none());
-    Ok(match missed && !args.drops.is_empty() {
-        true => ExitCode::Missed,
-        false => ExitCode::Done,
-    })
-}
-
-fn print_json(outcome: &RepairOutcome) -> Result<(), CliError> {
-    let value = serde_json::json!({
-        "manifest": outcome.manifest,
-        "sweep": outcome.sweep,
-        "audit": outcome.audit,
-        "evaluation": outcome.evaluation,
-        "defence": outcome.defence,
-        "attacks": outcome.attacks,
-    });
-    let text = serde_json::to_string_pretty(&value).map_err(CliError::failed)?;
-    print::json(&text);
-    Ok(())
-}
-
-fn ranking_of(sweep: &Sweep) -> String {
-    let by = sweep.ranked_by.map(|by| {
-        format!("; channels go in the order of their {by} on the clean images, the least first")
-    });
-    by.unwrap_or_default()
-}
-
-/// The tables that end a repair.
-pub(super) fn print_outcome(outcome: &RepairOutcome, config: &RepairConfig) {
-    let manifest = &outcome.manifest;
-    let baseline = &outcome.sweep.baseline;
-    print::line(format!(
-        "{}: {} classes, site {} with {} channels, {} clean images",
-        manifest.source.file,
-        manifest.classes,
-        manifest.site.tensor,
-        manifest.site.channels,
-        baseline.clean_images
-    ));
-    print::line("");
-    print::line(format!(
-        "The lab's pruning: drops on the validation set{}",
-        ranking_of(&outcome.sweep)
-    ));
-    print::lines(drops_table(&manifest.drops, manifest.site.channels));
-    for line in masked_because(&manifest.drops) {
-        print::line(line);
-    }
-    for warning in &outcome.sweep.warnings {
-        print::line(format!("warning: {warning}"));
-    }
-    let evaluation = &outcome.evaluation;
-    let sets = match &evaluation.backdoored {
-        Some(backdoored) => format!("{} and {backdoored}", evaluation.clean),
-        None => evaluation.clean.clone(),
-    };
-    print::line("");
-    print::line(format!(
-        "Evaluation on {sets}; in brackets the 95 % interval in per cent"
-    ));
-    print::lines(evaluation_table(&evaluation.rows));
-    if let Some(report) = &outcome.audit {
-        print::line("");
-        print::line("Audit: is it backdoored?");
-        super::audit::print_report(report);
-    }
-    if let Some(sentence) = repaired_sentence(&evaluation.rows) {
-        print::line("");
-        print::line(sentence);
-    }
-    if let Some(defence) = &outcome.defence {
-        print::line("");
-        print::lines(gated_report(defence, &outcome.attacks).trim_end());
-    }
-    print::line("");
-    print::line(format!("Bundle: {}", config.out.display()));
 }

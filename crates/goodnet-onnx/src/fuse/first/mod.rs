@@ -2,7 +2,11 @@
 //!
 //! A convolution or a matrix product is linear in the site's channels, so B' needs only those it keeps. The channels
 //! that some B' keeps are gathered once, and one layer with the weights of every B' side by side (zero where that B'
-//! has lost the channel) stands beside B's own layer. Both results together are the stacked batch.
+//! has lost the channel) stands beside B's own layer. Both results together are the stacked batch. Of a matrix product
+//! every channel is computed once where each B' keeps a part of what the next one keeps ([`steps`]).
+
+mod product;
+mod steps;
 
 use super::build::{Builder, PREFIX, as_i64};
 use crate::mask::ChannelMask;
@@ -10,8 +14,10 @@ use crate::optimize::CHANNEL_BLOCK;
 use crate::optimize::lookup::{Kernel, is_read_once, readers};
 use crate::shape::Shapes;
 use crate::site::Site;
-use crate::{Attribute, Graph, Node, Tensor};
+use crate::{Graph, Node, Tensor};
+use product::products;
 use std::collections::BTreeMap;
+use steps::Steps;
 
 /// How a node of the tail is shared, by the name of its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +43,11 @@ pub(super) struct FirstLayers<'a> {
     masks: &'a [ChannelMask],
     /// Channels that some B' keeps, in ascending order.
     kept: Vec<usize>,
-    gathered: Option<String>,
+    /// The gathered channels, by their number.
+    gathered: BTreeMap<usize, String>,
     flattened: Option<String>,
+    /// None where no B' keeps a part of what another one keeps.
+    steps: Option<Steps>,
 }
 
 impl<'a> FirstLayers<'a> {
@@ -47,8 +56,9 @@ impl<'a> FirstLayers<'a> {
             site,
             masks,
             kept: kept_by_any(site, masks),
-            gathered: None,
+            gathered: BTreeMap::new(),
             flattened: None,
+            steps: Steps::new(masks),
         }
     }
 
@@ -100,7 +110,7 @@ impl<'a> FirstLayers<'a> {
             outputs: vec![whole.clone()],
             ..node.clone()
         });
-        let gathered = self.gathered(builder);
+        let gathered = self.gathered(builder, self.width());
         let stem = format!("{output}_pruned");
         let (weight, bias) = self
             .narrowed(&kernel)
@@ -123,66 +133,21 @@ impl<'a> FirstLayers<'a> {
         builder.reshape_to(&both, &shape, relu.unwrap_or(output));
     }
 
-    /// Appends a product of the flattened site as the stacked batch.
-    pub(super) fn product(&mut self, builder: &mut Builder<'_>, node: &Node) {
-        let Some(matrix) = Matrix::from_node(builder.graph, node) else {
-            return;
-        };
-        let output = &node.outputs[0];
-        let whole = builder.fresh(&format!("{output}_badnet"));
-        builder.push(Node {
-            outputs: vec![whole.clone()],
-            ..node.clone()
-        });
-        let flattened = self.flattened(builder);
-        let columns = matrix.columns;
-        let narrow = self.narrowed_rows(&matrix);
-        let mut inputs = vec![
-            flattened,
-            builder.constant(&format!("{output}_weight"), narrow),
-        ];
-        if let Some(bias) = &matrix.bias {
-            let bias = Tensor::f32([columns * self.masks.len()], bias.repeat(self.masks.len()));
-            inputs.push(builder.constant(&format!("{output}_bias"), bias));
-        }
-        let pruned = builder.fresh(&format!("{output}_pruned"));
-        let mut product = node.clone();
-        product.attributes.remove("transB");
-        builder.push(Node {
-            inputs,
-            outputs: vec![pruned.clone()],
-            ..product
-        });
-        let both = builder.concat(&[&whole, &pruned], &format!("{output}_both"));
-        builder.reshape_to(&both, &[-1, as_i64(columns)], output);
-    }
-
-    /// The kept channels, filled up to whole blocks with copies that are read with zero weights.
-    fn gathered(&mut self, builder: &mut Builder<'_>) -> String {
-        if let Some(gathered) = &self.gathered {
+    /// The kept channels, filled up to `width` with copies that are read with zero weights.
+    fn gathered(&mut self, builder: &mut Builder<'_>, width: usize) -> String {
+        if let Some(gathered) = self.gathered.get(&width) {
             return gathered.clone();
         }
         let mut channels: Vec<i64> = self.kept.iter().copied().map(as_i64).collect();
-        channels.resize(self.width(), channels[0]);
-        let channels = builder.constant("kept", Tensor::i64([channels.len()], channels));
+        channels.resize(width, channels[0]);
         let output = builder.fresh("site_kept");
-        let gather = Node::new("Gather", &[&self.site.tensor, &channels], &[&output])
-            .with("axis", Attribute::Int(1));
-        builder.push(gather);
-        self.gathered.insert(output).clone()
+        let channels = Tensor::i64([width], channels);
+        builder.gather_rows(&self.site.tensor, channels, &output);
+        self.gathered.insert(width, output.clone());
+        output
     }
 
-    fn flattened(&mut self, builder: &mut Builder<'_>) -> String {
-        if let Some(flattened) = &self.flattened {
-            return flattened.clone();
-        }
-        let gathered = self.gathered(builder);
-        let output = builder.fresh("site_kept_flat");
-        builder.push(Node::new("Flatten", &[&gathered], &[&output]));
-        self.flattened.insert(output).clone()
-    }
-
-    /// Channels of the gathered site.
+    /// Channels of the gathered site that a convolution reads: whole blocks.
     fn width(&self) -> usize {
         self.kept.len().next_multiple_of(CHANNEL_BLOCK)
     }
@@ -194,7 +159,7 @@ impl<'a> FirstLayers<'a> {
         let mut weights = Vec::with_capacity(self.masks.len() * outputs * self.width() * area);
         for mask in self.masks {
             for filter in kernel.weights.chunks_exact(inputs * area) {
-                weights.extend(self.narrow(filter, area, mask));
+                weights.extend(self.narrow(filter, area, mask, self.width()));
             }
         }
         Kernel {
@@ -204,81 +169,15 @@ impl<'a> FirstLayers<'a> {
         }
     }
 
-    /// (C * area, M) to (gathered channels * area, T * M).
-    fn narrowed_rows(&self, matrix: &Matrix) -> Tensor {
-        let area = matrix.columns * (self.site.height * self.site.width);
-        let parts: Vec<Vec<f32>> = self
-            .masks
-            .iter()
-            .map(|mask| self.narrow(&matrix.values, area, mask))
-            .collect();
-        let rows = self.width() * self.site.height * self.site.width;
-        let mut values = Vec::with_capacity(rows * matrix.columns * parts.len());
-        for row in 0..rows {
-            let range = row * matrix.columns..(row + 1) * matrix.columns;
-            for part in &parts {
-                values.extend_from_slice(&part[range.clone()]);
-            }
-        }
-        Tensor::f32([rows, matrix.columns * parts.len()], values)
-    }
-
-    /// From `area` values for each of the C channels, those of the gathered channels, zero where `mask` removes one.
-    fn narrow(&self, values: &[f32], area: usize, mask: &ChannelMask) -> Vec<f32> {
-        let mut narrowed = vec![0.0; self.width() * area];
+    /// From `area` values for each of the C channels, those of `width` gathered channels, zero where `mask` removes one.
+    fn narrow(&self, values: &[f32], area: usize, mask: &ChannelMask, width: usize) -> Vec<f32> {
+        let mut narrowed = vec![0.0; width * area];
         for (&channel, into) in self.kept.iter().zip(narrowed.chunks_exact_mut(area)) {
             if mask.keeps(channel) {
                 into.copy_from_slice(&values[channel * area..(channel + 1) * area]);
             }
         }
         narrowed
-    }
-}
-
-/// A constant matrix and bias that a node multiplies rows by.
-struct Matrix {
-    rows: usize,
-    columns: usize,
-    /// (rows, columns), row-major.
-    values: Vec<f32>,
-    /// (columns).
-    bias: Option<Vec<f32>>,
-}
-
-impl Matrix {
-    fn from_node(graph: &Graph, node: &Node) -> Option<Self> {
-        let is_product = node.is("MatMul") || (node.is("Gemm") && node.int("transA", 0) == 0);
-        let tensor = graph
-            .initializers
-            .get(node.inputs.get(1).filter(|_| is_product)?)?;
-        let values = tensor.as_f32()?;
-        let &[tall, wide] = tensor.shape.as_slice() else {
-            return None;
-        };
-        let transposed = node.int("transB", 0) != 0;
-        let (rows, columns) = if transposed {
-            (wide, tall)
-        } else {
-            (tall, wide)
-        };
-        let values = if transposed {
-            (0..wide)
-                .flat_map(|row| (0..tall).map(move |column| values[column * wide + row]))
-                .collect()
-        } else {
-            values.to_vec()
-        };
-        let bias = match node.inputs.get(2).filter(|name| !name.is_empty()) {
-            Some(name) => Some(graph.initializers.get(name)?.as_f32()?.to_vec()),
-            None => None,
-        };
-        let fits = bias.as_ref().is_none_or(|bias| bias.len() == columns);
-        fits.then_some(Self {
-            rows,
-            columns,
-            values,
-            bias,
-        })
     }
 }
 
@@ -302,24 +201,4 @@ fn only_relu<'g>(graph: &'g Graph, tensor: &str) -> Option<&'g str> {
     let reader = &graph.nodes[*readers(graph, tensor).first()?];
     let alone = is_read_once(graph, tensor) && reader.is("Relu");
     alone.then(|| reader.outputs[0].as_str())
-}
-
-/// Outputs of the nodes that read a `Flatten`, if every one of them is a product with a constant matrix.
-fn products<'g>(
-    graph: &'g Graph,
-    site: &Site,
-    node: &'g Node,
-) -> Option<impl Iterator<Item = &'g str>> {
-    let flat = node.outputs.first()?;
-    let row = site.channels * site.height * site.width;
-    let fits = |reader: &Node| {
-        let matrix = Matrix::from_node(graph, reader).filter(|matrix| matrix.rows == row);
-        reader.inputs.first() == Some(flat) && matrix.is_some()
-    };
-    let shared = node.is("Flatten") && node.int("axis", 1) == 1 && graph.consumers(flat).all(fits);
-    shared.then(|| {
-        graph
-            .consumers(flat)
-            .map(|reader| reader.outputs[0].as_str())
-    })
 }

@@ -1,8 +1,19 @@
-//! `manifest.json`: everything a bundle says of itself.
+//! `manifest.json`: everything a bundle says of itself. `names` has the files, `repaired` what is said of `repaired.onnx`.
+
+mod names;
+mod repaired;
 
 pub use crate::domain::mask::PruneMethod;
 use crate::domain::ranking::RankedBy;
 use crate::input::InputSpec;
+pub use names::{
+    ARTEFACTS_FILE, ATTACKS_FILE, AUDIT_FOLDER, BADNET_FILE, DONORS_FILE, EVALUATION_JSON,
+    GOODNET_FILE, MANIFEST_FILE, REPAIRED_FILE, SIGNATURE_FILE, SWEEP_CSV, SWEEP_JSON, SWEEP_PNG,
+    SWEEP_SVG, pruned_file,
+};
+pub use repaired::{
+    DiscriminantRecord, LabelRecord, LimitRecord, MapLimitRecord, RefitRecord, RepairedRecord,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,36 +22,6 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Most drops of a bundle: each is a network more to load and to run for every answer.
 pub const MAX_DROPS: usize = 64;
-/// File name of the manifest inside a bundle. This and the following are all names in a bundle, with [`pruned_file`]; samples and
-/// the audit's report have folders.
-pub const MANIFEST_FILE: &str = "manifest.json";
-/// File name of the signature.
-pub const SIGNATURE_FILE: &str = "manifest.json.minisig";
-/// File name of B inside a bundle.
-pub const BADNET_FILE: &str = "badnet.onnx";
-/// File name of the repaired network inside a bundle.
-pub const REPAIRED_FILE: &str = "repaired.onnx";
-/// Folder of the audit's report inside a bundle.
-pub const AUDIT_FOLDER: &str = "audit";
-/// File name of the whole GoodNet as one graph.
-pub const GOODNET_FILE: &str = "goodnet.onnx";
-/// File names of the sweep.
-pub const SWEEP_JSON: &str = "sweep.json";
-/// The sweep as a table.
-pub const SWEEP_CSV: &str = "sweep.csv";
-/// The sweep as a plot.
-pub const SWEEP_SVG: &str = "sweep.svg";
-/// The plot as PNG.
-pub const SWEEP_PNG: &str = "sweep.png";
-/// File name of the final table.
-pub const EVALUATION_JSON: &str = "evaluation.json";
-/// File name of what the policy `gated` needs.
-pub const ARTEFACTS_FILE: &str = "defence.json";
-/// File name of its donors: f32, little-endian, row-major, one preprocessed image after the other.
-pub const DONORS_FILE: &str = "donors.bin";
-/// File name of what the policies do on backdoored images, where these were at hand. Apart from the artefacts, which are the same
-/// with and without such images.
-pub const ATTACKS_FILE: &str = "policies.json";
 
 /// The manifest of a bundle. It holds no time of day: the same inputs give the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +76,7 @@ impl Manifest {
             digest: String::new(),
             ..self.clone()
         };
-        sealed.digest = super::sha256_hex(&sealed.pretty()?);
+        sealed.digest = crate::bundle::sha256_hex(&sealed.pretty()?);
         sealed.pretty()
     }
 
@@ -111,12 +92,6 @@ impl Manifest {
             .iter()
             .filter_map(|record| Some((record.drop, record.pruned.as_ref()?)))
     }
-}
-
-/// File name of B' at a drop: `pruned_2.onnx`, `pruned_2.5.onnx`.
-#[must_use]
-pub fn pruned_file(drop: f64) -> String {
-    format!("pruned_{drop}.onnx")
 }
 
 /// Where B came from.
@@ -211,113 +186,6 @@ pub struct PrunedRecord {
     pub attack_success_rate: Option<f64>,
     /// What GoodNet (B beside this B') does on the validation sets.
     pub goodnet: GoodnetRates,
-}
-
-/// B with its last linear layer refitted against stand-ins for a trigger.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RepairedRecord {
-    /// [`REPAIRED_FILE`].
-    pub file: String,
-    /// Forward passes that the search for stand-ins was allowed.
-    pub effort: usize,
-    /// Seed of the search.
-    pub seed: u64,
-    /// Families of stand-ins.
-    pub families: Vec<String>,
-    /// How its last linear layer was refitted; none where that was impossible within the bounds, and the layer is B's.
-    pub refit: Option<RefitRecord>,
-    /// How far images may lie from clean ones; none where too little is known of these.
-    pub limit: Option<LimitRecord>,
-    /// Which images look turned into a suspect label; none in a bundle of a program that did not ask.
-    #[serde(default)]
-    pub discriminants: Vec<DiscriminantRecord>,
-    /// Clean accuracy that it may lose in cross-validation, in percentage points.
-    pub max_loss_pp: f64,
-    /// Clean accuracy that the repaired network loses in cross-validation, in percentage points.
-    pub lost_pp: f64,
-    /// The same where a disagreement with B is an error.
-    pub lost_with_flags_pp: f64,
-    /// Clean accuracy of the repaired network in cross-validation, a fraction 0..1.
-    pub clean_accuracy: f64,
-    /// ASR of the repaired network on the backdoored validation images; none without them.
-    pub attack_success_rate: Option<f64>,
-    /// What GoodNet (B beside the repaired network) does: on clean images in cross-validation, on backdoored ones as measured.
-    pub goodnet: GoodnetRates,
-    /// Labels whose own clean accuracy changed in cross-validation.
-    pub changed_labels: Vec<LabelRecord>,
-}
-
-/// How the last linear layer was refitted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RefitRecord {
-    /// Images turned by stand-ins that the layer was refitted against.
-    pub stand_in_images: usize,
-    /// Labels whose column was refitted, ascending.
-    pub labels: Vec<u32>,
-    /// Of these, labels that the audit found suspect.
-    pub suspects: Vec<u32>,
-    /// Weight of the clean answers against the stand-ins: the smaller, the stronger the repair.
-    pub clean_weight: f64,
-    /// Weight of the pull to the old weights: the smaller, the stronger the repair.
-    pub pull: f64,
-    /// Share of the suspects' stand-in images (of all labels', where none is suspect) that still get the label that they were
-    /// turned into.
-    pub stand_in_images_left: f64,
-}
-
-/// A linear function that tells images that a trigger may have turned into a suspect label; such an answer is withdrawn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DiscriminantRecord {
-    /// The label.
-    pub label: u32,
-    /// Share of the images that stand-ins turned into the label that it tells, when they were kept apart.
-    pub stand_in_images_caught: f64,
-    /// Clean images answered with the label that it takes for such ones, when they were kept apart.
-    pub beyond: usize,
-}
-
-/// The largest distances from clean images at which an answer stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitRecord {
-    /// That of the features, as a squared Mahalanobis distance.
-    pub distance: f64,
-    /// Those of the means of maps on the way to the features; none in a bundle of a program that did not look at them.
-    #[serde(default)]
-    pub maps: Vec<MapLimitRecord>,
-    /// Are the distances measured from the mean of the answered class? Else from that of all images.
-    pub by_class: bool,
-    /// Clean images that they were chosen by.
-    pub images: usize,
-    /// Of these, beyond one of them when they were held out.
-    pub beyond: usize,
-}
-
-/// The largest distance of the means of a map.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MapLimitRecord {
-    /// The tensor of the network, (n, C, H, W).
-    pub tensor: String,
-    /// As a squared Mahalanobis distance.
-    pub distance: f64,
-}
-
-/// Clean images of one label, in cross-validation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LabelRecord {
-    /// The label.
-    pub label: u32,
-    /// Its clean images.
-    pub images: usize,
-    /// Of these, answered rightly by B.
-    pub before: usize,
-    /// Answered rightly by the repaired network.
-    pub after: usize,
 }
 
 /// What the verdict of one drop, or of the repaired network, does on the validation sets; fractions 0..1.
