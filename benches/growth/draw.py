@@ -53,7 +53,9 @@ def curve(title: str, x_name: str, y_name: str, points: Sequence[tuple[float, fl
     ]
     for value in x_marks:
         parts.append(f'<line x1="{x(value):.1f}" y1="{TOP}" x2="{x(value):.1f}" y2="{HEIGHT - BOTTOM}" stroke="{GRID}"/>')
-        parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle" fill="{MUTED}">{number(value)}</text>')
+        # Where there is no room for all, powers of ten have their number.
+        if len(x_marks) <= 8 or math.log10(value) % 1 == 0:
+            parts.append(f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle" fill="{MUTED}">{number(value)}</text>')
     for value in y_marks:
         parts.append(f'<line x1="{LEFT}" y1="{y(value):.1f}" x2="{WIDTH - RIGHT}" y2="{y(value):.1f}" stroke="{GRID}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end" fill="{MUTED}">{number(value)}</text>')

@@ -23,15 +23,19 @@ TEXT = {
 
 HEAD = """# Growth
 
-How time and memory grow with what is asked for. Written by `scripts/growth`: networks with drawn weights (two
-convolutions of stride 2, a global average, a dense layer), random smooth images, `repair` without audit
-(`--effort 0`: the audit's effort is a budget in forward passes, not a matter of size). Unless a column says
-otherwise: 500 images of 64 x 64, 64 channels, 10 classes. Machine: {machine}. Other work ran beside it, so a figure is
-worth no more than its range; all sizes of a series took turns, {rounds} rounds.
+How time and memory grow with what is asked for. Written by `scripts/growth`: networks with drawn
+weights (two convolutions of stride 2, a global average, a dense layer), random smooth images,
+`repair` without audit (`--effort 0`: the audit's effort is a budget in forward passes, not a matter
+of size). Unless a column says otherwise: 500 images of 64 x 64, 64 channels, 10 classes. The network
+that is served has four convolutions more; the load, one thread, shares the last core.
 
-Slope: of a straight line through the logarithms; 1 is proportional, below 1 something fixed is still the larger part.
-Of all points by least squares, of the last two beside it: where growth goes. In brackets the lowest and the highest
-round.
+Machine: {machine}.
+All sizes of a series took turns, {rounds} rounds. Where other work ran beside it, a figure is worth
+no more than its range.
+
+Slope: of a straight line through the logarithms; 1 is proportional, below 1 something fixed is
+still the larger part. Of all points by least squares, and of the last two: where growth goes. In
+brackets the lowest and the highest round.
 """
 
 
