@@ -36,7 +36,7 @@ def sizes(quick: bool, rounds: int) -> Sizes:
     if quick:
         return Sizes([64, 128], [8, 16], [4, 400], [16, 32], sorted({1, cores}), 0, 1, 0.3)
     return Sizes(
-        images=[500, 1000, 2000, 4000, 8000],
+        images=[500, 2000, 8000, 32_000],
         channels=[16, 32, 64, 128, 256, 512],
         classes=[10, 100, 1000, 10_000, 30_000],
         sides=[32, 64, 128, 256, 384],
