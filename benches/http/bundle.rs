@@ -67,16 +67,30 @@ fn write_set(path: &Path, images: &[f32], labels: &[f32]) {
 
 /// A smooth image of 47 x 55 pixels as JPEG.
 pub fn jpeg() -> Vec<u8> {
-    let image = lab::smooth_images(1, 55, 47, 7);
+    smooth_jpeg(47, 55)
+}
+
+/// A smooth image as JPEG.
+pub fn smooth_jpeg(width: usize, height: usize) -> Vec<u8> {
+    let image = lab::smooth_images(1, height, width, 7);
     let pixels: Vec<u8> = image.data.iter().map(|&value| value as u8).collect();
-    encode(&pixels)
+    encode_as(&pixels, width, height)
 }
 
 /// 47 x 55 pixels as JPEG, quality 90.
 pub fn encode(pixels: &[u8]) -> Vec<u8> {
+    encode_as(pixels, 47, 55)
+}
+
+fn encode_as(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     let mut out = Vec::new();
     JpegEncoder::new_with_quality(&mut out, 90)
-        .encode(pixels, 47, 55, image::ExtendedColorType::Rgb8)
+        .encode(
+            pixels,
+            width as u32,
+            height as u32,
+            image::ExtendedColorType::Rgb8,
+        )
         .unwrap();
     out
 }

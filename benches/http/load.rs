@@ -9,8 +9,13 @@ use std::time::{Duration, Instant};
 
 /// `POST {path}` with `body` as an image, keep-alive.
 pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    post_with(path, "", body)
+}
+
+/// The same with more header lines, each with its end.
+pub fn post_with(path: &str, lines: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n{lines}Content-Length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
@@ -84,8 +89,13 @@ fn answered(received: &[u8]) -> Option<u16> {
     let length = lines
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .map_or(0, |(_, value)| value.trim().parse().unwrap());
-    (received.len() >= end + 4 + length).then_some(status)
+        .map(|(_, value)| value.trim().parse::<usize>().unwrap());
+    let whole = match length {
+        Some(length) => received.len() >= end + 4 + length,
+        // In chunks, the last of which is empty.
+        None => received.ends_with(b"\r\n0\r\n\r\n") || !head.contains("chunked"),
+    };
+    whole.then_some(status)
 }
 
 /// Requests a second of `connections` clients that each send as soon as they are answered.

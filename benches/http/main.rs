@@ -18,6 +18,7 @@ mod rows;
 use clap::{Parser, Subcommand};
 use goodnet::engine::{BackendChoice, Engine};
 use goodnet::serve::config::default_workers;
+use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -59,6 +60,9 @@ enum Row {
     Peer {
         /// A folder of benches/peers
         name: String,
+        /// Another bundle than the lab's: benches/peers/make_bundle.py makes two
+        #[arg(long)]
+        bundle: Option<PathBuf>,
     },
 }
 
@@ -79,6 +83,8 @@ fn main() {
         Some(Row::Start) => rows::start(),
         Some(Row::Memory { requests }) => rows::memory(&engine, workers, requests),
         Some(Row::Metrics) => rows::metrics(&engine),
-        Some(Row::Peer { name }) => peer::compare(&engine, workers, cores, &name),
+        Some(Row::Peer { name, bundle }) => {
+            peer::compare(&engine, workers, cores, &name, bundle.as_deref());
+        }
     }
 }

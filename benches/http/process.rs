@@ -2,8 +2,9 @@
 
 use super::load::Client;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ends the process when it is dropped.
@@ -32,7 +33,7 @@ impl Server {
     /// Starts `command`, which listens on `address`, and waits until it answers `probe` with a 200.
     pub fn start(mut command: Command, address: SocketAddr, probe: &[u8]) -> Self {
         const PATIENCE: Duration = Duration::from_secs(300);
-        let child = command.spawn().unwrap();
+        let child = command.process_group(0).spawn().unwrap();
         let server = Self { child, address };
         let started = Instant::now();
         let answers = || Client::connect(address).and_then(|mut client| client.exchange(probe));
@@ -58,20 +59,28 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// SIGTERM, since some peers have processes of their own to end; harder after a while.
+    /// SIGTERM, since some peers have processes of their own to end; after a while, and for those that they leave behind, harder.
     fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        // It may have ended already.
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        for _ in 0..100 {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
+        let pid = self.child.id();
+        signal("-TERM", &pid.to_string());
+        let ended = (0..100).any(|_| {
             std::thread::sleep(Duration::from_millis(100));
+            matches!(self.child.try_wait(), Ok(Some(_)))
+        });
+        signal("-KILL", &format!("-{pid}"));
+        if !ended {
+            let _ = self.child.wait();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
+}
+
+/// A signal to a process, or to a group that is named with a minus. It may have ended already.
+fn signal(name: &str, target: &str) {
+    let mut kill = Command::new("kill");
+    let _ = kill
+        .args([name, "--", target])
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// A free port of loopback.

@@ -32,6 +32,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     let mut pages = vec![root().join("README.md"), root().join("models/README.md")];
     let docs = fs::read_dir(root().join("docs")).unwrap();
     pages.extend(docs.map(|entry| entry.unwrap().path()));
+    pages.retain(|path| path.is_file());
     pages.sort();
     assert!(pages.len() > 8, "{pages:?}");
     pages
