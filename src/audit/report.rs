@@ -35,6 +35,17 @@ pub struct Report {
     pub evidence: Vec<Evidence>,
 }
 
+impl Report {
+    /// The labels that score at least `least`, the highest first, equal ones by number.
+    #[must_use]
+    pub fn labels_scoring(&self, least: f64) -> Vec<u32> {
+        let mut labels: Vec<&LabelScore> = self.labels.iter().collect();
+        labels.retain(|label| label.score >= least);
+        labels.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
+        labels.iter().map(|label| label.label).collect()
+    }
+}
+
 /// The network that was audited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

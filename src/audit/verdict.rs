@@ -7,10 +7,11 @@
 //!   images, with the median margin by which it wins, in units of a clean image's own, and reach, how clearly the network knows the
 //!   label's own images. Its cheapness is `limit / price`, with a [`limit`] for each family of stand-ins;
 //! - the network makes much of it: its [`amplification`](crate::domain::amplification), beside what is needed: [`LEAST_AMPLIFICATION`],
-//!   and [`TIMES_THE_OTHERS`] that of the third highest other label of the network. On faces, which all lie alike, any small patch is
-//!   amplified more than on clothes.
+//!   and [`TIMES_THE_OTHERS`] that of the third highest other label of the network with stand-ins as local or as little local
+//!   ([`Family::is_local`]). On faces, which all lie alike, any small patch is amplified more than on clothes; and what lies over the
+//!   whole image is amplified less than a patch on any network, since it changes the start of the network, too.
 //!
-//! With c the cheapness and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.2`, both together, and of
+//! With c the cheapness, at most [`CHEAPEST`], and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.2`, both together, and of
 //! `min(c, r / sqrt(N / 10))`, neither too low; the more labels N, the higher the highest r of them by chance. A label has the score of
 //! its best stand-in; 1 and more is suspect.
 //!
@@ -62,7 +63,7 @@ pub struct LabelScore {
     /// The amplification of that stand-in; none where it cannot be measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amplification: Option<f64>,
-    /// What is needed of it in this network for this label.
+    /// What is needed of it in this network for this label; of a local stand-in where there is none.
     #[serde(default)]
     pub amplification_needed: f64,
     /// The family that the score comes from.
@@ -116,13 +117,16 @@ pub fn limit(family: Family) -> f64 {
 pub const LEAST_AMPLIFICATION: f64 = 1.9;
 /// A suspect label has so many times the amplification of the third highest other label.
 pub const TIMES_THE_OTHERS: f64 = 5.0;
+/// A stand-in that is cheaper yet is no more suspect: on faces a small bar is cheap for many labels.
+pub const CHEAPEST: f64 = 6.0;
 /// How much cheaper a stand-in has to be where its amplification cannot be measured.
 const CHEAPER_UNSEEN: f64 = 2.0;
 
-/// The highest amplification of each label that has any.
-fn highest_amplifications(evidence: &[Evidence]) -> BTreeMap<u32, f64> {
+/// The highest amplification of each label that has any, with stand-ins that are `local` or with the others.
+fn highest_amplifications(evidence: &[Evidence], local: bool) -> BTreeMap<u32, f64> {
     let mut highest = BTreeMap::new();
-    for evidence in evidence {
+    let as_local = |evidence: &&Evidence| evidence.family.is_local() == local;
+    for evidence in evidence.iter().filter(as_local) {
         let Some(found) = evidence.amplification else {
             continue;
         };
@@ -158,6 +162,7 @@ fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 
         };
     };
     let amplified = found / needed;
+    let cheapness = cheapness.min(CHEAPEST);
     let chance = (f64::from(classes) / FEW_LABELS).max(1.0).sqrt();
     let together = (cheapness * amplified).sqrt() / LEAST_TOGETHER;
     together.max(cheapness.min(amplified / chance))
@@ -166,14 +171,15 @@ fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 
 /// The score of every label, in their order.
 #[must_use]
 pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<LabelScore> {
-    let highest = highest_amplifications(evidence);
+    let local = highest_amplifications(evidence, true);
+    let over_all = highest_amplifications(evidence, false);
     let mut scores: Vec<LabelScore> = (0..circumstances.classes)
         .map(|label| LabelScore {
             label,
             score: 0.0,
             cheapness: 0.0,
             amplification: None,
-            amplification_needed: needed(label, &highest),
+            amplification_needed: needed(label, &local),
             family: None,
             turned: 0.0,
             images: circumstances
@@ -193,16 +199,18 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             continue;
         };
         let cheapness = limit(evidence.family) / f64::from(price.max(1e-6));
-        let score = score(
-            evidence,
-            cheapness,
-            record.amplification_needed,
-            circumstances.classes,
-        );
+        let highest = if evidence.family.is_local() {
+            &local
+        } else {
+            &over_all
+        };
+        let needed = needed(evidence.label, highest);
+        let score = score(evidence, cheapness, needed, circumstances.classes);
         if score > record.score {
             record.score = score;
             record.cheapness = cheapness;
             record.amplification = evidence.amplification;
+            record.amplification_needed = needed;
             record.family = Some(evidence.family);
         }
     }
@@ -416,7 +424,22 @@ mod tests {
             (among_many - 3f64.sqrt() / 2.2).abs() < 1e-4,
             "{among_many}"
         );
-        assert!(score_of(30.0, twice, 1000) > 3.0);
+        assert!(score_of(5.0, twice, 1000) > 1.0);
+        assert!(score_of(30.0, twice, 1000) > 1.5);
+        let little = 0.7 * LEAST_AMPLIFICATION;
+        assert!(score_of(1000.0, little, 1000) < 1.0, "however cheap");
+    }
+
+    #[test]
+    fn what_lies_over_the_whole_image_is_held_beside_its_like() {
+        let mut found: Vec<Evidence> = (0..4)
+            .map(|label| amplified(label, Family::Bar, 0.2, 80.0))
+            .collect();
+        found.push(amplified(5, Family::Wave, 0.035, 2.0 * LEAST_AMPLIFICATION));
+        let scores = scores(&found, &circumstances());
+        assert_eq!(decide(&scores, &circumstances()).labels, [5]);
+        assert_eq!(scores[5].amplification_needed, LEAST_AMPLIFICATION);
+        assert_eq!(scores[6].amplification_needed, TIMES_THE_OTHERS * 80.0);
     }
 
     #[test]

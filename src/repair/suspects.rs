@@ -1,4 +1,4 @@
-//! Images that stand-ins turned into suspect labels, and the discriminants that tell them from clean ones.
+//! Images that stand-ins turned into the labels that are provoked most easily, and the discriminants that tell them from clean ones.
 
 use super::columns::MOST_COLUMNS;
 use crate::audit::Investigation;
@@ -15,12 +15,15 @@ use crate::tensor::Tensor;
 
 /// A stand-in speaks of a trigger where it turns at least this share of images: others turn what is close to the label anyway.
 const TURNS: f32 = 0.5;
+/// Labels that score less are left alone. Less than a suspect label: what a discriminant costs is bounded, and a target that the search
+/// came near to without proving it needs one as much.
+const PROVOKED: f64 = 0.5;
 /// A discriminant that tells a smaller share of the turned images is no help.
 const TELLS: f64 = 0.5;
 /// Turned images taken of a label and a family, by the refit too.
 pub(super) const TURNED_EACH: usize = 150;
 
-/// Images that stand-ins of a family turned into a suspect label.
+/// Images that stand-ins of a family turned into a label that is provoked easily.
 #[derive(Debug)]
 pub(super) struct TurnedInto {
     label: u32,
@@ -34,7 +37,7 @@ pub(super) struct TurnedInto {
 }
 
 impl TurnedInto {
-    /// Of every suspect label and family a sample of the images turned by stand-ins that turn many, with what B computes of them;
+    /// Of every such label and family a sample of the images turned by stand-ins that turn many, with what B computes of them;
     /// none where there are too few.
     pub(super) fn collect(
         investigation: &Investigation<'_>,
@@ -43,12 +46,12 @@ impl TurnedInto {
         seed: u64,
         cancel: &Cancel,
     ) -> Result<Vec<Self>, EngineError> {
-        let suspects = &investigation.report.verdict.labels;
-        let suspects = &suspects[..suspects.len().min(MOST_COLUMNS)];
+        let mut provoked = investigation.report.labels_scoring(PROVOKED);
+        provoked.truncate(MOST_COLUMNS);
         let mut draws = Draws::numbered(seed, "turned into suspects", 0);
         let groups = investigation.found.hijacks.groups();
         let mut found = Vec::new();
-        for (label, family, hijacks) in groups.filter(|(label, ..)| suspects.contains(label)) {
+        for (label, family, hijacks) in groups.filter(|(label, ..)| provoked.contains(label)) {
             let strong: Vec<&Hijack> = hijacks
                 .iter()
                 .filter(|hijack| hijack.share >= TURNS)

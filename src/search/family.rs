@@ -44,6 +44,12 @@ impl Family {
         }
     }
 
+    /// Is it at a place, and not all over the image?
+    #[must_use]
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Rectangle | Self::Patch | Self::Bar)
+    }
+
     /// What [`StandIn::size`](super::StandIn::size) measures.
     #[must_use]
     pub const fn measure(self) -> &'static str {
