@@ -4,7 +4,7 @@ use super::columns::column_sets;
 use super::config::RepairConfig;
 use super::network::Network;
 use super::repaired::{Repaired, Withdrawn, as_refit};
-use super::suspects::{TURNED_EACH, TurnedInto, discriminants};
+use super::suspects::{PROVOKED, TURNED_EACH, TurnedInto, discriminants};
 use crate::audit::Investigation;
 use crate::audit::report::Report;
 use crate::bundle::manifest::{
@@ -34,7 +34,8 @@ const FEATURES_PART: f64 = 0.4;
 const MAPS_PART: f64 = 0.2;
 const DISCRIMINANTS_PART: f64 = 0.2;
 
-/// Refits the head; in a line why not, where that is not possible.
+/// Refits the head; in a line why not, where that is not possible. Where a limit is set and no label is provoked easily, the limit
+/// stands alone: a refit against whatever stand-ins turned would cost clean images and stop nothing more.
 pub(super) fn refit(
     config: &RepairConfig,
     network: &Network,
@@ -63,7 +64,13 @@ pub(super) fn refit(
         loss_pp: config.max_loss_pp - 100.0 * beyond.len() as f64 / clean.len().max(1) as f64,
         label_loss_pp: LABEL_LOSS_PP,
     };
-    let chosen = match strongest(investigation, &truth, &old, bounds, seed) {
+    let strongest = match withdrawn.limit {
+        Some(_) if investigation.report.labels_scoring(PROVOKED).is_empty() => {
+            Err("no label is provoked easily".to_owned())
+        }
+        _ => strongest(investigation, &truth, &old, bounds, seed),
+    };
+    let chosen = match strongest {
         Err(refused) if withdrawn.is_none() => {
             return Err(format!("{refused}; {}", no_limit.unwrap_or_default()));
         }

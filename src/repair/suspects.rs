@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 const TURNS: f32 = 0.5;
 /// Labels that score less are left alone. Less than a suspect label: what a discriminant costs is bounded, and a target that the search
 /// came near to without proving it needs one as much.
-const PROVOKED: f64 = 0.5;
+pub(super) const PROVOKED: f64 = 0.5;
 /// A discriminant that tells a smaller share of the turned images is no help.
 const TELLS: f64 = 0.5;
 /// Turned images taken of a label and a family, by the refit too.
