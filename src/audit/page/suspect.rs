@@ -7,7 +7,7 @@ use super::size::{extent, in_pixels, kind, measured};
 use super::text::label;
 use crate::audit::calibration;
 use crate::audit::report::{Example, Report, Suspect};
-use crate::audit::verdict::limit;
+use crate::audit::verdict::{CHEAPEST, limit};
 use crate::search::Family;
 use crate::search::evidence::WORKS;
 
@@ -116,9 +116,13 @@ fn scored(report: &Report, suspect: &Suspect) -> String {
     };
     let family = suspect.evidence.family;
     let price = f64::from(suspect.evidence.price.unwrap_or_default());
+    let counted = match record.cheapness > CHEAPEST {
+        true => format!(", of which {CHEAPEST} count"),
+        false => String::new(),
+    };
     let cheap = format!(
         "A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
-         <strong>{} times</strong> as much.",
+         <strong>{} times</strong> as much{counted}.",
         measured(family, price),
         measured(family, limit(family)),
         score(record.cheapness)
@@ -219,6 +223,17 @@ mod tests {
         ] {
             assert!(text.contains(sentence), "{sentence}: {text}");
         }
+    }
+
+    #[test]
+    fn what_is_cheaper_than_counts_is_told() {
+        let mut report = backdoored();
+        assert!(!text(&report).contains("of which"));
+        for label in &mut report.labels {
+            label.cheapness *= 3.0;
+        }
+        let sentence = "14 times as much, of which 6 count.";
+        assert!(text(&report).contains(sentence), "{}", text(&report));
     }
 
     #[test]
