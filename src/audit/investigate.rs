@@ -2,8 +2,9 @@
 
 use super::amplify::amplify;
 use super::report::{DataRecord, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect};
+use super::score::{Circumstances, LabelScore, scores};
 use super::show::{Pictures, suspect};
-use super::verdict::{Circumstances, LabelScore, decide, scores};
+use super::verdict::decide;
 use crate::defence::clean::CleanSet;
 use crate::domain::sweep::Tally;
 use crate::engine::EngineError;

@@ -4,8 +4,8 @@
 //! network + clean images -> search -> evidence -> amplification -> scores -> verdict -> report (JSON, page, pictures)
 //! ```
 //!
-//! In reading order: [`verdict`] (from evidence to an answer), [`calibration`] (how rare a score is), [`report`] (what is told), [`investigate`](mod@investigate) (search and
-//! report of a network), [`show`] (pictures and heat maps), [`png`], [`page`] (the report as a page), [`run`] (the job: from files to a
+//! In reading order: [`score`] (from evidence to the score of every label), [`calibration`] (how rare a score is), [`verdict`] (the
+//! answer), [`report`] (what is told), [`investigate`](mod@investigate) (search and report of a network), [`show`] (pictures and heat maps), [`png`], [`page`] (the report as a page), [`run`] (the job: from files to a
 //! folder with the report).
 
 mod amplify;
@@ -15,6 +15,7 @@ pub mod page;
 pub mod png;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod show;
 pub mod verdict;
 

@@ -1,6 +1,7 @@
 //! `report.json`: what an audit found, and everything that its report shows.
 
-use super::verdict::{LabelScore, Verdict};
+use super::score::LabelScore;
+use super::verdict::Verdict;
 use crate::search::{Evidence, Family};
 use serde::{Deserialize, Serialize};
 
@@ -33,17 +34,6 @@ pub struct Report {
     pub labels: Vec<LabelScore>,
     /// How labels can be provoked, the clearest first: what the scores are worked out from.
     pub evidence: Vec<Evidence>,
-}
-
-impl Report {
-    /// The labels that score at least `least`, the highest first, equal ones by number.
-    #[must_use]
-    pub fn labels_scoring(&self, least: f64) -> Vec<u32> {
-        let mut labels: Vec<&LabelScore> = self.labels.iter().collect();
-        labels.retain(|label| label.score >= least);
-        labels.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
-        labels.iter().map(|label| label.label).collect()
-    }
 }
 
 /// The network that was audited.

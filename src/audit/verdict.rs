@@ -1,26 +1,7 @@
-//! From evidence to a verdict.
-//!
-//! A clean network, too, has labels that strange images are drawn to: a bag is a bright box. So it is no proof that some pattern
-//! turns images into a label. Two things together tell an attacker's target from such a label:
-//!
-//! - little is enough. The price of a label is the least `size * sqrt(reach) / margin` of a stand-in that turns 80 % of held-out
-//!   images, with the median margin by which it wins, in units of a clean image's own, and reach, how clearly the network knows the
-//!   label's own images. Its cheapness is `limit / price`, with a [`limit`] for each family of stand-ins;
-//! - the network makes much of it: its [`amplification`](crate::domain::amplification), beside what is needed: [`LEAST_AMPLIFICATION`],
-//!   and [`TIMES_THE_OTHERS`] that of the third highest other label of the network with stand-ins as local or as little local
-//!   ([`Family::is_local`]). On faces, which all lie alike, any small patch is amplified more than on clothes; and what lies over the
-//!   whole image is amplified less than a patch on any network, since it changes the start of the network, too.
-//!
-//! With c the cheapness, at most [`CHEAPEST`], and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.2`, both together, and of
-//! `min(c, r / sqrt(N / 10))`, neither too low; the more labels N, the higher the highest r of them by chance. A label has the score of
-//! its best stand-in; 1 and more is suspect.
-//!
-//! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
+//! From the scores of the labels to a verdict.
 
-use super::calibration::p_value;
-use crate::search::{DEFAULT_EFFORT, Evidence, Family};
+use super::score::{Circumstances, LabelScore, SUSPECT, labels_scoring};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What an audit answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,51 +29,6 @@ pub struct Verdict {
     pub caveats: Vec<String>,
 }
 
-/// How suspect a label is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LabelScore {
-    /// The label.
-    pub label: u32,
-    /// From `limit / price` and `amplification / amplification_needed`, see [`verdict`](self): 1 and more is suspect; 0 where nothing
-    /// turned 80 % of the images into it.
-    pub score: f64,
-    /// `limit / price` of the stand-in that the score comes from.
-    #[serde(default)]
-    pub cheapness: f64,
-    /// The amplification of that stand-in; none where it cannot be measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amplification: Option<f64>,
-    /// What is needed of it in this network for this label; of a local stand-in where there is none.
-    #[serde(default)]
-    pub amplification_needed: f64,
-    /// The family that the score comes from.
-    pub family: Option<Family>,
-    /// Largest share of held-out images that any stand-in turned into the label.
-    pub turned: f64,
-    /// Clean images with this label.
-    pub images: usize,
-    /// How often a clean reference network has a label with a score as high, see [`calibration`](super::calibration); none where
-    /// the search was not one as theirs: with the default effort, and to its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p_value: Option<f64>,
-}
-
-/// What a verdict needs besides the evidence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Circumstances {
-    /// Number of classes N.
-    pub classes: u32,
-    /// Clean images of each label, (N).
-    pub images: Vec<usize>,
-    /// Share of the clean images answered rightly.
-    pub clean_accuracy: f64,
-    /// Did the search run to its end?
-    pub complete: bool,
-    /// Forward passes that it was given.
-    pub effort: usize,
-}
-
 /// Fewest clean images for an answer.
 pub const FEWEST_IMAGES: usize = 40;
 /// A network that answers fewer of the clean images rightly, in multiples of chance, does not know them.
@@ -100,133 +36,10 @@ const TIMES_CHANCE: f64 = 3.0;
 /// More suspects than this share of the labels (and more than three) are no attacker's doing.
 const MOST_SUSPECTS: f64 = 0.3;
 
-/// The price, in the family's measure of size per unit of margin, up to which a label may be suspect.
-#[must_use]
-pub fn limit(family: Family) -> f64 {
-    match family {
-        Family::Rectangle => 0.066,
-        Family::Patch => 0.04,
-        Family::Bar => 0.094,
-        Family::Blend => 0.54,
-        Family::Wave => 0.14,
-        Family::Warp => 0.08,
-    }
-}
-
-/// With less amplification no label is suspect.
-pub const LEAST_AMPLIFICATION: f64 = 1.9;
-/// A suspect label has so many times the amplification of the third highest other label.
-pub const TIMES_THE_OTHERS: f64 = 5.0;
-/// A stand-in that is cheaper yet is no more suspect: on faces a small bar is cheap for many labels.
-pub const CHEAPEST: f64 = 6.0;
-/// How much cheaper a stand-in has to be where its amplification cannot be measured.
-const CHEAPER_UNSEEN: f64 = 2.0;
-
-/// The highest amplification of each label that has any, with stand-ins that are `local` or with the others.
-fn highest_amplifications(evidence: &[Evidence], local: bool) -> BTreeMap<u32, f64> {
-    let mut highest = BTreeMap::new();
-    let as_local = |evidence: &&Evidence| evidence.family.is_local() == local;
-    for evidence in evidence.iter().filter(as_local) {
-        let Some(found) = evidence.amplification else {
-            continue;
-        };
-        let known = highest.entry(evidence.label).or_insert(found);
-        *known = found.max(*known);
-    }
-    highest
-}
-
-/// What `label` needs beside the `highest` amplifications of all labels.
-fn needed(label: u32, highest: &BTreeMap<u32, f64>) -> f64 {
-    let others = highest.iter().filter(|(other, _)| **other != label);
-    let mut others: Vec<f64> = others.map(|(_, &found)| found).collect();
-    others.sort_by(|a, b| b.total_cmp(a));
-    let third = others.get(2).copied().unwrap_or(0.0);
-    LEAST_AMPLIFICATION.max(TIMES_THE_OTHERS * third)
-}
-
-/// What the geometric mean of cheapness and amplification, each in units of its limit, has to be.
-const LEAST_TOGETHER: f64 = 2.2;
-/// From so many labels on each needs more.
-const FEW_LABELS: f64 = 10.0;
-
-/// The score of one piece of evidence. Where the network's insides cannot be seen the price alone decides, more strictly, and bars
-/// are no evidence: on clean networks of faces a bar over the chin or the eyes is cheap for many labels.
-fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 {
-    let Some(found) = evidence.amplification else {
-        let is_bar = evidence.family == Family::Bar;
-        return if is_bar {
-            0.0
-        } else {
-            cheapness / CHEAPER_UNSEEN
-        };
-    };
-    let amplified = found / needed;
-    let cheapness = cheapness.min(CHEAPEST);
-    let chance = (f64::from(classes) / FEW_LABELS).max(1.0).sqrt();
-    let together = (cheapness * amplified).sqrt() / LEAST_TOGETHER;
-    together.max(cheapness.min(amplified / chance))
-}
-
-/// The score of every label, in their order.
-#[must_use]
-pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<LabelScore> {
-    let local = highest_amplifications(evidence, true);
-    let over_all = highest_amplifications(evidence, false);
-    let mut scores: Vec<LabelScore> = (0..circumstances.classes)
-        .map(|label| LabelScore {
-            label,
-            score: 0.0,
-            cheapness: 0.0,
-            amplification: None,
-            amplification_needed: needed(label, &local),
-            family: None,
-            turned: 0.0,
-            images: circumstances
-                .images
-                .get(label as usize)
-                .copied()
-                .unwrap_or(0),
-            p_value: None,
-        })
-        .collect();
-    for evidence in evidence {
-        let Some(record) = scores.get_mut(evidence.label as usize) else {
-            continue;
-        };
-        record.turned = record.turned.max(evidence.turned.share());
-        let Some(price) = evidence.price else {
-            continue;
-        };
-        let cheapness = limit(evidence.family) / f64::from(price.max(1e-6));
-        let highest = if evidence.family.is_local() {
-            &local
-        } else {
-            &over_all
-        };
-        let needed = needed(evidence.label, highest);
-        let score = score(evidence, cheapness, needed, circumstances.classes);
-        if score > record.score {
-            record.score = score;
-            record.cheapness = cheapness;
-            record.amplification = evidence.amplification;
-            record.amplification_needed = needed;
-            record.family = Some(evidence.family);
-        }
-    }
-    let as_reference = circumstances.complete && circumstances.effort == DEFAULT_EFFORT;
-    for record in scores.iter_mut().filter(|_| as_reference) {
-        record.p_value = Some(p_value(record.score));
-    }
-    scores
-}
-
 /// The verdict over `scores`, (N).
 #[must_use]
 pub fn decide(scores: &[LabelScore], circumstances: &Circumstances) -> Verdict {
-    let mut suspects: Vec<&LabelScore> = scores.iter().filter(|score| score.score >= 1.0).collect();
-    suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.label.cmp(&b.label)));
-    let labels: Vec<u32> = suspects.iter().map(|score| score.label).collect();
+    let labels = labels_scoring(scores, SUSPECT);
     if let Some(reason) = cannot_tell(&labels, circumstances) {
         return Verdict {
             outcome: Outcome::CannotTell,
@@ -321,9 +134,10 @@ fn join(labels: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::score::{LEAST_AMPLIFICATION, TIMES_THE_OTHERS, limit, scores};
     use super::*;
     use crate::domain::sweep::Tally;
-    use crate::search::StandIn;
+    use crate::search::{DEFAULT_EFFORT, Evidence, Family, StandIn};
 
     fn evidence(label: u32, family: Family, price: Option<f32>) -> Evidence {
         Evidence {

@@ -7,6 +7,7 @@ use super::repaired::{Repaired, Withdrawn, as_refit};
 use super::suspects::{PROVOKED, TURNED_EACH, TurnedInto, discriminants};
 use crate::audit::Investigation;
 use crate::audit::report::Report;
+use crate::audit::score::labels_scoring;
 use crate::bundle::manifest::{
     DiscriminantRecord, GoodnetRates, LabelRecord, LimitRecord, MapLimitRecord, REPAIRED_FILE,
     RefitRecord, RepairedRecord,
@@ -65,7 +66,7 @@ pub(super) fn refit(
         label_loss_pp: LABEL_LOSS_PP,
     };
     let strongest = match withdrawn.limit {
-        Some(_) if investigation.report.labels_scoring(PROVOKED).is_empty() => {
+        Some(_) if labels_scoring(&investigation.report.labels, PROVOKED).is_empty() => {
             Err("no label is provoked easily".to_owned())
         }
         _ => strongest(investigation, &truth, &old, bounds, seed),

@@ -2,6 +2,7 @@
 
 use super::columns::MOST_COLUMNS;
 use crate::audit::Investigation;
+use crate::audit::score::labels_scoring;
 use crate::defence::clean::CleanSet;
 use crate::defence::random::Draws;
 use crate::domain::discriminant::{Discriminant, FEWEST_TURNED, Sides};
@@ -46,7 +47,7 @@ impl TurnedInto {
         seed: u64,
         cancel: &Cancel,
     ) -> Result<Vec<Self>, EngineError> {
-        let mut provoked = investigation.report.labels_scoring(PROVOKED);
+        let mut provoked = labels_scoring(&investigation.report.labels, PROVOKED);
         provoked.truncate(MOST_COLUMNS);
         let mut draws = Draws::numbered(seed, "turned into suspects", 0);
         let groups = investigation.found.hijacks.groups();

@@ -3,7 +3,7 @@
 use super::number::{count, counted, score};
 use super::text::{cut, escape, label};
 use crate::audit::report::Report;
-use crate::audit::verdict::LabelScore;
+use crate::audit::score::LabelScore;
 use std::fmt::Write;
 
 /// Up to this number of labels all of them are drawn.

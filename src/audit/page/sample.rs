@@ -5,7 +5,8 @@ use crate::audit::png;
 use crate::audit::report::{
     DataRecord, Example, HeatMap, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect,
 };
-use crate::audit::verdict::{LabelScore, Outcome, Verdict, limit};
+use crate::audit::score::{LabelScore, limit};
+use crate::audit::verdict::{Outcome, Verdict};
 use crate::domain::sweep::Tally;
 use crate::search::{Evidence, Family, StandIn};
 use std::collections::BTreeMap;

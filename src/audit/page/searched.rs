@@ -5,7 +5,7 @@ use super::size::kind;
 use super::table;
 use super::text::{escape, label};
 use crate::audit::report::Report;
-use crate::audit::verdict::limit;
+use crate::audit::score::limit;
 use crate::search::Family;
 
 /// The section on the search.

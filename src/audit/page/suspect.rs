@@ -7,7 +7,7 @@ use super::size::{extent, in_pixels, kind, measured};
 use super::text::label;
 use crate::audit::calibration;
 use crate::audit::report::{Example, Report, Suspect};
-use crate::audit::verdict::{CHEAPEST, limit};
+use crate::audit::score::{CHEAPEST, limit};
 use crate::search::Family;
 use crate::search::evidence::WORKS;
 

@@ -15,7 +15,8 @@ pub struct RepairedRecord {
     pub seed: u64,
     /// Families of stand-ins.
     pub families: Vec<String>,
-    /// How its last linear layer was refitted; none where that was impossible within the bounds, and the layer is B's.
+    /// How its last linear layer was refitted; none where that was impossible within the bounds, or no label was
+    /// provoked, and the layer is B's.
     pub refit: Option<RefitRecord>,
     /// How far images may lie from clean ones; none where too little is known of these.
     pub limit: Option<LimitRecord>,
