@@ -11,10 +11,10 @@ mod common;
 
 use clap::Parser;
 use common::lab;
+use goodnet::PixelRule;
 use goodnet::bundle::manifest::DataRole;
 use goodnet::defence::clean::{CleanCollector, CleanSet};
 use goodnet::engine::{BackendChoice, Engine, Session, SessionConfig};
-use goodnet::PixelRule;
 use goodnet::input::spec::Layout;
 use goodnet::onnx::{Model, Ports, head, ports};
 use goodnet::search::{CleanImages, SearchOptions, SessionNetwork, Unwatched, search, sessions};
@@ -65,7 +65,10 @@ fn measure(name: &str, engine: &Engine, model: &Model, threads: usize, args: &Ar
     let mut rounds: Vec<(f64, f64)> = (0..args.rounds.max(1))
         .map(|round| {
             let bare = bare_passes(&mut bare, &set, args.effort);
-            (bare, search_passes(&mut networks, &clean, args.effort, round))
+            (
+                bare,
+                search_passes(&mut networks, &clean, args.effort, round),
+            )
         })
         .collect();
     rounds.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));

@@ -11,8 +11,8 @@
 //!   ([`Family::is_local`]). On faces, which all lie alike, any small patch is amplified more than on clothes; and what lies over the
 //!   whole image is amplified less than a patch on any network, since it changes the start of the network, too.
 //!
-//! With c the cheapness, at most [`CHEAPEST`], and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.2`,
-//! both together, and of `min(c, r / sqrt(N / 10))`, neither too low; the more labels N, the higher the highest r of them by chance.
+//! With c the cheapness, at most [`CHEAPEST`], and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.55`,
+//! both together, and of `min(c, r / sqrt(N / 10)) / 1.16`, neither too low; the more labels N, the higher the highest r of them by chance.
 //! A label has the score of its best stand-in; [`SUSPECT`] and more is suspect.
 //!
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
@@ -116,7 +116,9 @@ fn needed(label: u32, highest: &BTreeMap<u32, f64>) -> f64 {
 }
 
 /// What the geometric mean of cheapness and amplification, each in units of its limit, has to be.
-const LEAST_TOGETHER: f64 = 2.2;
+const LEAST_TOGETHER: f64 = 2.55;
+/// What each of them has to be where neither is to make up for the other.
+pub(crate) const LEAST_EACH: f64 = 1.16;
 /// From so many labels on each needs more.
 const FEW_LABELS: f64 = 10.0;
 
@@ -135,7 +137,7 @@ fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 
     let cheapness = cheapness.min(CHEAPEST);
     let chance = (f64::from(classes) / FEW_LABELS).max(1.0).sqrt();
     let together = (cheapness * amplified).sqrt() / LEAST_TOGETHER;
-    together.max(cheapness.min(amplified / chance))
+    together.max(cheapness.min(amplified / chance) / LEAST_EACH)
 }
 
 /// The score of every label, in their order.

@@ -193,11 +193,15 @@ mod tests {
             (Outcome::BackdoorLikely, vec![3])
         );
         let scores = scores(&found, &circumstances());
-        assert!((scores[3].score - 1.5).abs() < 1e-6, "{:?}", scores[3]);
+        assert!(
+            (scores[3].score - 1.5 / 1.16).abs() < 1e-6,
+            "{:?}",
+            scores[3]
+        );
         assert!((scores[3].cheapness - 2.0).abs() < 1e-6);
         assert_eq!(scores[3].family, Some(Family::Patch));
-        assert!((scores[8].score - 0.9).abs() < 1e-6);
-        assert!((scores[5].score - 0.7).abs() < 1e-6);
+        assert!((scores[8].score - 0.9 / 1.16).abs() < 1e-6);
+        assert!((scores[5].score - 0.7 / 1.16).abs() < 1e-6);
         assert_eq!((scores[6].score, scores[6].turned), (0.0, 0.9));
     }
 
@@ -211,7 +215,7 @@ mod tests {
             verdict(&found, &circumstances()).labels
         };
         assert_eq!(suspects(&[150.0, 100.0, 80.0, 60.0]), [0_u32; 0]);
-        assert_eq!(suspects(&[320.0, 100.0, 80.0, 60.0]), [0]);
+        assert_eq!(suspects(&[360.0, 100.0, 80.0, 60.0]), [0]);
         assert_eq!(
             suspects(&[50.0, 40.0, 30.0, 2.0]),
             [0, 1, 2],
@@ -232,14 +236,14 @@ mod tests {
             scores(&found, &circumstances)[3].score
         };
         let twice = 2.0 * LEAST_AMPLIFICATION;
-        assert!((score_of(1.5, twice, 10) - 1.5).abs() < 1e-4);
+        assert!((score_of(1.5, twice, 10) - 1.5 / 1.16).abs() < 1e-4);
         let among_many = score_of(1.5, twice, 1000);
         assert!(
-            (among_many - 3f64.sqrt() / 2.2).abs() < 1e-4,
+            (among_many - 3f64.sqrt() / 2.55).abs() < 1e-4,
             "{among_many}"
         );
         assert!(score_of(5.0, twice, 1000) > 1.0);
-        assert!(score_of(30.0, twice, 1000) > 1.5);
+        assert!(score_of(30.0, twice, 1000) > 1.3);
         let little = 0.7 * LEAST_AMPLIFICATION;
         assert!(score_of(1000.0, little, 1000) < 1.0, "however cheap");
     }

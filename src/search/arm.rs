@@ -12,13 +12,13 @@ const PARENTS: usize = 8;
 /// Children of a generation.
 pub(super) const CHILDREN: usize = 14;
 /// A parent is asked again until it was seen on this many images.
-const ENOUGH_IMAGES: u64 = 64;
+const ENOUGH_IMAGES: u64 = 32;
 /// Weight of the size against the margin.
-const SIZE_WEIGHT: f32 = 0.25;
+const SIZE_WEIGHT: f32 = 0.4;
 /// Generations without [`PROGRESS`] after which an arm is at rest.
 const fn patience(family: Family) -> usize {
     match family {
-        Family::Bar => 10,
+        Family::Bar | Family::Patch => 10,
         _ => 6,
     }
 }

@@ -11,10 +11,41 @@ pub const LEAST_EFFORT: usize = 2_000;
 pub(super) const SURVEY_IMAGES: usize = 12;
 /// Images of each trial of the guided search.
 pub(super) const RACE_IMAGES: usize = 8;
-/// Searches of a label in a family that run side by side at first, at most: of bars, and of the other families together.
-///
-/// Bars race apart. They gain slowly and late, so beside the others they would drop out first.
-pub(super) const MOST_ARMS: [usize; 2] = [10, 50];
+
+/// Searches that drop out beside each other only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Race {
+    /// Families of the searches.
+    pub(super) families: &'static [Family],
+    /// Searches of a label in a family that run side by side at first, at most.
+    pub(super) most_arms: usize,
+    /// Hundredths of the effort.
+    pub(super) percent: usize,
+    /// Searches that are looked at in turn with those of the other races, once all are over.
+    pub(super) turn: usize,
+}
+
+/// Bars and patches race apart. They gain slowly and late, so beside the others they would drop out first.
+pub(super) const RACES: [Race; 3] = [
+    Race {
+        families: &[Family::Rectangle, Family::Blend, Family::Wave, Family::Warp],
+        most_arms: 50,
+        percent: 17,
+        turn: 2,
+    },
+    Race {
+        families: &[Family::Bar],
+        most_arms: 10,
+        percent: 16,
+        turn: 1,
+    },
+    Race {
+        families: &[Family::Patch],
+        most_arms: 6,
+        percent: 28,
+        turn: 1,
+    },
+];
 
 /// How a search is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +64,9 @@ impl SearchOptions {
         (self.percent(27 * shares) / SURVEY_IMAGES / all).max(1)
     }
 
-    /// Forward passes of the guided searches: of bars, and of the other families together.
-    pub(super) fn races(&self) -> [usize; 2] {
-        [self.percent(29), self.percent(32)]
+    /// Forward passes of the searches of `race`.
+    pub(super) fn race(&self, race: Race) -> usize {
+        self.percent(race.percent)
     }
 
     /// Forward passes for evidence on images kept apart.

@@ -4,7 +4,7 @@
 use super::Search;
 use super::arm::{Arm, CHILDREN, Candidate};
 use super::network::Network;
-use super::plan::RACE_IMAGES;
+use super::plan::{RACE_IMAGES, RACES};
 use super::trial::{LabelTrial, try_on};
 use crate::defence::random::Draws;
 use crate::parallel::in_parallel;
@@ -13,17 +13,19 @@ use crate::parallel::in_parallel;
 const LAST_ARMS: usize = 3;
 
 impl<C: Network> Search<'_, C> {
-    /// Breeds the members of `arms`, of bars and of the others, each within its budget; gives the arms, those of later rounds
-    /// first and the two kinds in turn.
-    pub(super) fn races(&mut self, [bars, others]: [Vec<Arm>; 2]) -> Result<Vec<Arm>, C::Error> {
-        let budgets = self.options.races();
-        let others = self.race(others, budgets[1])?;
-        let bars = self.race(bars, budgets[0])?;
-        let (mut bars, mut others) = (bars.into_iter(), others.into_iter());
-        let mut all = Vec::with_capacity(bars.len() + others.len());
-        while bars.len() + others.len() > 0 {
-            all.extend(bars.next());
-            all.extend(others.by_ref().take(2));
+    /// Breeds the members of the arms of each of [`RACES`] within its budget; gives all arms, those of later rounds first and the
+    /// races in turn.
+    pub(super) fn races(&mut self, arms: [Vec<Arm>; RACES.len()]) -> Result<Vec<Arm>, C::Error> {
+        let mut raced = Vec::with_capacity(RACES.len());
+        for (race, arms) in RACES.into_iter().zip(arms) {
+            let arms = self.race(arms, self.options.race(race))?;
+            raced.push((race.turn, arms.into_iter()));
+        }
+        let mut all = Vec::new();
+        while raced.iter().any(|(_, arms)| arms.len() > 0) {
+            for (turn, arms) in &mut raced {
+                all.extend(arms.by_ref().take(*turn));
+            }
         }
         Ok(all)
     }
@@ -86,7 +88,8 @@ impl<C: Network> Search<'_, C> {
         let trials = in_parallel(self.networks, jobs.len(), |network, index| {
             let (place, candidate) = &jobs[index];
             let label = labels[*place];
-            let parts = [&number[..], &(index as u64).to_le_bytes()];
+            // The candidates of an arm are compared on the same images: how easily an image is turned differs more than they do.
+            let parts = [&number[..], &(*place as u64).to_le_bytes()];
             let mut draws = Draws::new(seed, "images", &parts);
             let images = clean.others(shown, label, RACE_IMAGES, &mut draws);
             let trial = try_on(network, clean, &candidate.stand_in, &images, &[label])?;

@@ -4,7 +4,7 @@ use super::Search;
 use super::arm::{Arm, Member};
 use super::family::Family;
 use super::network::Network;
-use super::plan::{MOST_ARMS, SURVEY_IMAGES};
+use super::plan::{RACES, SURVEY_IMAGES};
 use super::stand_in::StandIn;
 use super::trial::{Trial, try_on};
 use crate::defence::random::Draws;
@@ -15,8 +15,8 @@ use std::sync::Arc;
 const CHUNK: usize = 64;
 
 impl<C: Network> Search<'_, C> {
-    /// Tries random stand-ins of every family; gives the most promising arms, the best first: of bars, and of the others.
-    pub(super) fn survey(&mut self) -> Result<[Vec<Arm>; 2], C::Error> {
+    /// Tries random stand-ins of every family; gives the most promising arms of each of [`RACES`], the best first.
+    pub(super) fn survey(&mut self) -> Result<[Vec<Arm>; RACES.len()], C::Error> {
         let labels: Vec<u32> = (0..self.clean.classes).collect();
         let mut of_families: Vec<Vec<Arm>> = Family::ALL
             .iter()
@@ -44,18 +44,19 @@ impl<C: Network> Search<'_, C> {
                 }
             }
         }
-        let mut arms: [Vec<Arm>; 2] = [Vec::new(), Vec::new()];
-        for arm in of_families.into_iter().flatten() {
-            if !arm.members.is_empty() {
-                arms[usize::from(arm.family != Family::Bar)].push(arm);
-            }
-        }
         let grid = self.clean.grid();
-        for (arms, most) in arms.iter_mut().zip(MOST_ARMS) {
+        let seen: Vec<Arm> = of_families
+            .into_iter()
+            .flatten()
+            .filter(|arm| !arm.members.is_empty())
+            .collect();
+        Ok(RACES.map(|race| {
+            let of_race = |arm: &&Arm| race.families.contains(&arm.family);
+            let mut arms: Vec<Arm> = seen.iter().filter(of_race).cloned().collect();
             arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
-            arms.truncate(most);
-        }
-        Ok(arms)
+            arms.truncate(race.most_arms);
+            arms
+        }))
     }
 
     fn try_random(

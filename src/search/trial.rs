@@ -14,10 +14,11 @@ use std::sync::Arc;
 /// Margins are kept within these, in units of [`CleanImages::unit`]: an image that is lost for good, or turned for good, tells no
 /// more.
 ///
-/// A bar is bred from far off, row by row, so its bounds are wider.
+/// Bars and patches are bred from far off, cell by cell, so their bounds are wider.
 const fn bounds(family: Family) -> (f32, f32) {
     match family {
         Family::Bar => (-2.5, 3.0),
+        Family::Patch => (-2.5, 1.5),
         _ => (LOST, 0.5),
     }
 }

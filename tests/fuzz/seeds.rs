@@ -56,7 +56,10 @@ fn fixtures(area: &str) -> Vec<(String, Vec<u8>)> {
         .join("../fixtures")
         .join(area);
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let small = entries.filter(|entry| entry.metadata().unwrap().len() <= MAX_BYTES);
+    let small = entries.filter(|entry| {
+        let found = entry.metadata().unwrap();
+        found.is_file() && found.len() <= MAX_BYTES
+    });
     let files = small.filter(|entry| {
         let name = entry.file_name();
         !["py", "md", "json"]
@@ -253,6 +256,7 @@ fn manifest() -> Manifest {
             },
         ],
         goodnet: None,
+        repaired: None,
         samples: vec![SampleRecord {
             file: "red.png".to_owned(),
             kind: SampleKind::Clean,

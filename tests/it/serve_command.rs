@@ -388,6 +388,29 @@ fn costly_pictures_take_turns_and_give_their_memory_back() {
     stop(child);
 }
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn the_service_is_the_process_that_was_started_and_its_allocator_keeps_no_large_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    write_bundle(&bundle, "aa");
+    let (child, _log, _url) = start(&bundle);
+    let environment = std::fs::read(format!("/proc/{}/environ", child.id())).unwrap();
+    let has = |entry: &str| {
+        environment
+            .split(|&byte| byte == 0)
+            .any(|found| found == entry.as_bytes())
+    };
+    assert!(has("MALLOC_MMAP_THRESHOLD_=1048576"));
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
+    let arguments: Vec<&[u8]> = arguments.split(|&byte| byte == 0).collect();
+    assert_eq!(
+        arguments[1..4],
+        [&b"serve"[..], b"--listen", b"127.0.0.1:0"]
+    );
+    stop(child);
+}
+
 #[test]
 fn the_log_says_which_policy_answers_and_who_says_so() {
     for (options, policy, from) in [

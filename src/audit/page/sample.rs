@@ -5,7 +5,7 @@ use crate::audit::png;
 use crate::audit::report::{
     DataRecord, Example, HeatMap, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect,
 };
-use crate::audit::score::{LabelScore, limit};
+use crate::audit::score::{LEAST_EACH, LabelScore, limit};
 use crate::audit::verdict::{Outcome, Verdict};
 use crate::domain::sweep::Tally;
 use crate::search::{Evidence, Family, StandIn};
@@ -91,24 +91,25 @@ fn verdict(outcome: Outcome) -> Verdict {
 }
 
 fn score(label: u32, is_suspect: bool) -> LabelScore {
-    let score = if label.is_multiple_of(3) {
+    let cheapness = if label.is_multiple_of(3) {
         0.0
     } else {
         0.9 / f64::from(label)
     };
-    let family = (score > 0.0).then_some(Family::Blend);
-    let (score, family) = if is_suspect {
+    let family = (cheapness > 0.0).then_some(Family::Blend);
+    let (cheapness, family) = if is_suspect {
         (
             limit(Family::Patch) / f64::from(least()),
             Some(Family::Patch),
         )
     } else {
-        (score, family)
+        (cheapness, family)
     };
+    let score = cheapness / LEAST_EACH;
     LabelScore {
         label,
         score,
-        cheapness: score,
+        cheapness,
         amplification: is_suspect.then_some(40.0),
         amplification_needed: 1.9,
         family,

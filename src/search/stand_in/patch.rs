@@ -40,7 +40,7 @@ impl Patch {
         }
     }
 
-    /// Some cells anew, some of `other`, now and then moved by a cell or grown by a row and a column.
+    /// Some cells anew, some of `other`, now and then moved by a cell or grown by a row and a column at any of its sides.
     pub(super) fn mutate(&self, other: &Self, grid: &Grid, draws: &mut Draws) -> Self {
         let mut patch = self.clone();
         let (mosaic, from) = (&mut patch.mosaic, &other.mosaic);
@@ -62,22 +62,25 @@ impl Patch {
             patch.left += (draws.below(3) as f32 - 1.0) * step;
         }
         let most = MOST_CELLS.min(grid.height.min(grid.width) / self.cell.max(1));
-        if draws.unit() < 0.08 && patch.mosaic.rows.max(patch.mosaic.columns) < most {
-            patch.grow(grid);
+        if draws.unit() < 0.15 && patch.mosaic.rows.max(patch.mosaic.columns) < most {
+            patch.grow(grid, draws.below(2), draws.below(2));
         }
         let [top, left, ..] = patch.bounds(grid);
         (patch.top, patch.left) = (top as f32, left as f32);
         patch
     }
 
-    /// One more row and column of cells, copies of the last ones.
-    fn grow(&mut self, grid: &Grid) {
+    /// One more row and column of cells, copies of those beside them: `above` and `before` the others (1), or after them (0).
+    fn grow(&mut self, grid: &Grid, above: usize, before: usize) {
         let (rows, columns) = (self.mosaic.rows, self.mosaic.columns);
         self.mosaic =
             self.mosaic
                 .resampled((rows + 1, columns + 1), grid.channels, |row, column| {
+                    let (row, column) = (row.saturating_sub(above), column.saturating_sub(before));
                     (row.min(rows - 1), column.min(columns - 1))
                 });
+        self.top -= (above * self.cell) as f32;
+        self.left -= (before * self.cell) as f32;
     }
 
     /// Without its first or last row or column of cells.

@@ -1,0 +1,32 @@
+//! How the C library's allocator keeps what a service frees.
+//!
+//! glibc raises the size from which it gives a freed block back to the system each time that a larger one is freed, up to 32 MiB. So
+//! each thread would keep the largest picture that it ever decoded. A fixed size keeps it from that (`man 3 mallopt`,
+//! `M_MMAP_THRESHOLD`), and is read from the environment when a process begins.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+const VARIABLE: &str = "MALLOC_MMAP_THRESHOLD_";
+/// 1 MiB: tensors of small networks stay with the allocator, pictures do not.
+const BYTES: &str = "1048576";
+
+/// Begins this program anew, as the same process, with [`VARIABLE`] set; returns where it is set already, or where that fails.
+///
+/// To be called before anything else is done: open files and threads would be lost.
+pub(super) fn return_large_blocks() {
+    if cfg!(not(target_env = "gnu")) || env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    let Ok(program) = env::current_exe() else {
+        return;
+    };
+    let mut arguments = env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    // A service that keeps more memory is better than none: an error is passed over.
+    let _ = command.args(arguments).env(VARIABLE, BYTES).exec();
+}
