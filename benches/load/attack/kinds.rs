@@ -18,8 +18,6 @@ pub(super) struct Attack {
     /// In words.
     pub(super) what: &'static str,
     pub(super) log: Log,
-    /// Bounds on memory that it may take: what several kinds at a time take adds up.
-    pub(super) memory_bounds: f64,
     /// Starts tasks that go on until they are stopped.
     pub(super) begin: fn(&Target, &mut JoinSet<()>),
 }
@@ -62,7 +60,6 @@ const fn attack(
         name,
         what,
         log: Log::Read,
-        memory_bounds: 1.0,
         begin,
     }
 }
@@ -84,7 +81,6 @@ pub(super) const ALL: &[Attack] = &[
         name: "log",
         what: "nobody reads the log, and 200 requests a second write to it",
         log: Log::Stopped,
-        memory_bounds: 1.0,
         begin: log,
     },
     attack(
@@ -117,10 +113,7 @@ pub(super) const ALL: &[Attack] = &[
         "every second a batch of 64 costly images, every other second one of 12 MiB",
         batches,
     ),
-    Attack {
-        memory_bounds: 1.5,
-        ..attack("mix", "all of these but the hoarding at the same time", mix)
-    },
+    attack("mix", "all of these but the hoarding at the same time", mix),
 ];
 
 fn decode(target: &Target, tasks: &mut JoinSet<()>) {
