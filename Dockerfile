@@ -7,7 +7,6 @@ WORKDIR /src
 ENV RUSTFLAGS="-C link-arg=-Wl,-z,pack-relative-relocs"
 # Dependencies first: they change less often than the code, and the layer is kept.
 COPY Cargo.toml Cargo.lock ./
-COPY .cargo .cargo
 COPY crates/goodnet-onnx/Cargo.toml crates/goodnet-onnx/
 COPY crates/goodnet-lab/Cargo.toml crates/goodnet-lab/
 RUN for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \

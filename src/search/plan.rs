@@ -7,6 +7,8 @@ pub const DEFAULT_EFFORT: usize = 54_000;
 /// A search with less says nothing.
 pub const LEAST_EFFORT: usize = 2_000;
 
+/// Hundredths of the effort that random stand-ins take.
+const SURVEY: usize = 27;
 /// Images that each random stand-in is tried on.
 pub(super) const SURVEY_IMAGES: usize = 12;
 /// Images of each trial of the guided search.
@@ -57,11 +59,11 @@ pub struct SearchOptions {
 }
 
 impl SearchOptions {
-    /// Random stand-ins of `family`: 27 % of the effort for all of them together, twice as many bars as of the others.
+    /// Random stand-ins of `family`: [`SURVEY`] hundredths of the effort for all of them together, twice as many bars as of the others.
     pub(super) fn survey(&self, family: Family) -> usize {
         let shares = if family == Family::Bar { 2 } else { 1 };
         let all = Family::ALL.len() + 1;
-        (self.percent(27 * shares) / SURVEY_IMAGES / all).max(1)
+        (self.percent(SURVEY * shares) / SURVEY_IMAGES / all).max(1)
     }
 
     /// Forward passes of the searches of `race`.
@@ -98,5 +100,27 @@ impl Watch for Unwatched {
 
     fn stopped(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_is_in_one_race_and_the_stages_take_the_effort_whole() {
+        let mut raced: Vec<Family> = RACES
+            .iter()
+            .flat_map(|race| race.families)
+            .copied()
+            .collect();
+        raced.sort_unstable();
+        assert_eq!(raced, Family::ALL);
+        let options = SearchOptions {
+            effort: 100,
+            seed: 0,
+        };
+        let races: usize = RACES.into_iter().map(|race| options.race(race)).sum();
+        assert_eq!(races + options.percent(SURVEY) + options.evidence(), 100);
     }
 }

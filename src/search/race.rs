@@ -71,10 +71,15 @@ impl<C: Network> Search<'_, C> {
         let number = (self.generations as u64).to_le_bytes();
         let (clean, seed, shown) = (self.clean, self.options.seed, &self.shown);
         let mut jobs: Vec<(usize, Candidate)> = Vec::new();
+        // The candidates of an arm are compared on the same images: how easily an image is turned differs more than they do.
+        let mut images: Vec<Vec<usize>> = vec![Vec::new(); arms.len()];
         for (place, arm) in arms.iter().enumerate() {
             if arm.is_at_rest() {
                 continue;
             }
+            let parts = [&number[..], &(place as u64).to_le_bytes()];
+            let mut draws = Draws::new(seed, "images", &parts);
+            images[place] = clean.others(shown, arm.label, RACE_IMAGES, &mut draws);
             let parts = [
                 &number[..],
                 &arm.label.to_le_bytes(),
@@ -87,12 +92,8 @@ impl<C: Network> Search<'_, C> {
         let labels: Vec<u32> = arms.iter().map(|arm| arm.label).collect();
         let trials = in_parallel(self.networks, jobs.len(), |network, index| {
             let (place, candidate) = &jobs[index];
-            let label = labels[*place];
-            // The candidates of an arm are compared on the same images: how easily an image is turned differs more than they do.
-            let parts = [&number[..], &(*place as u64).to_le_bytes()];
-            let mut draws = Draws::new(seed, "images", &parts);
-            let images = clean.others(shown, label, RACE_IMAGES, &mut draws);
-            let trial = try_on(network, clean, &candidate.stand_in, &images, &[label])?;
+            let (label, images) = (labels[*place], &images[*place]);
+            let trial = try_on(network, clean, &candidate.stand_in, images, &[label])?;
             Ok((trial, images.len()))
         })?;
         self.stand_ins += jobs.len();

@@ -45,14 +45,13 @@ impl<C: Network> Search<'_, C> {
             }
         }
         let grid = self.clean.grid();
-        let seen: Vec<Arm> = of_families
-            .into_iter()
-            .flatten()
-            .filter(|arm| !arm.members.is_empty())
-            .collect();
+        let mut seen: Vec<Arm> = of_families.into_iter().flatten().collect();
+        seen.retain(|arm| !arm.members.is_empty());
         Ok(RACES.map(|race| {
-            let of_race = |arm: &&Arm| race.families.contains(&arm.family);
-            let mut arms: Vec<Arm> = seen.iter().filter(of_race).cloned().collect();
+            let (mut arms, others) = std::mem::take(&mut seen)
+                .into_iter()
+                .partition::<Vec<Arm>, _>(|arm| race.families.contains(&arm.family));
+            seen = others;
             arms.sort_by(|a, b| b.promise(grid).total_cmp(&a.promise(grid)));
             arms.truncate(race.most_arms);
             arms

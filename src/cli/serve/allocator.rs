@@ -6,13 +6,15 @@
 
 use std::env;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 const VARIABLE: &str = "MALLOC_MMAP_THRESHOLD_";
 /// 1 MiB: tensors of small networks stay with the allocator, pictures do not.
 const BYTES: &str = "1048576";
 
-/// Begins this program anew, as the same process, with [`VARIABLE`] set; returns where it is set already, or where that fails.
+/// Begins this program anew, as the same process, with [`VARIABLE`] set; returns where it is set already, where the file that runs has
+/// another name than the program was called by, and where that fails.
 ///
 /// To be called before anything else is done: open files and threads would be lost.
 pub(super) fn return_large_blocks() {
@@ -23,10 +25,15 @@ pub(super) fn return_large_blocks() {
         return;
     };
     let mut arguments = env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
+    let Some(name) = arguments.next() else {
+        return;
+    };
+    // Started through a loader or an emulator, the file that runs is another than this program.
+    if Path::new(&name).file_name() != program.file_name() {
+        return;
     }
+    let mut command = Command::new(program);
+    command.arg0(name).args(arguments).env(VARIABLE, BYTES);
     // A service that keeps more memory is better than none: an error is passed over.
-    let _ = command.args(arguments).env(VARIABLE, BYTES).exec();
+    let _ = command.exec();
 }
