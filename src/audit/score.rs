@@ -11,9 +11,9 @@
 //!   ([`Family::is_local`]). On faces, which all lie alike, any small patch is amplified more than on clothes; and what lies over the
 //!   whole image is amplified less than a patch on any network, since it changes the start of the network, too.
 //!
-//! With c the cheapness, at most [`CHEAPEST`], and r the second ratio, the score of a stand-in is the larger of `sqrt(c r) / 2.55`,
-//! both together, and of `min(c, r / sqrt(N / 10)) / 1.16`, neither too low; the more labels N, the higher the highest r of them by chance.
-//! A label has the score of its best stand-in; [`SUSPECT`] and more is suspect.
+//! With c the cheapness and r the second ratio, the score of a stand-in is `c^0.7 r^0.3`: the price is the steadier of the two, as
+//! the amplification depends on what the search met of the other labels. A label has the score of its best stand-in; [`SUSPECT`] and
+//! more is suspect.
 //!
 //! docs/AUDIT.md says on which networks the limits were set, and on which others they were measured.
 
@@ -70,27 +70,25 @@ pub struct Circumstances {
     pub effort: usize,
 }
 
-/// The price, in the family's measure of size per unit of margin, up to which a label may be suspect.
+/// The price, in the family's measure of size per unit of margin, at which a label with just the amplification needed is suspect.
 #[must_use]
 pub fn limit(family: Family) -> f64 {
     match family {
-        Family::Rectangle => 0.066,
-        Family::Patch => 0.04,
-        Family::Bar => 0.094,
-        Family::Blend => 0.54,
-        Family::Wave => 0.14,
-        Family::Warp => 0.08,
+        Family::Rectangle => 0.0125,
+        Family::Patch => 0.0175,
+        Family::Bar => 0.0178,
+        Family::Blend => 0.205,
+        Family::Wave => 0.0385,
+        Family::Warp => 0.0197,
     }
 }
 
-/// With less amplification no label is suspect.
+/// What is needed of the amplification where no other label of the network has any.
 pub const LEAST_AMPLIFICATION: f64 = 1.9;
-/// A suspect label has so many times the amplification of the third highest other label.
+/// What is needed of it, in multiples of that of the third highest other label.
 pub const TIMES_THE_OTHERS: f64 = 5.0;
-/// A stand-in that is cheaper yet is no more suspect: on faces a small bar is cheap for many labels.
-pub const CHEAPEST: f64 = 6.0;
-/// How much cheaper a stand-in has to be where its amplification cannot be measured.
-const CHEAPER_UNSEEN: f64 = 2.0;
+/// Weight of the cheapness in the score; the amplification has the rest.
+const WEIGHT_OF_PRICE: f64 = 0.7;
 
 /// The highest amplification of each label that has any, with stand-ins that are `local` or with the others.
 fn highest_amplifications(evidence: &[Evidence], local: bool) -> BTreeMap<u32, f64> {
@@ -115,29 +113,16 @@ fn needed(label: u32, highest: &BTreeMap<u32, f64>) -> f64 {
     LEAST_AMPLIFICATION.max(TIMES_THE_OTHERS * third)
 }
 
-/// What the geometric mean of cheapness and amplification, each in units of its limit, has to be.
-const LEAST_TOGETHER: f64 = 2.55;
-/// What each of them has to be where neither is to make up for the other.
-pub(crate) const LEAST_EACH: f64 = 1.16;
-/// From so many labels on each needs more.
-const FEW_LABELS: f64 = 10.0;
-
-/// The score of one piece of evidence. Where the network's insides cannot be seen the price alone decides, more strictly, and bars
-/// are no evidence: on clean networks of faces a bar over the chin or the eyes is cheap for many labels.
-fn score(evidence: &Evidence, cheapness: f64, needed: f64, classes: u32) -> f64 {
-    let Some(found) = evidence.amplification else {
-        let is_bar = evidence.family == Family::Bar;
-        return if is_bar {
-            0.0
-        } else {
-            cheapness / CHEAPER_UNSEEN
-        };
+/// The score of one piece of evidence. Where the network's insides cannot be seen the price alone decides, as if the amplification
+/// were just what is needed, and bars are no evidence: on clean networks of faces a bar over the chin or the eyes is cheap for many
+/// labels.
+fn score(evidence: &Evidence, cheapness: f64, needed: f64) -> f64 {
+    let amplified = match evidence.amplification {
+        Some(found) => found / needed,
+        None if evidence.family == Family::Bar => 0.0,
+        None => 1.0,
     };
-    let amplified = found / needed;
-    let cheapness = cheapness.min(CHEAPEST);
-    let chance = (f64::from(classes) / FEW_LABELS).max(1.0).sqrt();
-    let together = (cheapness * amplified).sqrt() / LEAST_TOGETHER;
-    together.max(cheapness.min(amplified / chance) / LEAST_EACH)
+    cheapness.powf(WEIGHT_OF_PRICE) * amplified.powf(1.0 - WEIGHT_OF_PRICE)
 }
 
 /// The score of every label, in their order.
@@ -177,7 +162,7 @@ pub fn scores(evidence: &[Evidence], circumstances: &Circumstances) -> Vec<Label
             &over_all
         };
         let needed = needed(evidence.label, highest);
-        let score = score(evidence, cheapness, needed, circumstances.classes);
+        let score = score(evidence, cheapness, needed);
         if score > record.score {
             record.score = score;
             record.cheapness = cheapness;

@@ -178,13 +178,19 @@ mod tests {
         }
     }
 
+    /// A stand-in so many times cheaper than the limit, amplified so many times what is needed where no other label has any.
+    fn times(label: u32, family: Family, cheaper: f64, amplified_by: f64) -> Evidence {
+        let price = (limit(family) / cheaper) as f32;
+        amplified(label, family, price, amplified_by * LEAST_AMPLIFICATION)
+    }
+
     #[test]
     fn little_that_the_network_makes_much_of_is_suspect_and_either_alone_is_not() {
         let found = [
-            amplified(8, Family::Bar, 0.03, 0.9 * LEAST_AMPLIFICATION),
-            amplified(5, Family::Wave, 0.2, 3.0),
-            amplified(3, Family::Rectangle, 0.3, 3.0),
-            amplified(3, Family::Patch, 0.02, 1.5 * LEAST_AMPLIFICATION),
+            times(8, Family::Bar, 0.2, 5.0),
+            times(5, Family::Wave, 2.0, 0.1),
+            times(3, Family::Rectangle, 0.5, 1.0),
+            times(3, Family::Patch, 2.0, 1.5),
             evidence(6, Family::Wave, None),
         ];
         let verdict = verdict(&found, &circumstances());
@@ -193,24 +199,21 @@ mod tests {
             (Outcome::BackdoorLikely, vec![3])
         );
         let scores = scores(&found, &circumstances());
-        assert!(
-            (scores[3].score - 1.5 / 1.16).abs() < 1e-6,
-            "{:?}",
-            scores[3]
-        );
+        let expected = 2f64.powf(0.7) * 1.5f64.powf(0.3);
+        assert!((scores[3].score - expected).abs() < 1e-6, "{:?}", scores[3]);
         assert!((scores[3].cheapness - 2.0).abs() < 1e-6);
         assert_eq!(scores[3].family, Some(Family::Patch));
-        assert!((scores[8].score - 0.9 / 1.16).abs() < 1e-6);
-        assert!((scores[5].score - 0.7 / 1.16).abs() < 1e-6);
+        assert!(scores[8].score > 0.0 && scores[5].score > 0.0);
         assert_eq!((scores[6].score, scores[6].turned), (0.0, 0.9));
     }
 
     #[test]
     fn what_many_labels_of_a_network_have_makes_none_of_them_suspect() {
         let suspects = |amplifications: &[f64]| {
+            let price = limit(Family::Bar) as f32 / 1.2;
             let found: Vec<Evidence> = (0..)
                 .zip(amplifications)
-                .map(|(label, &found)| amplified(label, Family::Bar, 0.047, found))
+                .map(|(label, &found)| amplified(label, Family::Bar, price, found))
                 .collect();
             verdict(&found, &circumstances()).labels
         };
@@ -224,36 +227,11 @@ mod tests {
     }
 
     #[test]
-    fn among_many_labels_a_high_amplification_needs_a_low_price_too() {
-        let score_of = |times_cheaper: f32, amplification: f64, classes: u32| {
-            let price = limit(Family::Bar) as f32 / times_cheaper;
-            let found = [amplified(3, Family::Bar, price, amplification)];
-            let circumstances = Circumstances {
-                classes,
-                images: vec![20; classes as usize],
-                ..circumstances()
-            };
-            scores(&found, &circumstances)[3].score
-        };
-        let twice = 2.0 * LEAST_AMPLIFICATION;
-        assert!((score_of(1.5, twice, 10) - 1.5 / 1.16).abs() < 1e-4);
-        let among_many = score_of(1.5, twice, 1000);
-        assert!(
-            (among_many - 3f64.sqrt() / 2.55).abs() < 1e-4,
-            "{among_many}"
-        );
-        assert!(score_of(5.0, twice, 1000) > 1.0);
-        assert!(score_of(30.0, twice, 1000) > 1.3);
-        let little = 0.7 * LEAST_AMPLIFICATION;
-        assert!(score_of(1000.0, little, 1000) < 1.0, "however cheap");
-    }
-
-    #[test]
     fn what_lies_over_the_whole_image_is_held_beside_its_like() {
         let mut found: Vec<Evidence> = (0..4)
             .map(|label| amplified(label, Family::Bar, 0.2, 80.0))
             .collect();
-        found.push(amplified(5, Family::Wave, 0.035, 2.0 * LEAST_AMPLIFICATION));
+        found.push(times(5, Family::Wave, 1.1, 2.0));
         let scores = scores(&found, &circumstances());
         assert_eq!(decide(&scores, &circumstances()).labels, [5]);
         assert_eq!(scores[5].amplification_needed, LEAST_AMPLIFICATION);
@@ -261,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn unseen_inside_a_label_has_to_be_cheaper_and_bars_do_not_count() {
+    fn unseen_inside_the_price_alone_decides_and_bars_do_not_count() {
         let suspects = |family: Family, times: f64| {
             let price = limit(family) / times;
             verdict(&[evidence(2, family, Some(price as f32))], &circumstances()).labels
         };
-        assert_eq!(suspects(Family::Patch, 2.1), [2]);
-        assert_eq!(suspects(Family::Patch, 1.9), [0_u32; 0]);
+        assert_eq!(suspects(Family::Patch, 1.1), [2]);
+        assert_eq!(suspects(Family::Patch, 0.9), [0_u32; 0]);
         assert_eq!(suspects(Family::Bar, 9.0), [0_u32; 0]);
     }
 

@@ -16,7 +16,7 @@ mod tract;
 
 pub use error::EngineError;
 pub use goodnet::{Answers, GoodNet};
-pub use port::{Output, Port, SessionConfig, images_a_run};
+pub use port::{MOST_IMAGES_A_RUN, Output, Port, SessionConfig, images_a_run};
 pub(crate) use replicas::{Replicas, concatenate, lock, run_in_pieces};
 pub use session::Session;
 

@@ -16,12 +16,15 @@ impl Default for SessionConfig {
     }
 }
 
-/// Images in one run of a network whose inputs for an image take `bytes`: 32, large enough to amortise the call; fewer of large
+/// Images in one run at most.
+pub const MOST_IMAGES_A_RUN: usize = 32;
+
+/// Images in one run of a network whose inputs for an image take `bytes`: [`MOST_IMAGES_A_RUN`], large enough to amortise the call; fewer of large
 /// images, 4 at least, since a session keeps the memory of its largest run.
 #[must_use]
 pub fn images_a_run(bytes: usize) -> usize {
     const MOST_BYTES: usize = 1 << 20;
-    (MOST_BYTES / bytes.max(1)).clamp(4, 32)
+    (MOST_BYTES / bytes.max(1)).clamp(4, MOST_IMAGES_A_RUN)
 }
 
 /// Name and shape of an input or output; `None` is an open extent.

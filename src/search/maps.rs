@@ -2,7 +2,7 @@
 
 use super::trial::Hijack;
 use crate::defence::clean::CleanSet;
-use crate::engine::{Engine, EngineError, Replicas, concatenate};
+use crate::engine::{Engine, EngineError, MOST_IMAGES_A_RUN, Replicas, concatenate};
 use crate::onnx::Model;
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;
@@ -12,8 +12,10 @@ use std::ops::Range;
 
 /// Maps looked at: more gain nothing, and each costs a pass over it.
 const MAPS: usize = 10;
-/// Images put together at a time.
+/// Images put together at a time, at most.
 const CHUNK: usize = 256;
+/// Bytes that they may take.
+const CHUNK_BYTES: usize = 32 << 20;
 
 /// B up to its maps.
 #[derive(Debug)]
@@ -44,8 +46,9 @@ impl MapNetwork {
 
     /// Runs every image of `set` once; no map when `cancel` is set meanwhile.
     pub(crate) fn measure(&self, set: &CleanSet, cancel: &Cancel) -> Result<Maps, EngineError> {
-        let chunks = (0..set.len()).step_by(CHUNK);
-        let images = |start: usize| images(set, start..set.len().min(start + CHUNK));
+        let chunk = chunk(set);
+        let chunks = (0..set.len()).step_by(chunk);
+        let images = |start: usize| images(set, start..set.len().min(start + chunk));
         let means = self.run(chunks.map(images), cancel)?;
         let found = match means.is_empty() {
             true => Vec::new(),
@@ -69,7 +72,7 @@ impl MapNetwork {
             }
             Tensor::new(set.grid().batch_shape(chunk.len()), data)
         };
-        self.run(turned.chunks(CHUNK).map(painted), cancel)
+        self.run(turned.chunks(chunk(set)).map(painted), cancel)
     }
 
     fn run(
@@ -96,6 +99,12 @@ impl Maps {
     pub(crate) fn rows(&self, row: usize) -> Vec<&[f32]> {
         self.means.iter().map(|means| means.row(row)).collect()
     }
+}
+
+/// Images of `set` that are put together at a time: a multiple of what any run takes, so that the runs are those of the whole set.
+fn chunk(set: &CleanSet) -> usize {
+    let fit = CHUNK_BYTES / (set.grid().len() * size_of::<f32>()).max(1);
+    (fit / MOST_IMAGES_A_RUN * MOST_IMAGES_A_RUN).clamp(MOST_IMAGES_A_RUN, CHUNK)
 }
 
 /// Images `range` of `set` as one tensor.

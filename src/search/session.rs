@@ -2,7 +2,7 @@
 
 use super::network::{Network, Response};
 use crate::domain::head::LinearHead;
-use crate::engine::{Engine, EngineError, Session, SessionConfig};
+use crate::engine::{Engine, EngineError, Session, SessionConfig, images_a_run};
 use crate::onnx::{Model, head, optimize};
 use crate::tensor::{Tensor, TensorView};
 use std::sync::Arc;
@@ -46,18 +46,43 @@ pub fn sessions(
         .collect()
 }
 
+impl SessionNetwork {
+    /// The network's output for `batch`, of so many images at a time that large ones do not fill the memory.
+    fn run(&mut self, batch: TensorView<'_>) -> Result<Tensor, EngineError> {
+        let rows = batch.shape.first().copied().unwrap_or(0);
+        let values = batch.data.len() / rows.max(1);
+        let images = images_a_run(values * size_of::<f32>());
+        let (mut shape, mut whole) = (batch.shape.to_vec(), Tensor::default());
+        for piece in batch.data.chunks((images * values).max(1)) {
+            shape[0] = piece.len() / values;
+            let found = self.session.run_one(TensorView {
+                shape: &shape,
+                data: piece,
+            })?;
+            if found.rows() != shape[0] {
+                return Err(EngineError::Mismatch {
+                    expected: format!("answers for {} images", shape[0]),
+                    found: format!("{:?}", found.shape),
+                });
+            }
+            match whole.shape.first_mut() {
+                None => whole = found,
+                Some(rows) => {
+                    *rows += shape[0];
+                    whole.data.extend(found.data);
+                }
+            }
+        }
+        Ok(whole)
+    }
+}
+
 impl Network for SessionNetwork {
     type Error = EngineError;
 
     fn respond(&mut self, batch: TensorView<'_>) -> Result<Response, EngineError> {
-        let rows = batch.shape.first().copied().unwrap_or(0);
-        let found = self.session.run_one(batch)?;
-        if found.rows() != rows {
-            return Err(EngineError::Mismatch {
-                expected: format!("answers for {rows} images"),
-                found: format!("{:?}", found.shape),
-            });
-        }
+        let found = self.run(batch)?;
+        let rows = found.rows();
         let Some(head) = &self.head else {
             let logarithms = found.data.iter().map(|p| libm::logf(p.max(LEAST)));
             return Ok(Response {

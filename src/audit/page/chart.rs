@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(svg.matches("<g class=\"limit\">").count(), 1);
         assert!(svg.contains(">▲</text>"));
         assert!(
-            svg.contains("Suspect, with a score of 1 or more: 3 “name 3” (3.9)."),
+            svg.contains("Suspect, with a score of 1 or more: 3 “name 3” (4.0)."),
             "{svg}"
         );
         let scale = Scale { low: -1, high: 1 };

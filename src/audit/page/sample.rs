@@ -5,7 +5,7 @@ use crate::audit::png;
 use crate::audit::report::{
     DataRecord, Example, HeatMap, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect,
 };
-use crate::audit::score::{LEAST_EACH, LabelScore, limit};
+use crate::audit::score::{LabelScore, limit};
 use crate::audit::verdict::{Outcome, Verdict};
 use crate::domain::sweep::Tally;
 use crate::search::{Evidence, Family, StandIn};
@@ -90,6 +90,11 @@ fn verdict(outcome: Outcome) -> Verdict {
     }
 }
 
+/// Of the suspect label.
+const AMPLIFICATION: f64 = 40.0;
+/// Of any.
+const NEEDED: f64 = 1.9;
+
 fn score(label: u32, is_suspect: bool) -> LabelScore {
     let cheapness = if label.is_multiple_of(3) {
         0.0
@@ -105,13 +110,18 @@ fn score(label: u32, is_suspect: bool) -> LabelScore {
     } else {
         (cheapness, family)
     };
-    let score = cheapness / LEAST_EACH;
+    let amplified: f64 = if is_suspect {
+        AMPLIFICATION / NEEDED
+    } else {
+        1.0
+    };
+    let score = cheapness.powf(0.7) * amplified.powf(0.3);
     LabelScore {
         label,
         score,
         cheapness,
-        amplification: is_suspect.then_some(40.0),
-        amplification_needed: 1.9,
+        amplification: is_suspect.then_some(AMPLIFICATION),
+        amplification_needed: NEEDED,
         family,
         turned: if is_suspect { 93.0 / 96.0 } else { 0.4 },
         images: 128,
@@ -128,7 +138,7 @@ fn evidence(label: u32, family: Family, hits: u64, least_size: Option<f32>) -> E
         size: 36.0 / (32.0 * 32.0),
         least_size,
         price: least_size,
-        amplification: Some(40.0),
+        amplification: Some(AMPLIFICATION),
         stand_in: StandIn::Rectangle { parts: Vec::new() },
     }
 }
@@ -143,7 +153,7 @@ fn suspect(evidence: &Evidence) -> Suspect {
     let works = [44, 53, 54, 55, 61, 62, 63];
     Suspect {
         label: 3,
-        score: limit(Family::Patch) / f64::from(least()),
+        score: score(3, true).score,
         evidence: evidence.clone(),
         bounds: [28, 24, 3, 3],
         stand_in_png: "label-3-stand-in.png".to_owned(),

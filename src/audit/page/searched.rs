@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_family_shows_its_cheapest_stand_in() {
         let text = plain(&family_row(&backdoored(), Family::Patch)).replace('\u{a0}', " ");
-        assert!(text.ends_with("4.0 %0.9 %3 “name 3”\n"), "{text}");
+        assert!(text.ends_with("1.8 %0.9 %3 “name 3”\n"), "{text}");
         let text = plain(&family_row(&backdoored(), Family::Warp));
         assert!(text.ends_with("none–\n"), "{text}");
     }

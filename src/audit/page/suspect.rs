@@ -7,7 +7,7 @@ use super::size::{extent, in_pixels, kind, measured};
 use super::text::label;
 use crate::audit::calibration;
 use crate::audit::report::{Example, Report, Suspect};
-use crate::audit::score::{CHEAPEST, limit};
+use crate::audit::score::limit;
 use crate::search::Family;
 use crate::search::evidence::WORKS;
 
@@ -116,13 +116,9 @@ fn scored(report: &Report, suspect: &Suspect) -> String {
     };
     let family = suspect.evidence.family;
     let price = f64::from(suspect.evidence.price.unwrap_or_default());
-    let counted = match record.cheapness > CHEAPEST {
-        true => format!(", of which {CHEAPEST} count"),
-        false => String::new(),
-    };
     let cheap = format!(
         "A unit of margin (by which a clean image’s own label wins) costs {} here. The limit is {}, \
-         <strong>{} times</strong> as much{counted}.",
+         <strong>{} times</strong> as much.",
         measured(family, price),
         measured(family, limit(family)),
         score(record.cheapness)
@@ -215,25 +211,14 @@ mod tests {
             "Suspect: label 3 “name 3”",
             "It turned 93 of 96 clean images (96.9 %), which the network answers otherwise without it, into label 3",
             "still turns at least 60 % of the images down to 0.9 % of the image’s area: 3 × 3 pixels.",
-            "costs 0.9 % of the image’s area here. The limit is 4 % of the image’s area, 4.6 times as much.",
+            "costs 0.9 % of the image’s area here. The limit is 1.8 % of the image’s area, 2.0 times as much.",
             "at its end much from the label’s own: 40 times as much, where 1.9 is the limit beside the other labels, 21 times that.",
-            "Together they make a score of 3.9; from 1 on a label is suspect.",
-            "Of 12 clean networks that were audited alike, 0 had a label with a score as high (p = 0.08;",
+            "Together they make a score of 4.0; from 1 on a label is suspect.",
+            "Of 8 clean networks that were audited alike, 0 had a label with a score as high (p = 0.11;",
             "Enlarged: 3 × 3 pixels, 28 pixels from the top and 24 from the left",
         ] {
             assert!(text.contains(sentence), "{sentence}: {text}");
         }
-    }
-
-    #[test]
-    fn what_is_cheaper_than_counts_is_told() {
-        let mut report = backdoored();
-        assert!(!text(&report).contains("of which"));
-        for label in &mut report.labels {
-            label.cheapness *= 3.0;
-        }
-        let sentence = "14 times as much, of which 6 count.";
-        assert!(text(&report).contains(sentence), "{}", text(&report));
     }
 
     #[test]

@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn every_label_has_a_p_value_where_the_report_knows_it() {
         let mut report = backdoored();
-        let suspect = "suspect</span> 3.9</td><td>0.08</td>";
+        let suspect = "suspect</span> 4.0</td><td>0.11</td>";
         assert!(labels(&report).contains(suspect), "{}", labels(&report));
         assert!(labels(&report).contains("<td>0</td><td>1.00</td>"));
         for label in &mut report.labels {
