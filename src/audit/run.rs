@@ -215,6 +215,7 @@ pub fn audit(
         input,
         backend: engine.info().to_string(),
     };
+    drop(imported);
     let seed = config
         .seed
         .unwrap_or_else(|| seed_of(&subject.network.sha256, &subject.data_sha256));
@@ -230,6 +231,8 @@ pub fn audit(
         }
         None => None,
     };
+    // A large network would be held in memory all through the search.
+    drop((model, head));
     let search = SearchOptions {
         effort: config.effort,
         seed,

@@ -37,6 +37,7 @@ pub struct DemoRunArgs {
 /// # Errors
 /// If the repair fails or the address cannot be listened on.
 pub(super) fn run(args: &DemoRunArgs, global: &GlobalArgs) -> Result<(), CliError> {
+    super::allocator::return_large_blocks();
     let engine = global.engine()?;
     let folder = tempfile::tempdir().map_err(CliError::failed)?;
     let config = prepare(folder.path(), args)?;

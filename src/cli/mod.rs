@@ -1,5 +1,6 @@
 //! The command line: as typed (clap structs) and as validated, one file a subcommand.
 
+mod allocator;
 mod audit;
 mod classify;
 mod demo;

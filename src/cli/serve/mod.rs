@@ -1,6 +1,5 @@
 //! `goodnet serve`: the options as typed, as validated, and the run.
 
-mod allocator;
 mod args;
 mod config;
 
@@ -23,7 +22,7 @@ use std::path::Path;
 /// # Errors
 /// If the options, the bundle or the address are not usable.
 pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<(), CliError> {
-    allocator::return_large_blocks();
+    super::allocator::return_large_blocks();
     let format = match args.logs.log_format {
         LogFormatName::Human => LogFormat::Human,
         LogFormatName::Json => LogFormat::Json,
