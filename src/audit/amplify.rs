@@ -1,6 +1,5 @@
 //! What the network makes of the images that each stand-in turned: the amplification of the evidence.
 
-use crate::defence::clean::CleanSet;
 use crate::domain::amplification::{Amplifier, TurnedValues};
 use crate::domain::distance::CleanValues;
 use crate::engine::EngineError;
@@ -13,7 +12,6 @@ use crate::tensor::Tensor;
 /// Fills in the amplification of all evidence that works.
 pub(super) fn amplify(
     clean: &CleanImages<'_>,
-    set: &CleanSet,
     (network, maps): (&MapNetwork, &Maps),
     found: &mut Found,
 ) -> Result<(), EngineError> {
@@ -39,7 +37,7 @@ pub(super) fn amplify(
         let turned = TurnedValues {
             images: &images,
             features: &features,
-            maps: &network.of_turned(set, &hijacks, &Cancel::default())?,
+            maps: &network.of_turned(clean.set(), &hijacks, &Cancel::default())?,
         };
         found.passes += images.len();
         evidence.amplification = amplifier.amplification(turned, evidence.label as usize);

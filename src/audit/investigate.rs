@@ -5,7 +5,6 @@ use super::report::{DataRecord, NetworkRecord, Report, SCHEMA_VERSION, SearchRec
 use super::score::{Circumstances, LabelScore, scores};
 use super::show::{Pictures, suspect};
 use super::verdict::decide;
-use crate::defence::clean::CleanSet;
 use crate::domain::sweep::Tally;
 use crate::engine::EngineError;
 use crate::input::InputSpec;
@@ -53,14 +52,13 @@ pub(crate) fn investigate<'a>(
     networks: &mut [SessionNetwork],
     inner: Option<(&MapNetwork, &Maps)>,
     subject: &Subject,
-    set: &'a CleanSet,
+    clean: CleanImages<'a>,
     options: SearchOptions,
     watch: &dyn Watch,
 ) -> Result<Investigation<'a>, EngineError> {
-    let clean = CleanImages::ask(networks, set)?;
     let mut found = search(networks, &clean, options, watch)?;
     if let Some(inner) = inner {
-        amplify(&clean, set, inner, &mut found)?;
+        amplify(&clean, inner, &mut found)?;
     }
     let circumstances = circumstances(subject, &clean, &found, options.effort);
     let scores = scores(&found.evidence, &circumstances);

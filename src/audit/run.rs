@@ -15,7 +15,7 @@ use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
 use crate::progress::{Cancel, Progress, Stage};
 use crate::search::maps::MapNetwork;
-use crate::search::{DEFAULT_EFFORT, SearchOptions, Watch, sessions};
+use crate::search::{CleanImages, DEFAULT_EFFORT, SearchOptions, Watch, sessions};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -231,6 +231,7 @@ pub fn audit(
         }
         None => None,
     };
+    let images = CleanImages::ask(&mut networks, &clean)?;
     // A large network would be held in memory all through the search.
     drop((model, head));
     let search = SearchOptions {
@@ -243,7 +244,7 @@ pub fn audit(
         &mut networks,
         inner.as_ref().map(|(network, maps)| (network, maps)),
         &subject,
-        &clean,
+        images,
         search,
         &watch,
     )?;

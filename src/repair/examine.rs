@@ -81,8 +81,6 @@ pub(super) fn examine(
         effort: config.effort,
         seed,
     };
-    progress.start(Stage::Search, config.effort as u64);
-    let watch = Watching { progress, cancel };
     let inside = match found {
         Ok(head) => {
             let map_network = MapNetwork::load(engine, &network.model, &head)?;
@@ -95,7 +93,10 @@ pub(super) fn examine(
         .as_ref()
         .ok()
         .map(|(_, network, maps)| (network, maps));
-    let investigation = investigate(&mut networks, maps, &subject, &set, options, &watch)?;
+    let clean = CleanImages::ask(&mut networks, &set)?;
+    progress.start(Stage::Search, config.effort as u64);
+    let watch = Watching { progress, cancel };
+    let investigation = investigate(&mut networks, maps, &subject, clean, options, &watch)?;
     progress.finish();
     if cancel.is_cancelled() {
         return Err(RepairError::Cancelled);

@@ -102,16 +102,17 @@ impl<C: Network> Search<'_, C> {
             .iter()
             .filter_map(|arm| Some((arm, Arc::clone(&arm.best()?.stand_in))))
             .collect();
-        let (clean, held_out) = (self.clean, &self.held_out);
+        let (clean, held_out, watch) = (self.clean, &self.held_out, self.watch);
         let trials = in_parallel(self.networks, best.len(), |network, index| {
             let (arm, stand_in) = &best[index];
             let images = held_out_for(clean, held_out, arm.label, CONFIRM_IMAGES);
             let trial = try_on(network, clean, stand_in, &images, &[arm.label])?;
+            watch.advance(images.len());
             Ok((trial, images.len()))
         })?;
         let mut found = Vec::new();
         for ((arm, stand_in), (trial, images)) in best.into_iter().zip(trials) {
-            self.count(images);
+            self.passes += images;
             let size = stand_in.size(clean.grid());
             let turned = trial.labels[0].hijacked;
             let evidence = Evidence {
@@ -139,7 +140,7 @@ impl<C: Network> Search<'_, C> {
         let evidence = &mut proven.evidence;
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, SHRINK_IMAGES);
-        let reach = clean.reach(label);
+        let (reach, watch) = (clean.reach(label), self.watch);
         let mut smallest = Arc::new(evidence.stand_in.clone());
         let mut cheapest: Option<(f32, Arc<StandIn>)> = None;
         for _ in 0..MOST_STEPS {
@@ -153,9 +154,11 @@ impl<C: Network> Search<'_, C> {
                 .collect();
             let trials: Vec<Trial> =
                 in_parallel(self.networks, smaller.len(), |network, index| {
-                    try_on(network, clean, &smaller[index], &images, &[label])
+                    let trial = try_on(network, clean, &smaller[index], &images, &[label])?;
+                    watch.advance(images.len());
+                    Ok(trial)
                 })?;
-            self.count(smaller.len() * images.len());
+            self.passes += smaller.len() * images.len();
             let best = trials
                 .iter()
                 .zip(smaller)
@@ -197,7 +200,8 @@ impl<C: Network> Search<'_, C> {
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
         let trial = try_on(&mut self.networks[0], clean, stand_in, &images, &[label])?;
-        self.count(images.len());
+        self.watch.advance(images.len());
+        self.passes += images.len();
         let size = stand_in.size(clean.grid());
         let turned = trial.labels[0].hijacked;
         if let Some(found) = price(size, turned, trial.median_margin, clean.reach(label))

@@ -82,6 +82,12 @@ impl<'a> CleanImages<'a> {
         self.reaches.get(label as usize).copied().unwrap_or(1.0)
     }
 
+    /// The images with their labels.
+    #[must_use]
+    pub fn set(&self) -> &'a CleanSet {
+        self.set
+    }
+
     /// Where pixels lie.
     #[must_use]
     pub fn grid(&self) -> &Grid {

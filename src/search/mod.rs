@@ -116,10 +116,3 @@ struct Search<'a, C> {
     stand_ins: usize,
     generations: usize,
 }
-
-impl<C> Search<'_, C> {
-    fn count(&mut self, passes: usize) {
-        self.passes += passes;
-        self.watch.advance(passes);
-    }
-}

@@ -90,16 +90,18 @@ impl<C: Network> Search<'_, C> {
             jobs.extend(candidates.into_iter().map(|candidate| (place, candidate)));
         }
         let labels: Vec<u32> = arms.iter().map(|arm| arm.label).collect();
+        let watch = self.watch;
         let trials = in_parallel(self.networks, jobs.len(), |network, index| {
             let (place, candidate) = &jobs[index];
             let (label, images) = (labels[*place], &images[*place]);
             let trial = try_on(network, clean, &candidate.stand_in, images, &[label])?;
+            watch.advance(images.len());
             Ok((trial, images.len()))
         })?;
         self.stand_ins += jobs.len();
         let mut seen: Vec<Vec<(Candidate, LabelTrial)>> = vec![Vec::new(); arms.len()];
         for ((place, candidate), (trial, images)) in jobs.into_iter().zip(trials) {
-            self.count(images);
+            self.passes += images;
             seen[place].push((candidate, trial.labels[0]));
             self.hijacks.extend(trial.hijacks);
         }

@@ -65,6 +65,7 @@ impl<C: Network> Search<'_, C> {
         labels: &[u32],
     ) -> Result<Vec<(Arc<StandIn>, Trial)>, C::Error> {
         let (clean, seed, shown) = (self.clean, self.options.seed, &self.shown);
+        let watch = self.watch;
         let found = in_parallel(self.networks, numbers.len(), |network, index| {
             let number = (numbers[index] as u64).to_le_bytes();
             let mut draws = Draws::new(seed, "survey", &[family.name().as_bytes(), &number]);
@@ -72,9 +73,10 @@ impl<C: Network> Search<'_, C> {
             let chosen = draws.sample(shown.len(), SURVEY_IMAGES);
             let images: Vec<usize> = chosen.into_iter().map(|place| shown[place]).collect();
             let trial = try_on(network, clean, &stand_in, &images, labels)?;
+            watch.advance(images.len());
             Ok((stand_in, trial))
         })?;
-        self.count(found.len() * SURVEY_IMAGES.min(shown.len()));
+        self.passes += found.len() * SURVEY_IMAGES.min(shown.len());
         self.stand_ins += found.len();
         Ok(found)
     }
