@@ -2,7 +2,7 @@
 
 use super::network::{Network, Response};
 use crate::domain::head::LinearHead;
-use crate::engine::{Engine, EngineError, Session, SessionConfig, images_a_run};
+use crate::engine::{Engine, EngineError, Session, SessionConfig, concatenate, images_a_run};
 use crate::onnx::{Model, head, optimize};
 use crate::tensor::{Tensor, TensorView};
 use std::sync::Arc;
@@ -52,28 +52,25 @@ impl SessionNetwork {
         let rows = batch.shape.first().copied().unwrap_or(0);
         let values = batch.data.len() / rows.max(1);
         let images = images_a_run(values * size_of::<f32>());
-        let (mut shape, mut whole) = (batch.shape.to_vec(), Tensor::default());
-        for piece in batch.data.chunks((images * values).max(1)) {
-            shape[0] = piece.len() / values;
-            let found = self.session.run_one(TensorView {
+        let mut shape = batch.shape.to_vec();
+        let mut found = Vec::new();
+        // A batch of no images is one run, too: only the runtime knows the shape of its answer.
+        for start in (0..rows.max(1)).step_by(images) {
+            let end = rows.min(start + images);
+            shape[0] = end - start;
+            let answers = self.session.run_one(TensorView {
                 shape: &shape,
-                data: piece,
+                data: &batch.data[start * values..end * values],
             })?;
-            if found.rows() != shape[0] {
+            if answers.rows() != shape[0] {
                 return Err(EngineError::Mismatch {
                     expected: format!("answers for {} images", shape[0]),
-                    found: format!("{:?}", found.shape),
+                    found: format!("{:?}", answers.shape),
                 });
             }
-            match whole.shape.first_mut() {
-                None => whole = found,
-                Some(rows) => {
-                    *rows += shape[0];
-                    whole.data.extend(found.data);
-                }
-            }
+            found.push(vec![answers]);
         }
-        Ok(whole)
+        Ok(concatenate(found).pop().unwrap_or_default())
     }
 }
 
