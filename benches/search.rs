@@ -17,7 +17,9 @@ use goodnet::defence::clean::{CleanCollector, CleanSet};
 use goodnet::engine::{BackendChoice, Engine, Session, SessionConfig};
 use goodnet::input::spec::Layout;
 use goodnet::onnx::{Model, Ports, head, ports};
-use goodnet::search::{CleanImages, SearchOptions, SessionNetwork, Unwatched, search, sessions};
+use goodnet::search::{
+    CleanImages, SearchOptions, SearchedNetwork, SessionNetwork, Unwatched, search,
+};
 use goodnet::tensor::TensorView;
 use std::path::Path;
 use std::time::Instant;
@@ -60,7 +62,9 @@ fn measure(name: &str, engine: &Engine, model: &Model, threads: usize, args: &Ar
         .map(|_| engine.load(&model.to_bytes(), &config).unwrap())
         .collect();
     let head = head::find(model).unwrap();
-    let mut networks = sessions(engine, model, Some(&head), threads).unwrap();
+    let mut networks = SearchedNetwork::new(model, Some(&head))
+        .sessions(engine)
+        .unwrap();
     let clean = CleanImages::ask(&mut networks, &set).unwrap();
     let mut rounds: Vec<(f64, f64)> = (0..args.rounds.max(1))
         .map(|round| {

@@ -12,6 +12,8 @@ pub enum Stage {
     Sweep,
     /// The final table on the test sets.
     Evaluate,
+    /// What the network makes of the clean images, before the search.
+    Clean,
     /// The search for stand-ins, in forward passes.
     Search,
     /// The refit of the head.
@@ -34,6 +36,7 @@ impl Stage {
             Self::Rank => "ranking channels",
             Self::Sweep => "sweeping",
             Self::Evaluate => "evaluating",
+            Self::Clean => "looking at clean images",
             Self::Search => "searching",
             Self::Refit => "refitting",
             Self::Calibrate => "calibrating",

@@ -4,16 +4,17 @@ use crate::domain::amplification::{Amplifier, TurnedValues};
 use crate::domain::distance::CleanValues;
 use crate::engine::EngineError;
 use crate::progress::Cancel;
-use crate::search::maps::{MapNetwork, Maps};
+use crate::search::maps::{LoadedMaps, Maps};
 use crate::search::trial::Hijack;
-use crate::search::{CleanImages, Found};
+use crate::search::{CleanImages, Found, Watch};
 use crate::tensor::Tensor;
 
 /// Fills in the amplification of all evidence that works.
 pub(super) fn amplify(
     clean: &CleanImages<'_>,
-    (network, maps): (&MapNetwork, &Maps),
+    (network, maps): (&LoadedMaps<'_>, &Maps),
     found: &mut Found,
+    watch: &dyn Watch,
 ) -> Result<(), EngineError> {
     let values = CleanValues {
         features: &clean.features,
@@ -40,6 +41,7 @@ pub(super) fn amplify(
             maps: &network.of_turned(clean.set(), &hijacks, &Cancel::default())?,
         };
         found.passes += images.len();
+        watch.advance(images.len());
         evidence.amplification = amplifier.amplification(turned, evidence.label as usize);
     }
     Ok(())

@@ -5,12 +5,14 @@ use super::report::{DataRecord, NetworkRecord, Report, SCHEMA_VERSION, SearchRec
 use super::score::{Circumstances, LabelScore, scores};
 use super::show::{Pictures, suspect};
 use super::verdict::decide;
+use crate::defence::clean::CleanSet;
 use crate::domain::sweep::Tally;
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
 use crate::input::InputSpec;
+use crate::progress::{Cancel, Progress, Stage};
 use crate::search::maps::{MapNetwork, Maps};
 use crate::search::{
-    CleanImages, Evidence, Family, Found, SearchOptions, SessionNetwork, Watch, search,
+    CleanImages, Evidence, Family, Found, SearchOptions, SearchedNetwork, Watch, search,
 };
 
 /// Suspect labels that are shown with pictures.
@@ -36,6 +38,8 @@ pub struct Subject {
 pub struct Investigation<'a> {
     /// The clean images and what the network says of them.
     pub clean: CleanImages<'a>,
+    /// What it computes of them on the way to its features; no map where it has no linear head.
+    pub(crate) maps: Maps,
     /// What the search found.
     pub found: Found,
     /// The report.
@@ -44,33 +48,60 @@ pub struct Investigation<'a> {
     pub pictures: Pictures,
 }
 
-/// Searches, decides and reports.
+/// The networks of an investigation. Each is loaded for its part of the work and let go of after.
+pub(crate) struct Investigated<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) network: &'a SearchedNetwork,
+    /// It up to what it computes on the way to its features, where it has a linear head.
+    pub(crate) map_network: Option<&'a MapNetwork>,
+}
+
+/// Searches on `set`, decides and reports.
 ///
 /// # Errors
 /// If a network fails.
 pub(crate) fn investigate<'a>(
-    networks: &mut [SessionNetwork],
-    inner: Option<(&MapNetwork, &Maps)>,
+    networks: &Investigated<'_>,
     subject: &Subject,
-    clean: CleanImages<'a>,
+    set: &'a CleanSet,
     options: SearchOptions,
-    watch: &dyn Watch,
+    progress: &dyn Progress,
+    cancel: &Cancel,
 ) -> Result<Investigation<'a>, EngineError> {
-    let mut found = search(networks, &clean, options, watch)?;
-    if let Some(inner) = inner {
-        amplify(&clean, inner, &mut found)?;
+    let engine = networks.engine;
+    let images = set.len() as u64;
+    let looks = 1 + u64::from(networks.map_network.is_some());
+    progress.start(Stage::Clean, looks * images);
+    let maps = match networks.map_network {
+        Some(network) => network.load(engine)?.measure(set, progress, cancel)?,
+        None => Maps::default(),
+    };
+    let mut sessions = networks.network.sessions(engine)?;
+    let clean = CleanImages::ask(&mut sessions, set)?;
+    progress.advance(images);
+    progress.finish();
+    progress.start(Stage::Search, options.effort as u64);
+    let watch = Watching { progress, cancel };
+    let mut found = search(&mut sessions, &clean, options, &watch)?;
+    drop(sessions);
+    if let Some(network) = networks.map_network {
+        amplify(&clean, (&network.load(engine)?, &maps), &mut found, &watch)?;
     }
     let circumstances = circumstances(subject, &clean, &found, options.effort);
     let scores = scores(&found.evidence, &circumstances);
     let verdict = decide(&scores, &circumstances);
     let mut pictures = Pictures::new();
     let mut suspects: Vec<Suspect> = Vec::new();
+    let mut sessions = match verdict.labels.is_empty() {
+        true => Vec::new(),
+        false => networks.network.sessions(engine)?,
+    };
     for &label in verdict.labels.iter().take(MOST_SHOWN) {
         let Some(evidence) = clearest(&found.evidence, &scores[label as usize]) else {
             continue;
         };
         suspects.push(suspect(
-            networks,
+            &mut sessions,
             &clean,
             &subject.input,
             evidence,
@@ -79,6 +110,7 @@ pub(crate) fn investigate<'a>(
             &mut found.passes,
         )?);
     }
+    progress.finish();
     let report = Report {
         schema_version: SCHEMA_VERSION,
         tool: concat!("goodnet ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -106,6 +138,7 @@ pub(crate) fn investigate<'a>(
     };
     Ok(Investigation {
         clean,
+        maps,
         found,
         report,
         pictures,
@@ -133,6 +166,22 @@ fn circumstances(
         clean_accuracy: right.share(),
         complete: found.complete,
         effort,
+    }
+}
+
+/// A search shown as progress, ended early by a cancel.
+struct Watching<'a> {
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+}
+
+impl Watch for Watching<'_> {
+    fn advance(&self, passes: usize) {
+        self.progress.advance(passes as u64);
+    }
+
+    fn stopped(&self) -> bool {
+        self.cancel.is_cancelled()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The job: from a network file and clean images to a folder with the report.
 
-use super::investigate::{Subject, investigate};
+use super::investigate::{Investigated, Subject, investigate};
 use super::page;
 use super::report::{NetworkRecord, REPORT_HTML, REPORT_JSON, Report};
 use super::show::Pictures;
@@ -13,9 +13,9 @@ use crate::format::{self, FormatError, Imported, ReadOptions};
 use crate::input::dataset::{DataError, DataSet, OpenOptions};
 use crate::input::pixels::PixelRule;
 use crate::onnx::{self, OnnxError};
-use crate::progress::{Cancel, Progress, Stage};
+use crate::progress::{Cancel, Progress};
 use crate::search::maps::MapNetwork;
-use crate::search::{CleanImages, DEFAULT_EFFORT, SearchOptions, Watch, sessions};
+use crate::search::{DEFAULT_EFFORT, SearchOptions, SearchedNetwork};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -23,8 +23,6 @@ use std::time::Instant;
 const MOST_IMAGES: usize = 2000;
 /// Most bytes that they may take as the network is fed them.
 const MOST_IMAGE_BYTES: usize = 384 << 20;
-/// Images read at a time.
-const CHUNK: usize = 256;
 
 /// An audit, as validated from the command line.
 #[derive(Debug, Clone)]
@@ -221,56 +219,26 @@ pub fn audit(
         .unwrap_or_else(|| seed_of(&subject.network.sha256, &subject.data_sha256));
     let clean = collect(&data, &subject.input, seed)?;
     let head = diagnose::head(&model, is_proven).ok();
-    let threads = rayon::current_num_threads();
-    let mut networks = sessions(engine, &model, head.as_ref(), threads)?;
-    let inner = match &head {
-        Some(head) => {
-            let network = MapNetwork::load(engine, &model, head)?;
-            let maps = network.measure(&clean, cancel)?;
-            Some((network, maps))
-        }
-        None => None,
-    };
-    let images = CleanImages::ask(&mut networks, &clean)?;
+    let network = SearchedNetwork::new(&model, head.as_ref());
+    let map_network = head.as_ref().map(|head| MapNetwork::new(&model, head));
     // A large network would be held in memory all through the search.
     drop((model, head));
     let search = SearchOptions {
         effort: config.effort,
         seed,
     };
-    progress.start(Stage::Search, config.effort as u64);
-    let watch = Watching { progress, cancel };
-    let found = investigate(
-        &mut networks,
-        inner.as_ref().map(|(network, maps)| (network, maps)),
-        &subject,
-        images,
-        search,
-        &watch,
-    )?;
-    progress.finish();
+    let networks = Investigated {
+        engine,
+        network: &network,
+        map_network: map_network.as_ref(),
+    };
+    let found = investigate(&networks, &subject, &clean, search, progress, cancel)?;
     let mut report = found.report;
     report.search.seconds = Some((10.0 * started.elapsed().as_secs_f64()).round() / 10.0);
     Ok(Audited {
         report,
         pictures: found.pictures,
     })
-}
-
-/// A search shown as progress, ended early by a cancel.
-pub(crate) struct Watching<'a> {
-    pub(crate) progress: &'a dyn Progress,
-    pub(crate) cancel: &'a Cancel,
-}
-
-impl Watch for Watching<'_> {
-    fn advance(&self, passes: usize) {
-        self.progress.advance(passes as u64);
-    }
-
-    fn stopped(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
 }
 
 /// The same inputs give the same search, and who does not have the owner's clean images cannot foresee the seed.
@@ -287,7 +255,7 @@ pub(crate) fn collect(
 ) -> Result<CleanSet, AuditError> {
     let limit = (MOST_IMAGE_BYTES / 4 / spec.image_len().max(1)).clamp(1, MOST_IMAGES);
     let mut collector = CleanCollector::new(spec, limit, seed);
-    for batch in data.batches(CHUNK) {
+    for batch in data.chunks() {
         let batch = batch?;
         collector.push(DataRole::Clean, batch.images.view(), &batch.labels)?;
     }

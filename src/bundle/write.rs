@@ -91,6 +91,15 @@ impl BundleWriter {
         Ok(())
     }
 
+    /// The bytes of a file that was added.
+    ///
+    /// # Errors
+    /// If it was not, or reading fails.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, WriteError> {
+        let path = self.folder.path().join(name);
+        fs::read(&path).map_err(at(&path))
+    }
+
     /// Seals the bundle: fills in the manifest's file list and digest, and moves the whole into place.
     ///
     /// # Errors

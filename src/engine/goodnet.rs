@@ -14,6 +14,34 @@ pub struct GoodNet {
     repaired: Option<Session>,
 }
 
+/// The ONNX files that a [`GoodNet`] is loaded from.
+#[derive(Debug, Clone)]
+pub struct GoodNetFiles<'a> {
+    /// B and every B'.
+    pub networks: NetworkFiles<'a>,
+    /// The repaired network, where a file of its own is to answer for it.
+    pub repaired: Option<&'a [u8]>,
+}
+
+/// B and every B': one graph, or a file each.
+#[derive(Debug, Clone)]
+pub enum NetworkFiles<'a> {
+    /// The fused graph.
+    Fused {
+        /// Its bytes.
+        graph: &'a [u8],
+        /// Drops T that it answers for.
+        drops: usize,
+    },
+    /// A file each.
+    Separate {
+        /// B.
+        badnet: &'a [u8],
+        /// Every B'.
+        pruned: Vec<&'a [u8]>,
+    },
+}
+
 #[derive(Debug)]
 enum Networks {
     Fused {
@@ -110,6 +138,25 @@ impl Answers {
 }
 
 impl GoodNet {
+    /// Loads the networks of `files`.
+    ///
+    /// # Errors
+    /// If the runtime refuses one, or a fused graph lacks an output.
+    pub fn load(
+        engine: &Engine,
+        files: &GoodNetFiles<'_>,
+        config: &SessionConfig,
+    ) -> Result<Self, EngineError> {
+        let networks = match &files.networks {
+            NetworkFiles::Fused { graph, drops } => Self::fused(engine, graph, *drops, config)?,
+            NetworkFiles::Separate { badnet, pruned } => {
+                Self::separate(engine, badnet, pruned, config)?
+            }
+        };
+        let repaired = files.repaired.map(|model| engine.load(model, config));
+        Ok(networks.with_repaired(repaired.transpose()?))
+    }
+
     /// Loads the fused graph of `drops` pruned networks; its repaired network is run where it has one.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The same network loaded once a thread, run on pieces of a batch in parallel.
 
 use super::{Engine, EngineError, Session, SessionConfig, images_a_run};
-use crate::tensor::{Tensor, TensorView};
+use crate::tensor::{Rows, Tensor, TensorView};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,40 +29,39 @@ impl Replicas {
 
     /// Runs all rows of `inputs` (one tensor an input port, equal rows) and gives the outputs over all rows.
     pub(crate) fn run(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, EngineError> {
-        let outputs = pieces(inputs)
+        let inputs: Vec<TensorView<'_>> = inputs.iter().map(|tensor| tensor.view()).collect();
+        let outputs = pieces(&inputs)
             .into_par_iter()
-            .map(|piece| run_rows(&mut self.session(), inputs, piece))
+            .map(|piece| run_rows(&mut self.session(), &inputs, piece))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(concatenate(outputs))
     }
 }
 
 /// A thread that panicked while it held a session leaves the session usable: a run keeps no state.
-pub(crate) fn lock(session: &Mutex<Session>) -> MutexGuard<'_, Session> {
+pub(crate) fn lock<T>(session: &Mutex<T>) -> MutexGuard<'_, T> {
     session.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs the rows `piece` of `inputs` in pieces that fit the cache, one after the other.
+/// The first output for all rows of `inputs` (one tensor an input port, equal rows), run one after the other in pieces that fit the
+/// cache, and of large images the memory. No rows are one run, too: only the runtime knows the shape of its answer.
 pub(crate) fn run_in_pieces(
     session: &mut Session,
-    input: &Tensor,
-    others: &[&Tensor],
+    inputs: &[TensorView<'_>],
 ) -> Result<Tensor, EngineError> {
-    let mut inputs = vec![input];
-    inputs.extend(others);
     let mut outputs = Vec::new();
-    for piece in pieces(&inputs) {
-        outputs.push(run_rows(session, &inputs, piece)?);
+    for piece in pieces(inputs) {
+        outputs.push(run_rows(session, inputs, piece)?);
     }
     Ok(concatenate(outputs).into_iter().next().unwrap_or_default())
 }
 
 /// The rows of `inputs` (equal in number) in pieces of [`images_a_run`].
-fn pieces(inputs: &[&Tensor]) -> Vec<Range<usize>> {
-    let rows = inputs.first().map_or(0, |tensor| tensor.rows());
-    let values: usize = inputs.iter().map(|tensor| tensor.row_len()).sum();
+pub(crate) fn pieces(inputs: &[TensorView<'_>]) -> Vec<Range<usize>> {
+    let rows = inputs.first().map_or(0, TensorView::rows);
+    let values: usize = inputs.iter().map(TensorView::row_len).sum();
     let images = images_a_run(values * size_of::<f32>());
-    (0..rows)
+    (0..rows.max(1))
         .step_by(images)
         .map(|start| start..rows.min(start + images))
         .collect()
@@ -70,28 +69,14 @@ fn pieces(inputs: &[&Tensor]) -> Vec<Range<usize>> {
 
 fn run_rows(
     session: &mut Session,
-    inputs: &[&Tensor],
+    inputs: &[TensorView<'_>],
     piece: Range<usize>,
 ) -> Result<Vec<Tensor>, EngineError> {
-    let shapes: Vec<Vec<usize>> = inputs
+    let rows: Vec<Rows<'_>> = inputs
         .iter()
-        .map(|tensor| {
-            let mut shape = tensor.shape.clone();
-            shape[0] = piece.len();
-            shape
-        })
+        .map(|input| input.part(piece.clone()))
         .collect();
-    let views: Vec<TensorView<'_>> = inputs
-        .iter()
-        .zip(&shapes)
-        .map(|(tensor, shape)| {
-            let len = tensor.row_len();
-            TensorView {
-                shape,
-                data: &tensor.data[piece.start * len..piece.end * len],
-            }
-        })
-        .collect();
+    let views: Vec<TensorView<'_>> = rows.iter().map(Rows::view).collect();
     let names: Vec<String> = session
         .outputs()
         .iter()

@@ -6,7 +6,7 @@ use super::defend::Defence;
 use super::error::RepairError;
 use super::evaluate::{BundleNetworks, Evaluation};
 use super::examine::Examined;
-use super::export::Export;
+use super::export::{self, Export};
 use super::goodnet::GoodNet;
 use super::measure::Measured;
 use super::network::Network;
@@ -44,11 +44,8 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Writes the bundle and gives its manifest.
+    /// Writes the bundle, whose pruned networks are there already, and gives its manifest.
     pub(super) fn write(&self, mut writer: BundleWriter) -> Result<Manifest, RepairError> {
-        for export in self.exports {
-            writer.add(&export.file, &export.bytes)?;
-        }
         if let Some(goodnet) = self.goodnet {
             writer.add(&goodnet.record.file, &goodnet.bytes)?;
         }
@@ -167,7 +164,7 @@ impl Job<'_> {
 
     fn drop_record(&self, planned: &Planned) -> DropRecord {
         let pruned = planned.reached.as_ref().and_then(|reached| {
-            let export = self.exports.iter().find(|e| e.file == reached.file)?;
+            let export = export::find(self.exports, &reached.file)?;
             Some(PrunedRecord {
                 file: reached.file.clone(),
                 step: reached.step.step,

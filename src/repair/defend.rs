@@ -3,7 +3,7 @@
 use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
-use super::evaluate::BundleNetworks;
+use super::evaluate::{BatchClasses, BundleNetworks};
 use super::examine::Examined;
 use super::measure::for_each_chunk;
 use super::network::Network;
@@ -291,14 +291,16 @@ impl Gated<'_> {
     ) -> Result<PolicyTally, RepairError> {
         let mut tally = PolicyTally::default();
         for_each_chunk(data, cancel, |batch| {
-            let (badnet, repaired) = self.networks.repaired_answers(&batch.images)?;
+            let BatchClasses {
+                badnet, repaired, ..
+            } = self.networks.answers(&batch.images)?;
             let cases: Vec<AnsweredImage<'_>> = (0..badnet.len())
                 .step_by(every.max(1))
                 .map(|row| AnsweredImage {
                     image: batch.images.row(row),
                     label: batch.labels[row],
                     answer: ClassIndex(badnet[row]),
-                    repaired: repaired.get(row).copied().map(ClassIndex),
+                    repaired: repaired.as_ref().map(|classes| ClassIndex(classes[row])),
                 })
                 .collect();
             let found = verdicts(&mut self.sessions, self.checker, &cases)?;

@@ -1,7 +1,7 @@
 //! Why a repair or an evaluation failed.
 
 use crate::audit::AuditError;
-use crate::bundle::{BundleError, WriteError};
+use crate::bundle::{BundleError, MissingFile, WriteError};
 use crate::diagnose::DiagnoseError;
 use crate::domain::activation::ActivationError;
 use crate::domain::mask::MaskError;
@@ -78,8 +78,8 @@ pub enum RepairError {
         largest: f64,
     },
     /// A file of the bundle is not there.
-    #[error("expected the bundle to hold {0}, found no such file")]
-    MissingFile(String),
+    #[error(transparent)]
+    MissingFile(#[from] MissingFile),
     /// A file cannot be read.
     #[error("{}: {source}", path.display())]
     Read {

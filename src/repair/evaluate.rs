@@ -3,15 +3,16 @@
 use super::error::RepairError;
 use super::measure::for_each_chunk;
 use crate::bundle::Bundle;
-use crate::bundle::manifest::{BADNET_FILE, REPAIRED_FILE};
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
-use crate::engine::{Engine, Replicas};
+use crate::engine::{Engine, EngineError, GoodNet, GoodNetFiles, SessionConfig, lock, pieces};
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorView};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 /// The final table with the names of the sets that it was measured on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,53 +25,47 @@ pub struct Evaluation {
     pub rows: Vec<EvaluationRow>,
 }
 
-/// B, the repaired network and every B' of a bundle, ready to run.
+/// B, the repaired network and every B' of a bundle, ready to run: as the fused graph where there is one.
 #[derive(Debug)]
 pub struct BundleNetworks {
-    badnet: Replicas,
-    repaired: Option<Replicas>,
-    pruned: Vec<Replicas>,
+    /// One a thread.
+    networks: Vec<Mutex<GoodNet>>,
     drops: Vec<f64>,
+    repaired: bool,
 }
 
 impl BundleNetworks {
-    /// Loads the networks whose bytes `file` gives: B, the repaired network if there is one, and one B' for each of `pruned` (drop
-    /// and file name).
+    /// Loads the networks of `files`: B, the repaired network if there is one, and one B' for each of `drops`.
     ///
     /// # Errors
     /// If the runtime refuses one.
-    pub fn load<'a>(
+    pub(super) fn load(
         engine: &Engine,
-        pruned: &[(f64, String)],
-        file: impl Fn(&str) -> Option<&'a [u8]>,
+        files: &GoodNetFiles<'_>,
+        drops: Vec<f64>,
+        repaired: bool,
     ) -> Result<Self, RepairError> {
-        let network = |name: &str| -> Result<Replicas, RepairError> {
-            let bytes = file(name).ok_or_else(|| RepairError::MissingFile(name.to_owned()))?;
-            Ok(Replicas::load(engine, bytes)?)
-        };
+        let load = |_| GoodNet::load(engine, files, &SessionConfig::default()).map(Mutex::new);
+        let networks = (0..rayon::current_num_threads().max(1)).map(load);
         Ok(Self {
-            badnet: network(BADNET_FILE)?,
-            repaired: file(REPAIRED_FILE)
-                .map(|bytes| Replicas::load(engine, bytes))
-                .transpose()?,
-            pruned: pruned
-                .iter()
-                .map(|(_, name)| network(name))
-                .collect::<Result<_, _>>()?,
-            drops: pruned.iter().map(|(drop, _)| *drop).collect(),
+            networks: networks.collect::<Result<_, _>>()?,
+            drops,
+            repaired,
         })
     }
 
     /// Loads the networks of `bundle`.
     ///
     /// # Errors
-    /// If the runtime refuses one.
+    /// If a file is missing, or the runtime refuses one.
     pub fn from_bundle(engine: &Engine, bundle: &Bundle) -> Result<Self, RepairError> {
-        let pruned = bundle.manifest().reached();
-        let pruned: Vec<(f64, String)> = pruned
-            .map(|(drop, record)| (drop, record.file.clone()))
-            .collect();
-        Self::load(engine, &pruned, |name| bundle.file(name))
+        let manifest = bundle.manifest();
+        Self::load(
+            engine,
+            &bundle.networks(bundle.has_fused_graph())?,
+            manifest.reached().map(|(drop, _)| drop).collect(),
+            manifest.repaired.is_some(),
+        )
     }
 
     /// Measures the table.
@@ -108,7 +103,7 @@ impl BundleNetworks {
         progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<SetTallies, RepairError> {
-        let mut tallies = SetTallies::new(self.drops.len(), self.repaired.is_some());
+        let mut tallies = SetTallies::new(self.drops.len(), self.repaired);
         for_each_chunk(data, cancel, |batch| {
             let answers = self.answers(&batch.images)?;
             for (index, &label) in batch.labels.iter().enumerate() {
@@ -122,31 +117,36 @@ impl BundleNetworks {
         Ok(tallies)
     }
 
-    /// The classes of B and of the repaired network, (n) each; none of the latter where there is no such network.
-    pub(super) fn repaired_answers(
-        &self,
-        images: &Tensor,
-    ) -> Result<(Vec<u32>, Vec<u32>), RepairError> {
-        let repaired = self.repaired.as_ref();
-        let repaired = repaired
-            .map(|network| classes(network, images))
-            .transpose()?;
-        Ok((classes(&self.badnet, images)?, repaired.unwrap_or_default()))
+    /// The classes of n images, (n, C, H, W) or (n, H, W, C).
+    pub(super) fn answers(&self, images: &Tensor) -> Result<BatchClasses, RepairError> {
+        let images = images.view();
+        let found: Vec<BatchClasses> = pieces(&[images])
+            .into_par_iter()
+            .map(|piece| self.classes(images.part(piece).view()))
+            .collect::<Result<_, EngineError>>()?;
+        let mut all = BatchClasses::none(self.drops.len(), self.repaired);
+        found.into_iter().for_each(|classes| all.extend(classes));
+        Ok(all)
     }
 
-    /// The classes of one batch.
-    pub(super) fn answers(&self, images: &Tensor) -> Result<BatchClasses, RepairError> {
-        let repaired = self.repaired.as_ref();
+    /// The classes of a few images, by the networks of the current thread.
+    fn classes(&self, images: TensorView<'_>) -> Result<BatchClasses, EngineError> {
+        let thread = rayon::current_thread_index().unwrap_or(0);
+        let answers = lock(&self.networks[thread % self.networks.len()]).run(images)?;
+        let of = |scores: &[f32]| argmax(scores).0;
+        let all = 0..answers.rows();
+        let pruned = |drop| {
+            all.clone()
+                .map(|row| of(answers.pruned(row, drop)))
+                .collect()
+        };
         Ok(BatchClasses {
-            badnet: classes(&self.badnet, images)?,
-            repaired: repaired
-                .map(|network| classes(network, images))
-                .transpose()?,
-            pruned: self
-                .pruned
-                .iter()
-                .map(|network| classes(network, images))
-                .collect::<Result<_, _>>()?,
+            badnet: all.clone().map(|row| of(answers.badnet(row))).collect(),
+            repaired: all
+                .clone()
+                .map(|row| answers.repaired(row).map(of))
+                .collect(),
+            pruned: (0..answers.drops()).map(pruned).collect(),
         })
     }
 }
@@ -174,7 +174,8 @@ fn doubts(set: &DataSet, share: f64) -> Vec<String> {
     doubts
 }
 
-/// The classes of one batch of n images.
+/// The classes of n images.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BatchClasses {
     /// B's, (n).
     pub(super) badnet: Vec<u32>,
@@ -184,10 +185,23 @@ pub(super) struct BatchClasses {
     pub(super) pruned: Vec<Vec<u32>>,
 }
 
-fn classes(network: &Replicas, images: &Tensor) -> Result<Vec<u32>, RepairError> {
-    let scores = network.run(&[images])?;
-    let scores = &scores[0];
-    Ok((0..scores.rows())
-        .map(|row| argmax(scores.row(row)).0)
-        .collect())
+impl BatchClasses {
+    /// Those of no images.
+    fn none(drops: usize, repaired: bool) -> Self {
+        Self {
+            badnet: Vec::new(),
+            repaired: repaired.then(Vec::new),
+            pruned: vec![Vec::new(); drops],
+        }
+    }
+
+    fn extend(&mut self, more: Self) {
+        self.badnet.extend(more.badnet);
+        if let (Some(all), Some(more)) = (&mut self.repaired, more.repaired) {
+            all.extend(more);
+        }
+        for (all, more) in self.pruned.iter_mut().zip(more.pruned) {
+            all.extend(more);
+        }
+    }
 }

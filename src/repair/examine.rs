@@ -7,15 +7,16 @@ use super::config::RepairConfig;
 use super::data::Data;
 use super::error::RepairError;
 use super::evaluate::BundleNetworks;
+use super::export::checked_images;
 use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::refit;
 use super::repaired::Repaired;
 use super::suspects::TurnedInto;
 use crate::audit::report::{NetworkRecord, Report};
-use crate::audit::run::{Watching, collect, seed_of};
+use crate::audit::run::{collect, seed_of};
 use crate::audit::show::Pictures;
-use crate::audit::{Subject, investigate};
+use crate::audit::{Investigated, Subject, investigate};
 use crate::bundle::manifest::REPAIRED_FILE;
 use crate::diagnose;
 use crate::domain::scores::argmax;
@@ -24,7 +25,7 @@ use crate::engine::{Engine, Replicas};
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::search::maps::{MapNetwork, images};
-use crate::search::{CleanImages, SearchOptions, sessions};
+use crate::search::{CleanImages, SearchOptions, SearchedNetwork};
 
 /// What audit and refit leave for the bundle.
 #[derive(Debug)]
@@ -48,8 +49,12 @@ impl Examined {
         };
         let mut tally = VerdictTally::default();
         for_each_chunk(set, cancel, |batch| {
-            let (badnet, repaired) = networks.repaired_answers(&batch.images)?;
-            for ((badnet, repaired), label) in badnet.into_iter().zip(repaired).zip(batch.labels) {
+            let answers = networks.answers(&batch.images)?;
+            let pairs = answers
+                .badnet
+                .into_iter()
+                .zip(answers.repaired.unwrap_or_default());
+            for ((badnet, repaired), label) in pairs.zip(batch.labels) {
                 tally.count(badnet, repaired, label);
             }
             Ok(())
@@ -74,46 +79,39 @@ pub(super) fn examine(
     let subject = subject(network, data, engine)?;
     let seed = seed_of(&subject.network.sha256, &subject.data_sha256);
     let set = collect(&data.clean, &network.input, seed)?;
-    let found = diagnose::head(&network.model, network.proven);
-    let threads = rayon::current_num_threads();
-    let mut networks = sessions(engine, &network.model, found.as_ref().ok(), threads)?;
+    let head = diagnose::head(&network.model, network.proven);
+    let searched = SearchedNetwork::new(&network.model, head.as_ref().ok());
+    let inside = head.map(|head| (MapNetwork::new(&network.model, &head), head));
     let options = SearchOptions {
         effort: config.effort,
         seed,
     };
-    let inside = match found {
-        Ok(head) => {
-            let map_network = MapNetwork::load(engine, &network.model, &head)?;
-            let maps = map_network.measure(&set, cancel)?;
-            Ok((head, map_network, maps))
-        }
-        Err(error) => Err(error.to_string()),
+    let networks = Investigated {
+        engine,
+        network: &searched,
+        map_network: inside.as_ref().ok().map(|(map_network, _)| map_network),
     };
-    let maps = inside
-        .as_ref()
-        .ok()
-        .map(|(_, network, maps)| (network, maps));
-    let clean = CleanImages::ask(&mut networks, &set)?;
-    progress.start(Stage::Search, config.effort as u64);
-    let watch = Watching { progress, cancel };
-    let investigation = investigate(&mut networks, maps, &subject, clean, options, &watch)?;
-    progress.finish();
+    let mut investigation = investigate(&networks, &subject, &set, options, progress, cancel)?;
+    drop(searched);
     if cancel.is_cancelled() {
         return Err(RepairError::Cancelled);
     }
     let repaired = match inside {
-        Ok((head, map_network, maps)) => {
+        Ok((map_network, head)) => {
             progress.start(Stage::Refit, 0);
-            let turned = TurnedInto::collect(&investigation, &set, &map_network, seed, cancel)?;
+            let loaded = map_network.load(engine)?;
+            let turned = TurnedInto::collect(&investigation, &set, &loaded, seed, cancel)?;
+            drop(loaded);
             drop(map_network);
             if cancel.is_cancelled() {
                 return Err(RepairError::Cancelled);
             }
+            let maps = std::mem::take(&mut investigation.maps);
             let repaired = refit(config, network, head, (maps, &turned), &investigation, seed);
             progress.finish();
             repaired
         }
-        Err(reason) => Err(reason),
+        Err(error) => Err(error.to_string()),
     };
     if let Ok(repaired) = &repaired {
         verify(engine, repaired, &set, &investigation.clean)?;
@@ -142,8 +140,6 @@ fn subject(network: &Network, data: &Data, engine: &Engine) -> Result<Subject, R
     })
 }
 
-/// Images that the exported network is checked on.
-const CHECKED_IMAGES: usize = 256;
 /// Scores of two classes this close may change places between the graph and the check.
 const TOLERANCE: f32 = 1e-3;
 
@@ -157,7 +153,7 @@ fn verify(
     set: &crate::defence::clean::CleanSet,
     clean: &CleanImages<'_>,
 ) -> Result<(), RepairError> {
-    let count = set.len().min(CHECKED_IMAGES);
+    let count = set.len().min(checked_images(set.grid().len()));
     let images = images(set, 0..count);
     let answers = Replicas::load(engine, &repaired.bytes)?.run(&[&images])?;
     let mut scores = vec![0.0; repaired.linear.classes()];

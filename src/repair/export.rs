@@ -5,12 +5,14 @@ use super::evaluate::Evaluation;
 use super::measure::StepTallies;
 use super::network::Network;
 use super::plan::Planned;
+use crate::bundle::BundleWriter;
 use crate::bundle::manifest::{BADNET_FILE, PruneMethod};
 use crate::domain::evaluation::NetworkKind;
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::domain::sweep::ExportedStep;
 use crate::engine::{Engine, Replicas};
+use crate::input::InputSpec;
 use crate::input::dataset::DataSet;
 use crate::onnx::prune::{mask_site, prune};
 use crate::progress::{Cancel, Progress, Stage};
@@ -19,71 +21,63 @@ use crate::tensor::Tensor;
 /// Probabilities of an exported network may differ from the masked original's by this much.
 const TOLERANCE: f32 = 1e-4;
 
-/// Images of each set that exports are run on beside the masked original, before anything is measured with them; what they answer
-/// on all images is compared with the sweep after ([`confirm`]).
-const CHECKED_IMAGES: usize = 512;
+/// Images of `values` f32 each that exports are run on beside what they were made from, before anything is measured with them: 512,
+/// fewer of large ones (16 MiB), 32 at least. What is answered on all images is compared with the sweep after ([`confirm`]).
+pub(super) fn checked_images(values: usize) -> usize {
+    const MOST_BYTES: usize = 16 << 20;
+    (MOST_BYTES / (values * size_of::<f32>()).max(1)).clamp(32, 512)
+}
 
 /// Share of images whose answers may differ from the sweep's: two classes that are as good as equal change places by rounding.
 const MAX_DIFFERENT: f64 = 1e-3;
 
-/// A network of the bundle.
+/// A pruned network of the bundle. Its bytes are in the bundle's folder: all of them together are several times the network.
 #[derive(Debug)]
 pub(super) struct Export {
     pub(super) file: String,
-    pub(super) bytes: Vec<u8>,
-    /// Channels removed, ascending; none for B.
+    /// Channels removed, ascending.
     pub(super) removed: Vec<usize>,
     pub(super) method: PruneMethod,
     /// Why they are masked, where they are.
     pub(super) reason: Option<String>,
 }
 
-/// B, then B' of every drop that is reached.
+/// Writes B, and B' of every drop that is reached; the latter in their order.
 pub(super) fn export_all(
     network: &Network,
     planned: &[Planned],
     ranking: &[usize],
+    writer: &mut BundleWriter,
 ) -> Result<Vec<Export>, RepairError> {
-    let badnet = Export {
-        file: BADNET_FILE.to_owned(),
-        bytes: network.model.to_bytes(),
-        removed: Vec::new(),
-        method: PruneMethod::Removed,
-        reason: None,
-    };
-    let pruned = planned
+    writer.add(BADNET_FILE, &network.model.to_bytes())?;
+    let reached = planned
         .iter()
-        .filter_map(|planned| planned.reached.as_ref())
-        .map(|reached| {
-            let removed = &ranking[..reached.step.channels_removed];
-            export(network, reached.file.clone(), removed)
-        });
-    std::iter::once(Ok(badnet)).chain(pruned).collect()
+        .filter_map(|planned| planned.reached.as_ref());
+    let exports = reached.map(|reached| {
+        let removed = &ranking[..reached.step.channels_removed];
+        let mask = ChannelMask::removing(network.site.channels, removed)?;
+        let pruned = prune(&network.model, &network.site, &mask);
+        writer.add(&reached.file, &pruned.model.to_bytes())?;
+        Ok(Export {
+            file: reached.file.clone(),
+            removed: mask.removed(),
+            method: pruned.method,
+            reason: pruned.reason,
+        })
+    });
+    exports.collect()
 }
 
-/// The bytes of the export named `file`.
-pub(super) fn bytes_of<'a>(exports: &'a [Export], file: &str) -> Option<&'a [u8]> {
-    let export = exports.iter().find(|export| export.file == file)?;
-    Some(&export.bytes)
-}
-
-fn export(network: &Network, file: String, removed: &[usize]) -> Result<Export, RepairError> {
-    let mask = ChannelMask::removing(network.site.channels, removed)?;
-    let pruned = prune(&network.model, &network.site, &mask);
-    Ok(Export {
-        file,
-        bytes: pruned.model.to_bytes(),
-        removed: mask.removed(),
-        method: pruned.method,
-        reason: pruned.reason,
-    })
+/// The export named `file`.
+pub(super) fn find<'a>(exports: &'a [Export], file: &str) -> Option<&'a Export> {
+    exports.iter().find(|export| export.file == file)
 }
 
 /// What became of the channels at every step that is exported.
 pub(super) fn exported_steps(planned: &[Planned], exports: &[Export]) -> Vec<ExportedStep> {
     let exported = |planned: &Planned| {
         let reached = planned.reached.as_ref()?;
-        let export = exports.iter().find(|export| export.file == reached.file)?;
+        let export = find(exports, &reached.file)?;
         Some(ExportedStep {
             step: reached.step.step,
             method: export.method,
@@ -96,9 +90,13 @@ pub(super) fn exported_steps(planned: &[Planned], exports: &[Export]) -> Vec<Exp
 }
 
 /// The first images of every set, as batches.
-pub(super) fn sample_batches(sets: &[&DataSet]) -> Result<Vec<Tensor>, RepairError> {
+pub(super) fn sample_batches(
+    sets: &[&DataSet],
+    input: &InputSpec,
+) -> Result<Vec<Tensor>, RepairError> {
+    let images = checked_images(input.image_len());
     sets.iter()
-        .filter_map(|set| set.batches(CHECKED_IMAGES).next())
+        .filter_map(|set| set.batches(images).next())
         .map(|batch| Ok(batch?.images))
         .collect()
 }
@@ -111,6 +109,7 @@ pub(super) fn verify(
     engine: &Engine,
     network: &Network,
     exports: &[Export],
+    writer: &BundleWriter,
     batches: &[Tensor],
     progress: &dyn Progress,
     cancel: &Cancel,
@@ -122,20 +121,33 @@ pub(super) fn verify(
             return Err(RepairError::Cancelled);
         }
         let mask = ChannelMask::removing(network.site.channels, &export.removed)?;
-        let masked = mask_site(&network.model, &network.site, &mask);
-        let expected = Replicas::load(engine, &masked.to_bytes())?;
-        let found = Replicas::load(engine, &export.bytes)?;
-        for batch in batches {
-            compare(
-                &export.file,
-                &expected.run(&[batch])?[0],
-                &found.run(&[batch])?[0],
-            )?;
+        let masked = mask_site(&network.model, &network.site, &mask).to_bytes();
+        let expected = scores(engine, &masked, batches)?;
+        let found = scores(engine, &writer.read(&export.file)?, batches)?;
+        for (expected, found) in expected.iter().zip(&found) {
+            compare(&export.file, expected, found)?;
         }
         progress.advance(1);
     }
     progress.finish();
     Ok(())
+}
+
+/// The scores of one network for every batch. It is in memory only meanwhile.
+pub(super) fn scores(
+    engine: &Engine,
+    network: &[u8],
+    batches: &[Tensor],
+) -> Result<Vec<Tensor>, RepairError> {
+    let network = Replicas::load(engine, network)?;
+    let run = |batch| {
+        Ok(network
+            .run(&[batch])?
+            .into_iter()
+            .next()
+            .unwrap_or_default())
+    };
+    batches.iter().map(run).collect()
 }
 
 fn compare(file: &str, expected: &Tensor, found: &Tensor) -> Result<(), RepairError> {
@@ -213,16 +225,23 @@ pub(super) fn confirm(
 mod tests {
     use super::*;
 
-    fn scores(values: [f32; 2]) -> Tensor {
+    fn of(values: [f32; 2]) -> Tensor {
         Tensor::new(vec![1, 2], values.into())
     }
 
     #[test]
     fn another_class_another_probability_and_nan_fail() {
-        let expected = scores([0.5, 0.5]);
-        assert!(compare("f", &expected, &scores([0.500_05, 0.499_95])).is_ok());
-        assert!(compare("f", &expected, &scores([0.499_99, 0.500_01])).is_err());
-        assert!(compare("f", &expected, &scores([0.6, 0.4])).is_err());
-        assert!(compare("f", &expected, &scores([f32::NAN, f32::NAN])).is_err());
+        let expected = of([0.5, 0.5]);
+        assert!(compare("f", &expected, &of([0.500_05, 0.499_95])).is_ok());
+        assert!(compare("f", &expected, &of([0.499_99, 0.500_01])).is_err());
+        assert!(compare("f", &expected, &of([0.6, 0.4])).is_err());
+        assert!(compare("f", &expected, &of([f32::NAN, f32::NAN])).is_err());
+    }
+
+    #[test]
+    fn small_images_are_checked_by_five_hundred_and_large_ones_by_thirty_two() {
+        for (side, images) in [(1, 512), (47, 512), (64, 341), (224, 32), (4096, 32)] {
+            assert_eq!(checked_images(side * side * 3), images, "{side}");
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! The whole GoodNet as one graph, checked against the separate networks.
 
 use super::error::RepairError;
-use super::evaluate::{BatchClasses, BundleNetworks};
+use super::evaluate::BundleNetworks;
+use super::export::{self, Export};
 use super::network::Network;
 use super::plan::Planned;
 use super::repaired::Repaired;
-use crate::bundle::manifest::{GOODNET_FILE, GoodnetRecord};
+use crate::bundle::BundleWriter;
+use crate::bundle::manifest::{BADNET_FILE, GOODNET_FILE, GoodnetRecord};
 use crate::domain::label::ClassIndex;
 use crate::domain::mask::ChannelMask;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::disagreement;
-use crate::engine::{Engine, EngineError, Output, Session, SessionConfig, images_a_run};
+use crate::engine::{
+    Engine, EngineError, GoodNetFiles, NetworkFiles, Output, Session, SessionConfig, pieces,
+};
 use crate::onnx::fuse::fuse_repaired;
 use crate::tensor::{Tensor, TensorView};
 
@@ -63,42 +67,62 @@ pub(super) fn build(
     }
 }
 
-/// Runs the one graph beside the separate networks.
+/// Loads what answers: the one graph, or every network by itself.
+pub(super) fn load(
+    engine: &Engine,
+    goodnet: Option<&GoodNet>,
+    exports: &[Export],
+    repaired: Option<&Repaired>,
+    writer: &BundleWriter,
+    drops: Vec<f64>,
+) -> Result<BundleNetworks, RepairError> {
+    let in_graph = goodnet.is_some_and(|goodnet| goodnet.record.repaired);
+    let own = repaired.filter(|_| !in_graph);
+    let load = |networks: NetworkFiles<'_>| {
+        let files = GoodNetFiles {
+            networks,
+            repaired: own.map(|repaired| repaired.bytes.as_slice()),
+        };
+        BundleNetworks::load(engine, &files, drops, repaired.is_some())
+    };
+    if let Some(goodnet) = goodnet {
+        return load(NetworkFiles::Fused {
+            graph: &goodnet.bytes,
+            drops: goodnet.record.drops.len(),
+        });
+    }
+    let pruned = exports.iter().map(|export| writer.read(&export.file));
+    let pruned: Vec<Vec<u8>> = pruned.collect::<Result<_, _>>()?;
+    load(NetworkFiles::Separate {
+        badnet: &writer.read(BADNET_FILE)?,
+        pruned: pruned.iter().map(Vec::as_slice).collect(),
+    })
+}
+
+/// Runs the one graph beside the networks one by one.
 ///
 /// # Errors
 /// [`RepairError::Verification`] if a class or a verdict differs on any image.
 pub(super) fn verify(
     engine: &Engine,
     goodnet: &GoodNet,
-    networks: &BundleNetworks,
+    exports: &[Export],
+    repaired: Option<&Repaired>,
+    writer: &BundleWriter,
     classes: u32,
     batches: &[Tensor],
 ) -> Result<(), RepairError> {
+    let repaired = repaired.filter(|_| goodnet.record.repaired);
+    let expected = one_by_one(engine, exports, repaired, writer, classes, batches)?;
     let mut session = engine.load(&goodnet.bytes, &SessionConfig::default())?;
-    for batch in batches {
-        let BatchClasses {
-            badnet,
-            repaired,
-            pruned,
-        } = networks.answers(batch)?;
-        let images = images_a_run(batch.row_len() * size_of::<f32>());
-        for start in (0..batch.rows()).step_by(images) {
-            let end = batch.rows().min(start + images);
-            let answers = run(&mut session, batch, start, end)?;
-            for (row, answer) in answers.iter().enumerate() {
-                let image = start + row;
-                let expected = Verdicts {
-                    badnet: badnet[image],
-                    repaired: repaired.as_ref().map(|classes| classes[image]),
-                    pruned: pruned.iter().map(|classes| classes[image]).collect(),
-                    verdicts: pruned
-                        .iter()
-                        .map(|p| {
-                            disagreement(ClassIndex(badnet[image]), ClassIndex(p[image]), classes).0
-                        })
-                        .collect(),
-                };
-                if *answer != expected {
+    for (batch, expected) in batches.iter().zip(expected) {
+        let batch = batch.view();
+        for piece in pieces(&[batch]) {
+            let start = piece.start;
+            let answers = run(&mut session, batch.part(piece).view())?;
+            for (image, (answer, expected)) in (start..).zip(answers.iter().zip(&expected[start..]))
+            {
+                if answer != expected {
                     return Err(RepairError::Verification {
                         file: GOODNET_FILE.to_owned(),
                         found: format!("{answer:?} instead of {expected:?} on image {image}"),
@@ -110,6 +134,49 @@ pub(super) fn verify(
     Ok(())
 }
 
+/// What B, every B' and the repaired network answer for every image of every batch. One network is in memory at a time.
+fn one_by_one(
+    engine: &Engine,
+    exports: &[Export],
+    repaired: Option<&Repaired>,
+    writer: &BundleWriter,
+    classes: u32,
+    batches: &[Tensor],
+) -> Result<Vec<Vec<Verdicts>>, RepairError> {
+    let answers = |network: &[u8]| -> Result<Vec<Vec<u32>>, RepairError> {
+        let scores = export::scores(engine, network, batches)?;
+        let classes = |scores: &Tensor| {
+            let rows = 0..scores.rows();
+            rows.map(|row| argmax(scores.row(row)).0).collect()
+        };
+        Ok(scores.iter().map(classes).collect())
+    };
+    let badnet = answers(&writer.read(BADNET_FILE)?)?;
+    let pruned = exports
+        .iter()
+        .map(|export| answers(&writer.read(&export.file)?));
+    let pruned: Vec<_> = pruned.collect::<Result<_, _>>()?;
+    let repaired = repaired
+        .map(|repaired| answers(&repaired.bytes))
+        .transpose()?;
+    let of_image = |batch: usize, image: usize| {
+        let badnet = badnet[batch][image];
+        let pruned: Vec<u32> = pruned.iter().map(|answers| answers[batch][image]).collect();
+        let verdict = |p: &u32| disagreement(ClassIndex(badnet), ClassIndex(*p), classes).0;
+        Verdicts {
+            badnet,
+            repaired: repaired.as_ref().map(|answers| answers[batch][image]),
+            verdicts: pruned.iter().map(verdict).collect(),
+            pruned,
+        }
+    };
+    let of_batch = |(index, batch): (usize, &Tensor)| {
+        let images = 0..batch.rows();
+        images.map(|image| of_image(index, image)).collect()
+    };
+    Ok(batches.iter().enumerate().map(of_batch).collect())
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Verdicts {
     badnet: u32,
@@ -118,21 +185,9 @@ struct Verdicts {
     verdicts: Vec<u32>,
 }
 
-/// The answers for the rows `start..end`: (n, N), (n, T, N) and (n, T).
-fn run(
-    session: &mut Session,
-    images: &Tensor,
-    start: usize,
-    end: usize,
-) -> Result<Vec<Verdicts>, RepairError> {
-    let mut shape = images.shape.clone();
-    shape[0] = end - start;
-    let len = images.row_len();
-    let view = TensorView {
-        shape: &shape,
-        data: &images.data[start * len..end * len],
-    };
-    let mut outputs = session.run(&[view])?.into_iter();
+/// The answers for n images: of (n, N), (n, T, N) and (n, T).
+fn run(session: &mut Session, images: TensorView<'_>) -> Result<Vec<Verdicts>, RepairError> {
+    let mut outputs = session.run(&[images])?.into_iter();
     let mut next = || {
         let output = outputs.next();
         output.ok_or_else(|| EngineError::Mismatch {
@@ -161,5 +216,5 @@ fn run(
             .map(|&verdict| u32::try_from(verdict).unwrap_or(u32::MAX))
             .collect(),
     };
-    Ok((0..end - start).map(answer).collect())
+    Ok((0..images.rows()).map(answer).collect())
 }

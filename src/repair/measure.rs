@@ -18,9 +18,6 @@ use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::Tensor;
 use std::sync::mpsc::sync_channel;
 
-/// Images read at a time.
-const CHUNK: usize = 512;
-
 /// Bytes of features that are kept between the two passes.
 const MAX_CACHED_BYTES: usize = 64 << 20;
 
@@ -87,7 +84,7 @@ pub(super) fn for_each_chunk(
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(1);
         scope.spawn(move || {
-            for batch in data.batches(CHUNK) {
+            for batch in data.chunks() {
                 // The receiver is gone when the job fails or stops: nothing is left to read for.
                 if sender.send(batch).is_err() {
                     return;

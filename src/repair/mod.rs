@@ -71,7 +71,7 @@ pub fn repair(
     if config.defend && config.effort == 0 {
         return Err(RepairError::DefendWithoutSearch);
     }
-    let writer = BundleWriter::create(&config.out, config.force)?;
+    let mut writer = BundleWriter::create(&config.out, config.force)?;
     let mut network = Network::read(config, engine)?;
     let data = Data::open(config, &network, progress)?;
     let questioned = Questioned {
@@ -89,26 +89,27 @@ pub fn repair(
     let planned = plan::plan(&config.drops, &measured);
     plan::check(&planned, &measured, progress, config.allow_poor)?;
     measured.sweep.warnings = plan::warnings(&config.drops, &measured.sweep, &network, progress);
-    let exports = export::export_all(&network, &planned, &measured.ranking)?;
+    let exports = export::export_all(&network, &planned, &measured.ranking, &mut writer)?;
     measured.sweep.exports = export::exported_steps(&planned, &exports);
-    let batches = export::sample_batches(&data.validation())?;
-    export::verify(engine, &network, &exports, &batches, progress, cancel)?;
+    let batches = export::sample_batches(&data.validation(), &network.input)?;
+    export::verify(
+        engine, &network, &exports, &writer, &batches, progress, cancel,
+    )?;
     let mut examined = (config.effort > 0)
         .then(|| examine::examine(config, &network, &data, engine, progress, cancel))
         .transpose()?;
     let repaired = examined.as_ref().and_then(|e| e.repaired.as_ref().ok());
-    let networks = BundleNetworks::load(engine, &plan::files(&planned), |name| {
-        let repaired = repaired.filter(|_| name == REPAIRED_FILE);
-        repaired
-            .map(|repaired| repaired.bytes.as_slice())
-            .or_else(|| export::bytes_of(&exports, name))
-    })?;
     let goodnet = goodnet::build(&network, &planned, &measured.ranking, repaired, |message| {
         progress.warn(message);
     })?;
     if let Some(goodnet) = &goodnet {
-        goodnet::verify(engine, goodnet, &networks, network.classes, &batches)?;
+        let classes = network.classes;
+        goodnet::verify(
+            engine, goodnet, &exports, repaired, &writer, classes, &batches,
+        )?;
     }
+    let drops = plan::drops(&planned);
+    let networks = goodnet::load(engine, goodnet.as_ref(), &exports, repaired, &writer, drops)?;
     let evaluation = networks.evaluate(
         data.for_final_clean(),
         data.for_final_backdoored(),

@@ -90,12 +90,10 @@ pub(super) fn warnings(
     warnings
 }
 
-/// Drop and file of every network that will be exported.
-pub(super) fn files(planned: &[Planned]) -> Vec<(f64, String)> {
-    planned
-        .iter()
-        .filter_map(|planned| Some((planned.drop, planned.reached.as_ref()?.file.clone())))
-        .collect()
+/// The drops that are reached.
+pub(super) fn drops(planned: &[Planned]) -> Vec<f64> {
+    let reached = planned.iter().filter(|planned| planned.reached.is_some());
+    reached.map(|planned| planned.drop).collect()
 }
 
 fn goodnet_rates(measured: &Measured, step: usize) -> GoodnetRates {

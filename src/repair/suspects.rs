@@ -10,7 +10,7 @@ use crate::domain::head::LinearHead;
 use crate::engine::EngineError;
 use crate::progress::Cancel;
 use crate::search::Family;
-use crate::search::maps::{MapNetwork, Maps};
+use crate::search::maps::{LoadedMaps, Maps};
 use crate::search::trial::Hijack;
 use crate::tensor::Tensor;
 
@@ -43,7 +43,7 @@ impl TurnedInto {
     pub(super) fn collect(
         investigation: &Investigation<'_>,
         set: &CleanSet,
-        network: &MapNetwork,
+        network: &LoadedMaps<'_>,
         seed: u64,
         cancel: &Cancel,
     ) -> Result<Vec<Self>, EngineError> {

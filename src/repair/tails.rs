@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError, Replicas, Session, SessionConfig, lock,
 use crate::onnx::cut::Cut;
 use crate::onnx::prune::prune_tail;
 use crate::onnx::shape::ShapedModel;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorView};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -111,15 +111,14 @@ impl Tails {
             .iter()
             .map(|tensor| gather(tensor, rows))
             .collect();
-        let crossing: Vec<&Tensor> = crossing.iter().collect();
         let scores = match &self.narrowed[k] {
             Some(session) => {
                 let site = keep(&tensors[0], rows, &self.kept(k));
-                run_in_pieces(&mut lock(session), &site, &crossing)?
+                run_in_pieces(&mut lock(session), &views(&site, &crossing))?
             }
             None => {
                 let site = mask(&tensors[0], rows, &self.ranking[..k]);
-                run_in_pieces(&mut self.whole.session(), &site, &crossing)?
+                run_in_pieces(&mut self.whole.session(), &views(&site, &crossing))?
             }
         };
         Ok((0..scores.rows())
@@ -132,6 +131,11 @@ impl Tails {
         kept.sort_unstable();
         kept
     }
+}
+
+fn views<'a>(site: &'a Tensor, crossing: &'a [Tensor]) -> Vec<TensorView<'a>> {
+    let all = std::iter::once(site).chain(crossing);
+    all.map(Tensor::view).collect()
 }
 
 fn narrow(

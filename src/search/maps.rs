@@ -2,25 +2,30 @@
 
 use super::trial::Hijack;
 use crate::defence::clean::CleanSet;
-use crate::engine::{Engine, EngineError, MOST_IMAGES_A_RUN, Replicas, concatenate};
+use crate::engine::{Engine, EngineError, Replicas, concatenate};
+use crate::input::dataset::images_a_chunk;
 use crate::onnx::Model;
 use crate::onnx::head::{FeatureMap, Head, feature_maps, means};
 use crate::onnx::optimize::optimize;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Progress, Quiet};
 use crate::tensor::Tensor;
 use std::ops::Range;
 
 /// Maps looked at: more gain nothing, and each costs a pass over it.
 const MAPS: usize = 10;
-/// Images put together at a time, at most.
-const CHUNK: usize = 256;
-/// Bytes that they may take.
-const CHUNK_BYTES: usize = 32 << 20;
 
-/// B up to its maps.
+/// B up to its maps, to be loaded when it is to run: before and after the search, not all through it.
 #[derive(Debug)]
 pub(crate) struct MapNetwork {
     found: Vec<FeatureMap>,
+    /// None where there is no map.
+    file: Option<Vec<u8>>,
+}
+
+/// B up to its maps, loaded.
+#[derive(Debug)]
+pub(crate) struct LoadedMaps<'a> {
+    found: &'a [FeatureMap],
     /// None where there is no map.
     replicas: Option<Replicas>,
 }
@@ -34,25 +39,40 @@ pub(crate) struct Maps {
 }
 
 impl MapNetwork {
-    pub(crate) fn load(engine: &Engine, model: &Model, head: &Head) -> Result<Self, EngineError> {
+    pub(crate) fn new(model: &Model, head: &Head) -> Self {
         let found = feature_maps(model, head, MAPS);
-        let bytes = || optimize(&means(model, &found), &[]).to_bytes();
-        let replicas = match found.is_empty() {
-            true => None,
-            false => Some(Replicas::load(engine, &bytes())?),
-        };
-        Ok(Self { found, replicas })
+        let file = || optimize(&means(model, &found), &[]).to_bytes();
+        Self {
+            file: (!found.is_empty()).then(file),
+            found,
+        }
     }
 
+    pub(crate) fn load(&self, engine: &Engine) -> Result<LoadedMaps<'_>, EngineError> {
+        let file = self.file.as_ref();
+        let replicas = file.map(|file| Replicas::load(engine, file)).transpose()?;
+        Ok(LoadedMaps {
+            found: &self.found,
+            replicas,
+        })
+    }
+}
+
+impl LoadedMaps<'_> {
     /// Runs every image of `set` once; no map when `cancel` is set meanwhile.
-    pub(crate) fn measure(&self, set: &CleanSet, cancel: &Cancel) -> Result<Maps, EngineError> {
-        let chunk = chunk(set);
+    pub(crate) fn measure(
+        &self,
+        set: &CleanSet,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+    ) -> Result<Maps, EngineError> {
+        let chunk = images_a_chunk(set.grid().len());
         let chunks = (0..set.len()).step_by(chunk);
         let images = |start: usize| images(set, start..set.len().min(start + chunk));
-        let means = self.run(chunks.map(images), cancel)?;
+        let means = self.run(chunks.map(images), progress, cancel)?;
         let found = match means.is_empty() {
             true => Vec::new(),
-            false => self.found.clone(),
+            false => self.found.to_vec(),
         };
         Ok(Maps { found, means })
     }
@@ -64,6 +84,7 @@ impl MapNetwork {
         turned: &[&Hijack],
         cancel: &Cancel,
     ) -> Result<Vec<Tensor>, EngineError> {
+        let chunks = turned.chunks(images_a_chunk(set.grid().len()));
         let painted = |chunk: &[&Hijack]| {
             let mut data = Vec::with_capacity(chunk.len() * set.grid().len());
             for hijack in chunk {
@@ -72,12 +93,13 @@ impl MapNetwork {
             }
             Tensor::new(set.grid().batch_shape(chunk.len()), data)
         };
-        self.run(turned.chunks(chunk(set)).map(painted), cancel)
+        self.run(chunks.map(painted), &Quiet, cancel)
     }
 
     fn run(
         &self,
         batches: impl Iterator<Item = Tensor>,
+        progress: &dyn Progress,
         cancel: &Cancel,
     ) -> Result<Vec<Tensor>, EngineError> {
         let Some(replicas) = &self.replicas else {
@@ -89,6 +111,7 @@ impl MapNetwork {
                 return Ok(Vec::new());
             }
             runs.push(replicas.run(&[&images])?);
+            progress.advance(images.rows() as u64);
         }
         Ok(concatenate(runs))
     }
@@ -99,12 +122,6 @@ impl Maps {
     pub(crate) fn rows(&self, row: usize) -> Vec<&[f32]> {
         self.means.iter().map(|means| means.row(row)).collect()
     }
-}
-
-/// Images of `set` that are put together at a time: a multiple of what any run takes, so that the runs are those of the whole set.
-fn chunk(set: &CleanSet) -> usize {
-    let fit = CHUNK_BYTES / (set.grid().len() * size_of::<f32>()).max(1);
-    (fit / MOST_IMAGES_A_RUN * MOST_IMAGES_A_RUN).clamp(MOST_IMAGES_A_RUN, CHUNK)
 }
 
 /// Images `range` of `set` as one tensor.

@@ -29,7 +29,7 @@ pub use hijacks::Hijacks;
 pub use images::CleanImages;
 pub use network::{Network, Response};
 pub use plan::{DEFAULT_EFFORT, LEAST_EFFORT, SearchOptions, Unwatched, Watch};
-pub use session::{SessionNetwork, sessions};
+pub use session::{SearchedNetwork, SessionNetwork};
 pub use stand_in::StandIn;
 
 use crate::defence::random::Draws;

@@ -2,7 +2,7 @@
 
 use super::network::{Network, Response};
 use crate::domain::head::LinearHead;
-use crate::engine::{Engine, EngineError, Session, SessionConfig, concatenate, images_a_run};
+use crate::engine::{Engine, EngineError, Session, SessionConfig, run_in_pieces};
 use crate::onnx::{Model, head, optimize};
 use crate::tensor::{Tensor, TensorView};
 use std::sync::Arc;
@@ -17,60 +17,46 @@ pub struct SessionNetwork {
     head: Option<Arc<LinearHead>>,
 }
 
-/// `threads` sessions of `model`, a classifier after [`prepare`](crate::onnx::prepare): up to its head where it has a
-/// linear one, else whole. Rewritten for speed ([`optimize`](mod@crate::onnx::optimize)).
-///
-/// # Errors
-/// If the runtime refuses the model.
-pub fn sessions(
-    engine: &Engine,
-    model: &Model,
-    found: Option<&head::Head>,
-    threads: usize,
-) -> Result<Vec<SessionNetwork>, EngineError> {
-    let body = found.map(|found| head::body(model, found));
-    let bytes = optimize(body.as_ref().unwrap_or(model), &[]).to_bytes();
-    let head = found.map(|found| {
-        Arc::new(LinearHead {
-            weights: found.weights().to_vec(),
-            bias: found.bias().to_vec(),
-        })
-    });
-    (0..threads.max(1))
-        .map(|_| {
-            Ok(SessionNetwork {
-                session: engine.load(&bytes, &SessionConfig::default())?,
-                head: head.clone(),
-            })
-        })
-        .collect()
+/// A network to be searched: its sessions are loaded when they are needed, and let go of after, so that a large network is not in
+/// memory twice while another form of it runs.
+#[derive(Debug)]
+pub struct SearchedNetwork {
+    file: Vec<u8>,
+    head: Option<Arc<LinearHead>>,
 }
 
-impl SessionNetwork {
-    /// The network's output for `batch`, of so many images at a time that large ones do not fill the memory.
-    fn run(&mut self, batch: TensorView<'_>) -> Result<Tensor, EngineError> {
-        let rows = batch.shape.first().copied().unwrap_or(0);
-        let values = batch.data.len() / rows.max(1);
-        let images = images_a_run(values * size_of::<f32>());
-        let mut shape = batch.shape.to_vec();
-        let mut found = Vec::new();
-        // A batch of no images is one run, too: only the runtime knows the shape of its answer.
-        for start in (0..rows.max(1)).step_by(images) {
-            let end = rows.min(start + images);
-            shape[0] = end - start;
-            let answers = self.session.run_one(TensorView {
-                shape: &shape,
-                data: &batch.data[start * values..end * values],
-            })?;
-            if answers.rows() != shape[0] {
-                return Err(EngineError::Mismatch {
-                    expected: format!("answers for {} images", shape[0]),
-                    found: format!("{:?}", answers.shape),
-                });
-            }
-            found.push(vec![answers]);
+impl SearchedNetwork {
+    /// `model`, a classifier after [`prepare`](crate::onnx::prepare): up to its head where it has a linear one, else whole.
+    /// Rewritten for speed ([`optimize`](mod@crate::onnx::optimize)).
+    #[must_use]
+    pub fn new(model: &Model, found: Option<&head::Head>) -> Self {
+        let body = found.map(|found| head::body(model, found));
+        let head = found.map(|found| {
+            Arc::new(LinearHead {
+                weights: found.weights().to_vec(),
+                bias: found.bias().to_vec(),
+            })
+        });
+        Self {
+            file: optimize(body.as_ref().unwrap_or(model), &[]).to_bytes(),
+            head,
         }
-        Ok(concatenate(found).pop().unwrap_or_default())
+    }
+
+    /// A session for each thread.
+    ///
+    /// # Errors
+    /// If the runtime refuses the network.
+    pub fn sessions(&self, engine: &Engine) -> Result<Vec<SessionNetwork>, EngineError> {
+        let session = |_| {
+            Ok(SessionNetwork {
+                session: engine.load(&self.file, &SessionConfig::default())?,
+                head: self.head.clone(),
+            })
+        };
+        (0..rayon::current_num_threads().max(1))
+            .map(session)
+            .collect()
     }
 }
 
@@ -78,7 +64,7 @@ impl Network for SessionNetwork {
     type Error = EngineError;
 
     fn respond(&mut self, batch: TensorView<'_>) -> Result<Response, EngineError> {
-        let found = self.run(batch)?;
+        let found = run_in_pieces(&mut self.session, &[batch])?;
         let rows = found.rows();
         let Some(head) = &self.head else {
             let logarithms = found.data.iter().map(|p| libm::logf(p.max(LEAST)));

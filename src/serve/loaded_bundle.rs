@@ -1,7 +1,7 @@
 //! A bundle in service: its networks loaded, warmed up and tested.
 
-use crate::bundle::Bundle;
 use crate::bundle::manifest::{Manifest, PrunedRecord};
+use crate::bundle::{Bundle, MissingFile};
 use crate::defence::Policy;
 use crate::engine::Engine;
 use crate::serve::config::{Config, ServeLimits};
@@ -65,8 +65,8 @@ pub enum LoadBundleError {
         found: f64,
     },
     /// A file is missing.
-    #[error("expected {0} in the bundle, found none")]
-    Missing(String),
+    #[error(transparent)]
+    Missing(#[from] MissingFile),
     /// The networks cannot be loaded.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -98,7 +98,7 @@ impl LoadedBundle {
         let bundle = Arc::new(bundle);
         let drops = drops_of(bundle.manifest());
         let default_drop = default_drop(&drops, config.inference.default_drop)?;
-        let fused = !config.inference.separate && has_fused_graph(bundle.manifest(), &drops);
+        let fused = !config.inference.separate && bundle.has_fused_graph();
         let session_factory = session_factory(
             engine.clone(),
             Arc::clone(&bundle),
@@ -284,16 +284,5 @@ fn default_drop(drops: &[LoadedDrop], wanted: Option<f64>) -> Result<usize, Load
     found.ok_or_else(|| LoadBundleError::DefaultDrop {
         known: names(drops),
         found: wanted,
-    })
-}
-
-/// Is there a fused graph over exactly the drops that are served?
-fn has_fused_graph(manifest: &Manifest, drops: &[LoadedDrop]) -> bool {
-    manifest.goodnet.as_ref().is_some_and(|record| {
-        record
-            .drops
-            .iter()
-            .copied()
-            .eq(drops.iter().map(|drop| drop.points))
     })
 }

@@ -2,8 +2,8 @@
 
 use super::loaded_bundle::LoadBundleError;
 use crate::bundle::Bundle;
-use crate::bundle::manifest::{BADNET_FILE, Manifest};
-use crate::engine::{Engine, EngineError, GoodNet, SessionConfig};
+use crate::bundle::manifest::Manifest;
+use crate::engine::{Engine, EngineError, GoodNet};
 use crate::serve::config::Inference;
 use crate::serve::inference::pool::SessionFactory;
 use crate::tensor::Tensor;
@@ -17,62 +17,14 @@ pub(super) fn session_factory(
     fused: bool,
 ) -> Result<Arc<SessionFactory>, LoadBundleError> {
     let session = inference.session.clone();
-    let files: Vec<String> = if fused {
-        bundle
-            .manifest()
-            .goodnet
-            .iter()
-            .map(|record| record.file.clone())
-            .collect()
-    } else {
-        let pruned = bundle.manifest().reached();
-        std::iter::once(BADNET_FILE.to_owned())
-            .chain(pruned.map(|(_, record)| record.file.clone()))
-            .collect()
-    };
-    let goodnet = bundle.manifest().goodnet.as_ref();
-    let in_graph = fused && goodnet.is_some_and(|record| record.repaired);
-    let repaired = bundle.manifest().repaired.iter().map(|record| &record.file);
-    if let Some(missing) = files
-        .iter()
-        .chain(repaired)
-        .find(|name| bundle.file(name).is_none())
-    {
-        return Err(LoadBundleError::Missing(missing.clone()));
-    }
+    bundle.networks(fused)?;
     Ok(Arc::new(move || {
-        let models: Vec<&[u8]> = files.iter().filter_map(|name| bundle.file(name)).collect();
-        let load_file = |name: &str| {
-            let model = bundle.file(name);
-            model.map(|model| engine.load(model, &session)).transpose()
-        };
-        let networks = load(&engine, &bundle, &models, fused, &session)?;
-        let repaired = match &bundle.manifest().repaired {
-            Some(record) if !in_graph => load_file(&record.file)?,
-            _ => None,
-        };
-        let mut networks = networks.with_repaired(repaired);
+        let files = bundle.networks(fused);
+        let files = files.map_err(|missing| EngineError::Load(missing.to_string()))?;
+        let mut networks = GoodNet::load(&engine, &files, &session)?;
         warm_up(&mut networks, bundle.manifest())?;
         Ok(networks)
     }))
-}
-
-fn load(
-    engine: &Engine,
-    bundle: &Bundle,
-    models: &[&[u8]],
-    fused: bool,
-    session: &SessionConfig,
-) -> Result<GoodNet, EngineError> {
-    let (first, rest) = models.split_first().ok_or_else(|| EngineError::Mismatch {
-        expected: "a network to load".to_owned(),
-        found: "none".to_owned(),
-    })?;
-    if fused {
-        let drops = bundle.manifest().reached().count();
-        return GoodNet::fused(engine, first, drops, session);
-    }
-    GoodNet::separate(engine, first, rest, session)
 }
 
 /// The first run of a session allocates what later runs reuse.

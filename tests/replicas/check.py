@@ -21,6 +21,8 @@ REPLICAS, CLIENTS = 3, 4
 manifest = json.loads(Path(bundle, "manifest.json").read_text())
 samples = [(Path(bundle, sample["file"]).read_bytes(), sample["badnet"]) for sample in manifest["samples"]]
 assert len(samples) >= 2, "expected a bundle with samples"
+if json.loads(Path(other, "manifest.json").read_text()) == manifest:
+    raise SystemExit(f"{other}: expected another bundle of the same network than {bundle}, found the same")
 scratch = tempfile.TemporaryDirectory()
 folders = [Path(scratch.name, f"bundle-{number}") for number in range(REPLICAS)]
 for folder in folders:

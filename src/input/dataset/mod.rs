@@ -26,6 +26,15 @@ const COMPARED: usize = 64;
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 
+/// Images of `values` f32 each that are held together in memory: 512, fewer of large ones (64 MiB), 32 at least, and a multiple
+/// of that.
+pub(crate) fn images_a_chunk(values: usize) -> usize {
+    const MOST_BYTES: usize = 64 << 20;
+    const STEP: usize = 32;
+    let fit = MOST_BYTES / (values * size_of::<f32>()).max(1);
+    (fit / STEP * STEP).clamp(STEP, 512)
+}
+
 /// A data set that fits a network.
 #[derive(Debug, Clone)]
 pub struct DataSet {
@@ -250,6 +259,16 @@ impl DataSet {
         size: usize,
     ) -> Box<dyn Iterator<Item = Result<LabelledBatch, DataError>> + Send + '_> {
         self.batches_from(&self.spec, 0, size)
+    }
+
+    /// All images in their order, as many at a time as [`images_a_chunk`] of their size.
+    ///
+    /// # Errors
+    /// As [`batches`](Self::batches).
+    pub(crate) fn chunks(
+        &self,
+    ) -> Box<dyn Iterator<Item = Result<LabelledBatch, DataError>> + Send + '_> {
+        self.batches(images_a_chunk(self.spec.image_len()))
     }
 
     fn batches_from(
