@@ -20,11 +20,11 @@ impl Default for SessionConfig {
 pub const MOST_IMAGES_A_RUN: usize = 32;
 
 /// Images in one run of a network whose inputs for an image take `bytes`: [`MOST_IMAGES_A_RUN`], large enough to amortise the call; fewer of large
-/// images, 4 at least, since a session keeps the memory of its largest run.
+/// images, 2 at least: more gain nothing there, and a session keeps the memory of its largest run.
 #[must_use]
 pub fn images_a_run(bytes: usize) -> usize {
     const MOST_BYTES: usize = 1 << 20;
-    (MOST_BYTES / bytes.max(1)).clamp(4, MOST_IMAGES_A_RUN)
+    (MOST_BYTES / bytes.max(1)).clamp(2, MOST_IMAGES_A_RUN)
 }
 
 /// Name and shape of an input or output; `None` is an open extent.
@@ -84,8 +84,8 @@ mod tests {
     use super::images_a_run;
 
     #[test]
-    fn small_images_run_by_thirty_two_and_large_ones_by_four() {
-        for (side, images) in [(1, 32), (47, 32), (64, 21), (224, 4), (4096, 4)] {
+    fn small_images_run_by_thirty_two_and_large_ones_by_two() {
+        for (side, images) in [(1, 32), (47, 32), (64, 21), (224, 2), (4096, 2)] {
             assert_eq!(images_a_run(side * side * 3 * 4), images, "{side}");
         }
         assert_eq!(images_a_run(0), 32);

@@ -5,7 +5,7 @@ use super::arm::Arm;
 use super::family::Family;
 use super::network::Network;
 use super::stand_in::StandIn;
-use super::trial::{Hijack, Trial, try_on};
+use super::trial::{Hijack, Trial, try_on, try_on_all};
 use crate::domain::sweep::Tally;
 use crate::parallel::in_parallel;
 use serde::{Deserialize, Serialize};
@@ -199,7 +199,7 @@ impl<C: Network> Search<'_, C> {
         let evidence = &mut proven.evidence;
         let (clean, label) = (self.clean, evidence.label);
         let images = held_out_for(clean, &self.held_out, label, CONFIRM_IMAGES);
-        let trial = try_on(&mut self.networks[0], clean, stand_in, &images, &[label])?;
+        let trial = try_on_all(self.networks, clean, stand_in, &images, &[label])?;
         self.watch.advance(images.len());
         self.passes += images.len();
         let size = stand_in.size(clean.grid());

@@ -2,11 +2,13 @@
 
 use super::family::Family;
 use super::images::{CleanImages, median};
-use super::network::Network;
+use super::network::{Network, Response};
 use super::stand_in::StandIn;
 use crate::domain::label::ClassIndex;
 use crate::domain::scores::argmax;
 use crate::domain::sweep::Tally;
+use crate::engine::{concatenate, images_a_run};
+use crate::parallel::in_parallel;
 use crate::tensor::TensorView;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,16 +95,58 @@ pub fn try_on<C: Network>(
     images: &[usize],
     about: &[u32],
 ) -> Result<Trial, C::Error> {
+    let response = respond(network, clean, stand_in, images)?;
+    Ok(judge(&response, clean, stand_in, images, about))
+}
+
+/// [`try_on`] with the images shared among `networks`, in the pieces in which one would run them.
+pub(super) fn try_on_all<C: Network>(
+    networks: &mut [C],
+    clean: &CleanImages<'_>,
+    stand_in: &Arc<StandIn>,
+    images: &[usize],
+    about: &[u32],
+) -> Result<Trial, C::Error> {
+    let pieces: Vec<&[usize]> = images
+        .chunks(images_a_run(clean.grid().len() * size_of::<f32>()))
+        .collect();
+    let responses = in_parallel(networks, pieces.len(), |network, index| {
+        let found = respond(network, clean, stand_in, pieces[index])?;
+        Ok(vec![found.features, found.scores])
+    })?;
+    let mut all = concatenate(responses).into_iter();
+    let response = Response {
+        features: all.next().unwrap_or_default(),
+        scores: all.next().unwrap_or_default(),
+    };
+    Ok(judge(&response, clean, stand_in, images, about))
+}
+
+fn respond<C: Network>(
+    network: &mut C,
+    clean: &CleanImages<'_>,
+    stand_in: &StandIn,
+    images: &[usize],
+) -> Result<Response, C::Error> {
     let grid = clean.grid();
-    let bounds = bounds(stand_in.family());
     let mut data = Vec::with_capacity(images.len() * grid.len());
     for &index in images {
         stand_in.paint(grid, clean.image(index), &mut data);
     }
-    let response = network.respond(TensorView {
+    network.respond(TensorView {
         shape: &grid.batch_shape(images.len()),
         data: &data,
-    })?;
+    })
+}
+
+fn judge(
+    response: &Response,
+    clean: &CleanImages<'_>,
+    stand_in: &Arc<StandIn>,
+    images: &[usize],
+    about: &[u32],
+) -> Trial {
+    let bounds = bounds(stand_in.family());
     let mut trial = Trial {
         labels: vec![LabelTrial::default(); about.len()],
         median_margin: 0.0,
@@ -136,7 +180,7 @@ pub fn try_on<C: Network>(
     }
     trial.median_margin = median(margins).unwrap_or(LOST);
     tell_shares(&mut trial.hijacks, clean, images);
-    Ok(trial)
+    trial
 }
 
 /// Tells each of the hijacks of one stand-in, tried on `images`, how many it is one of.
