@@ -65,7 +65,7 @@ impl<C: Network> Search<'_, C> {
         Ok(arms)
     }
 
-    /// One generation of every arm that is not at rest.
+    /// One generation of every arm that is not at rest; a part of it where the search is ended meanwhile.
     fn generation(&mut self, arms: &mut [Arm], step: f32) -> Result<(), C::Error> {
         self.generations += 1;
         let number = (self.generations as u64).to_le_bytes();
@@ -92,15 +92,21 @@ impl<C: Network> Search<'_, C> {
         let labels: Vec<u32> = arms.iter().map(|arm| arm.label).collect();
         let watch = self.watch;
         let trials = in_parallel(self.networks, jobs.len(), |network, index| {
+            if watch.stopped() {
+                return Ok(None);
+            }
             let (place, candidate) = &jobs[index];
             let (label, images) = (labels[*place], &images[*place]);
             let trial = try_on(network, clean, &candidate.stand_in, images, &[label])?;
             watch.advance(images.len());
-            Ok((trial, images.len()))
+            Ok(Some((trial, images.len())))
         })?;
-        self.stand_ins += jobs.len();
         let mut seen: Vec<Vec<(Candidate, LabelTrial)>> = vec![Vec::new(); arms.len()];
-        for ((place, candidate), (trial, images)) in jobs.into_iter().zip(trials) {
+        for ((place, candidate), trial) in jobs.into_iter().zip(trials) {
+            let Some((trial, images)) = trial else {
+                continue;
+            };
+            self.stand_ins += 1;
             self.passes += images;
             seen[place].push((candidate, trial.labels[0]));
             self.hijacks.extend(trial.hijacks);

@@ -58,6 +58,7 @@ impl<C: Network> Search<'_, C> {
         }))
     }
 
+    /// The random stand-ins of these numbers, each tried; fewer where the search is ended meanwhile.
     fn try_random(
         &mut self,
         family: Family,
@@ -67,6 +68,9 @@ impl<C: Network> Search<'_, C> {
         let (clean, seed, shown) = (self.clean, self.options.seed, &self.shown);
         let watch = self.watch;
         let found = in_parallel(self.networks, numbers.len(), |network, index| {
+            if watch.stopped() {
+                return Ok(None);
+            }
             let number = (numbers[index] as u64).to_le_bytes();
             let mut draws = Draws::new(seed, "survey", &[family.name().as_bytes(), &number]);
             let stand_in = Arc::new(StandIn::random(family, clean.grid(), &mut draws));
@@ -74,8 +78,9 @@ impl<C: Network> Search<'_, C> {
             let images: Vec<usize> = chosen.into_iter().map(|place| shown[place]).collect();
             let trial = try_on(network, clean, &stand_in, &images, labels)?;
             watch.advance(images.len());
-            Ok((stand_in, trial))
+            Ok(Some((stand_in, trial)))
         })?;
+        let found: Vec<_> = found.into_iter().flatten().collect();
         self.passes += found.len() * SURVEY_IMAGES.min(shown.len());
         self.stand_ins += found.len();
         Ok(found)
