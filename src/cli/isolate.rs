@@ -102,7 +102,7 @@ impl IsolationArgs {
         let mut child = Command::new(program)
             .args(std::env::args_os().skip(1))
             .env(ISOLATED, "1")
-            .envs(super::allocator::setting())
+            .envs(super::allocator::setting().iter().copied())
             .spawn()
             .map_err(CliError::failed)?;
         running.get_or_init(|| Pid::from_child(&child));

@@ -402,6 +402,7 @@ fn the_service_is_the_process_that_was_started_and_its_allocator_keeps_no_large_
             .any(|found| found == entry.as_bytes())
     };
     assert!(has("MALLOC_MMAP_THRESHOLD_=1048576"));
+    assert!(has("MALLOC_TRIM_THRESHOLD_=4194304"));
     let arguments = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
     let arguments: Vec<&[u8]> = arguments.split(|&byte| byte == 0).collect();
     assert_eq!(
