@@ -1,7 +1,9 @@
 //! The network that a command works on.
 
 use super::CliError;
+use crate::engine::images_a_run;
 use crate::format::{Architecture, ReadOptions, read_network};
+use crate::input::dataset::images_a_chunk;
 use crate::onnx::activations::bytes_of_an_image;
 use crate::onnx::{Model, prepare};
 use clap::Args;
@@ -69,10 +71,6 @@ pub(super) fn bad(file: &Path, error: impl std::fmt::Display) -> CliError {
     CliError::bad_input(format!("{}: {error}", file.display()))
 }
 
-/// Images that a thread runs through a network at once, and images that are held for all of them.
-const PIECE: u64 = 32;
-const CHUNK: u64 = 512;
-
 /// Memory that a job may take.
 #[derive(Debug, Clone, Args)]
 pub struct MemoryArgs {
@@ -95,8 +93,13 @@ impl MemoryArgs {
     pub(super) fn check(&self, file: &Path, read: &ReadOptions) -> Result<(), CliError> {
         let (layer, image) = bytes_of_an_image(&load(file, read)?);
         let threads = rayon::current_num_threads() as u64;
-        let layers = layer.saturating_mul(PIECE * threads);
-        let needed = layers.saturating_add(image.saturating_mul(CHUNK)) >> 20;
+        let bytes = usize::try_from(image).unwrap_or(usize::MAX);
+        let (at_once, held) = (
+            images_a_run(bytes),
+            images_a_chunk(bytes / size_of::<f32>()),
+        );
+        let layers = layer.saturating_mul(at_once as u64 * threads);
+        let needed = layers.saturating_add(image.saturating_mul(held as u64)) >> 20;
         let Some(most) = self.most() else {
             return Ok(());
         };

@@ -26,13 +26,16 @@ const COMPARED: usize = 64;
 /// Blocks of neighbouring images that a sample is made of.
 const SAMPLE_BLOCKS: usize = 16;
 
-/// Images of `values` f32 each that are held together in memory: 512, fewer of large ones (64 MiB), 32 at least, and a multiple
-/// of that.
+/// Images of `values` f32 each that are held together in memory: 512, fewer of large ones (64 MiB, a multiple of 32 where so many
+/// fit), 4 at least.
 pub(crate) fn images_a_chunk(values: usize) -> usize {
     const MOST_BYTES: usize = 64 << 20;
     const STEP: usize = 32;
-    let fit = MOST_BYTES / (values * size_of::<f32>()).max(1);
-    (fit / STEP * STEP).clamp(STEP, 512)
+    let fit = MOST_BYTES / values.saturating_mul(size_of::<f32>()).max(1);
+    match fit / STEP * STEP {
+        0 => fit.max(4),
+        steps => steps.min(512),
+    }
 }
 
 /// A data set that fits a network.
