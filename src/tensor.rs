@@ -38,13 +38,13 @@ impl Tensor {
     /// Number of rows: the extent of axis 0, 0 for a scalar.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.shape.first().copied().unwrap_or(0)
+        self.view().rows()
     }
 
     /// Values in one row (the product of all axes but the first).
     #[must_use]
     pub fn row_len(&self) -> usize {
-        self.shape.iter().skip(1).product()
+        self.view().row_len()
     }
 
     /// Row `index` along axis 0.
