@@ -40,10 +40,11 @@ impl Bundle {
             },
         };
         let in_graph = goodnet.is_some_and(|record| record.repaired);
-        let repaired = manifest.repaired.as_ref().filter(|_| !in_graph);
+        let repaired = manifest.repaired.as_ref();
+        let repaired = repaired.map(|record| file(&record.file)).transpose()?;
         Ok(GoodNetFiles {
             networks,
-            repaired: repaired.map(|record| file(&record.file)).transpose()?,
+            repaired: repaired.filter(|_| !in_graph),
         })
     }
 }

@@ -17,7 +17,7 @@ mod tract;
 pub use error::EngineError;
 pub use goodnet::{Answers, GoodNet, GoodNetFiles, NetworkFiles};
 pub use port::{MOST_IMAGES_A_RUN, Output, Port, SessionConfig, images_a_run};
-pub(crate) use replicas::{Replicas, concatenate, lock, pieces, run_in_pieces};
+pub(crate) use replicas::{Replicas, concatenate, lock, of_thread, pieces, run_in_pieces};
 pub use session::Session;
 
 use onnxruntime::OrtNetwork;

@@ -23,8 +23,7 @@ impl Replicas {
 
     /// The session of the current thread.
     pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
-        let thread = rayon::current_thread_index().unwrap_or(0);
-        lock(&self.sessions[thread % self.sessions.len()])
+        of_thread(&self.sessions)
     }
 
     /// Runs all rows of `inputs` (one tensor an input port, equal rows) and gives the outputs over all rows.
@@ -36,6 +35,12 @@ impl Replicas {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(concatenate(outputs))
     }
+}
+
+/// Which of `sessions`, one a thread of the pool, the current thread runs.
+pub(crate) fn of_thread<T>(sessions: &[Mutex<T>]) -> MutexGuard<'_, T> {
+    let thread = rayon::current_thread_index().unwrap_or(0);
+    lock(&sessions[thread % sessions.len()])
 }
 
 /// A thread that panicked while it held a session leaves the session usable: a run keeps no state.

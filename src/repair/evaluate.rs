@@ -5,7 +5,7 @@ use super::measure::for_each_chunk;
 use crate::bundle::Bundle;
 use crate::domain::evaluation::{EvaluationRow, SetTallies, tabulate};
 use crate::domain::scores::argmax;
-use crate::engine::{Engine, EngineError, GoodNet, GoodNetFiles, SessionConfig, lock, pieces};
+use crate::engine::{Engine, EngineError, GoodNet, GoodNetFiles, SessionConfig, of_thread, pieces};
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::tensor::{Tensor, TensorView};
@@ -131,8 +131,7 @@ impl BundleNetworks {
 
     /// The classes of a few images, by the networks of the current thread.
     fn classes(&self, images: TensorView<'_>) -> Result<BatchClasses, EngineError> {
-        let thread = rayon::current_thread_index().unwrap_or(0);
-        let answers = lock(&self.networks[thread % self.networks.len()]).run(images)?;
+        let answers = of_thread(&self.networks).run(images)?;
         let of = |scores: &[f32]| argmax(scores).0;
         let all = 0..answers.rows();
         let pruned = |drop| {
