@@ -16,6 +16,10 @@ pub enum Stage {
     Clean,
     /// The search for stand-ins, in forward passes.
     Search,
+    /// The pictures of the suspect labels, in forward passes.
+    Show,
+    /// A closer look at the labels that are provoked most easily, in forward passes.
+    Follow,
     /// The refit of the head.
     Refit,
     /// The clean images for the policy `gated`.
@@ -38,6 +42,8 @@ impl Stage {
             Self::Evaluate => "evaluating",
             Self::Clean => "looking at clean images",
             Self::Search => "searching",
+            Self::Show => "drawing suspects",
+            Self::Follow => "looking closer",
             Self::Refit => "refitting",
             Self::Calibrate => "calibrating",
             Self::Checks => "calibrating checks",

@@ -3,7 +3,7 @@
 use super::amplify::amplify;
 use super::report::{DataRecord, NetworkRecord, Report, SCHEMA_VERSION, SearchRecord, Suspect};
 use super::score::{Circumstances, LabelScore, scores};
-use super::show::{Pictures, suspect};
+use super::show::{Pictures, most_passes, passes, suspect};
 use super::verdict::decide;
 use crate::defence::clean::CleanSet;
 use crate::domain::sweep::Tally;
@@ -90,27 +90,26 @@ pub(crate) fn investigate<'a>(
     let circumstances = circumstances(subject, &clean, &found, options.effort);
     let scores = scores(&found.evidence, &circumstances);
     let verdict = decide(&scores, &circumstances);
+    progress.finish();
+    let shown = verdict.labels.iter().take(MOST_SHOWN);
+    let shown = shown.filter_map(|&label| {
+        let score = &scores[label as usize];
+        Some((clearest(&found.evidence, score)?, score.score))
+    });
+    let shown: Vec<(&Evidence, f64)> = shown.collect();
     let mut pictures = Pictures::new();
     let mut suspects: Vec<Suspect> = Vec::new();
-    let mut sessions = match verdict.labels.is_empty() {
-        true => Vec::new(),
-        false => networks.network.sessions(engine)?,
-    };
-    for &label in verdict.labels.iter().take(MOST_SHOWN) {
-        let Some(evidence) = clearest(&found.evidence, &scores[label as usize]) else {
-            continue;
-        };
-        suspects.push(suspect(
-            &mut sessions,
-            &clean,
-            &subject.input,
-            evidence,
-            scores[label as usize].score,
-            &mut pictures,
-            &mut found.passes,
-        )?);
+    if !shown.is_empty() {
+        let most = shown.iter().map(|(evidence, _)| most_passes(evidence));
+        progress.start(Stage::Show, most.sum::<usize>() as u64);
+        let mut sessions = networks.network.sessions(engine)?;
+        for clearest in shown {
+            let of = (&clean, &subject.input);
+            suspects.push(suspect(&mut sessions, of, clearest, &mut pictures, &watch)?);
+        }
+        progress.finish();
     }
-    progress.finish();
+    found.passes += suspects.iter().map(passes).sum::<usize>();
     let report = Report {
         schema_version: SCHEMA_VERSION,
         tool: concat!("goodnet ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -170,9 +169,9 @@ fn circumstances(
 }
 
 /// A search shown as progress, ended early by a cancel.
-struct Watching<'a> {
-    progress: &'a dyn Progress,
-    cancel: &'a Cancel,
+pub(crate) struct Watching<'a> {
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) cancel: &'a Cancel,
 }
 
 impl Watch for Watching<'_> {

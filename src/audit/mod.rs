@@ -19,7 +19,7 @@ pub mod score;
 pub mod show;
 pub mod verdict;
 
-pub(crate) use investigate::{Investigated, investigate};
+pub(crate) use investigate::{Investigated, Watching, investigate};
 pub use investigate::{Investigation, Subject};
 pub use report::Report;
 pub use run::{AuditConfig, AuditError, Audited, audit};

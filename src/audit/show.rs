@@ -8,7 +8,7 @@ use crate::input::InputSpec;
 use crate::input::spec::ColorOrder;
 use crate::parallel::in_parallel;
 use crate::search::trial::try_on;
-use crate::search::{CleanImages, Evidence, Network, StandIn};
+use crate::search::{CleanImages, Evidence, Network, StandIn, Watch};
 use crate::tensor::TensorView;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,18 +23,32 @@ const PLACE_IMAGES: usize = 8;
 /// Files by name.
 pub type Pictures = BTreeMap<String, Vec<u8>>;
 
-/// Shows `evidence`: pictures are added to `pictures`, the forward passes taken to `passes`.
+/// Forward passes that showing `evidence` takes, at most.
+#[must_use]
+pub fn most_passes(evidence: &Evidence) -> usize {
+    match evidence.family.is_local() {
+        true => EXAMPLES + PLACES * PLACES * PLACE_IMAGES,
+        false => EXAMPLES,
+    }
+}
+
+/// Forward passes that showing `suspect` took.
+#[must_use]
+pub fn passes(suspect: &Suspect) -> usize {
+    let map = suspect.heat_map.as_ref();
+    suspect.examples.len() + map.map_or(0, |map| map.rates.len() * map.images)
+}
+
+/// Shows `evidence`, from which a label has its score; pictures are added to `pictures`.
 ///
 /// # Errors
 /// If a network fails.
 pub fn suspect<C: Network>(
     networks: &mut [C],
-    clean: &CleanImages<'_>,
-    spec: &InputSpec,
-    evidence: &Evidence,
-    score: f64,
+    (clean, spec): (&CleanImages<'_>, &InputSpec),
+    (evidence, score): (&Evidence, f64),
     pictures: &mut Pictures,
-    passes: &mut usize,
+    watch: &dyn Watch,
 ) -> Result<Suspect, C::Error> {
     let (grid, label) = (clean.grid(), evidence.label);
     let others: Vec<usize> = (0..clean.len())
@@ -59,7 +73,7 @@ pub fn suspect<C: Network>(
             after_png: name(&format!("{}_after", number + 1)),
             after: answer(&mut networks[0], grid, &painted)?,
         };
-        *passes += 1;
+        watch.advance(1);
         pictures.insert(example.before_png.clone(), picture(spec, grid, image));
         pictures.insert(example.after_png.clone(), picture(spec, grid, &painted));
         examples.push(example);
@@ -68,7 +82,7 @@ pub fn suspect<C: Network>(
         label,
         score,
         bounds: evidence.stand_in.bounds(grid),
-        heat_map: heat_map(networks, clean, &others, evidence, passes)?,
+        heat_map: heat_map(networks, clean, &others, evidence, watch)?,
         evidence: evidence.clone(),
         stand_in_png,
         examples,
@@ -88,7 +102,7 @@ fn heat_map<C: Network>(
     clean: &CleanImages<'_>,
     others: &[usize],
     evidence: &Evidence,
-    passes: &mut usize,
+    watch: &dyn Watch,
 ) -> Result<Option<HeatMap>, C::Error> {
     let grid = clean.grid();
     let [_, _, rows, columns] = evidence.stand_in.bounds(grid);
@@ -109,9 +123,9 @@ fn heat_map<C: Network>(
     if moved.is_empty() || images.is_empty() {
         return Ok(None);
     }
-    *passes += moved.len() * images.len();
     let rates = in_parallel(networks, moved.len(), |network, index| {
         let trial = try_on(network, clean, &moved[index], &images, &[evidence.label])?;
+        watch.advance(images.len());
         Ok(trial.labels[0].hijacked.share())
     })?;
     Ok(Some(HeatMap {

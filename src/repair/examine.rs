@@ -12,20 +12,25 @@ use super::measure::for_each_chunk;
 use super::network::Network;
 use super::refit::refit;
 use super::repaired::Repaired;
-use super::suspects::TurnedInto;
+use super::suspects::{PROVOKED, TurnedInto};
 use crate::audit::report::{NetworkRecord, Report};
 use crate::audit::run::{collect, seed_of};
+use crate::audit::score::labels_scoring;
 use crate::audit::show::Pictures;
-use crate::audit::{Investigated, Subject, investigate};
+use crate::audit::{Investigated, Investigation, Subject, Watching, investigate};
 use crate::bundle::manifest::REPAIRED_FILE;
 use crate::diagnose;
 use crate::domain::scores::argmax;
 use crate::domain::verdict::VerdictTally;
-use crate::engine::{Engine, Replicas};
+use crate::engine::{Engine, EngineError, Replicas};
 use crate::input::dataset::DataSet;
 use crate::progress::{Cancel, Progress, Stage};
 use crate::search::maps::{MapNetwork, images};
+use crate::search::slope::{PASSES_EACH, Turned, follow};
 use crate::search::{CleanImages, SearchOptions, SearchedNetwork};
+
+/// Labels that are looked at more closely, at most: each takes as much as a tenth of the search.
+const MOST_FOLLOWED: usize = 3;
 
 /// What audit and refit leave for the bundle.
 #[derive(Debug)]
@@ -92,6 +97,7 @@ pub(super) fn examine(
         map_network: inside.as_ref().ok().map(|(map_network, _)| map_network),
     };
     let mut investigation = investigate(&networks, &subject, &set, options, progress, cancel)?;
+    let followed = follow_provoked(&networks, &investigation, seed, progress, cancel)?;
     drop(searched);
     if cancel.is_cancelled() {
         return Err(RepairError::Cancelled);
@@ -100,7 +106,8 @@ pub(super) fn examine(
         Ok((map_network, head)) => {
             progress.start(Stage::Refit, 0);
             let loaded = map_network.load(engine)?;
-            let turned = TurnedInto::collect(&investigation, &set, &loaded, seed, cancel)?;
+            let turned =
+                TurnedInto::collect(&investigation, &followed, &set, &loaded, seed, cancel)?;
             drop(loaded);
             drop(map_network);
             if cancel.is_cancelled() {
@@ -121,6 +128,31 @@ pub(super) fn examine(
         pictures: investigation.pictures,
         repaired,
     })
+}
+
+/// Follows the slopes of the labels that are provoked most easily, where the network has a head to be mended.
+fn follow_provoked(
+    networks: &Investigated<'_>,
+    investigation: &Investigation<'_>,
+    seed: u64,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Vec<Turned>, EngineError> {
+    let mut provoked = labels_scoring(&investigation.report.labels, PROVOKED);
+    provoked.truncate(MOST_FOLLOWED);
+    if provoked.is_empty() || networks.map_network.is_none() {
+        return Ok(Vec::new());
+    }
+    progress.start(Stage::Follow, (provoked.len() * PASSES_EACH) as u64);
+    let watch = Watching { progress, cancel };
+    let mut sessions = networks.network.sessions(networks.engine)?;
+    let mut found = Vec::new();
+    for label in provoked {
+        let clean = &investigation.clean;
+        found.extend(follow(&mut sessions, clean, label, seed, &watch)?);
+    }
+    progress.finish();
+    Ok(found)
 }
 
 fn subject(network: &Network, data: &Data, engine: &Engine) -> Result<Subject, RepairError> {

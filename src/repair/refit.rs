@@ -54,7 +54,15 @@ pub(super) fn refit(
     let limit = limit(config, &clean.features, &maps, &old);
     let part = DISCRIMINANTS_PART * config.max_loss_pp / 100.0;
     let most_beyond = (part * clean.len() as f64) as usize;
-    let discriminants = discriminants(turned, &clean.features, &maps, &old, most_beyond);
+    let suspects = &investigation.report.verdict.labels;
+    let discriminants = discriminants(
+        turned,
+        &clean.features,
+        &maps,
+        (&old, &truth),
+        suspects,
+        most_beyond,
+    );
     let no_limit = limit.as_ref().err().map(ToString::to_string);
     let withdrawn = Withdrawn {
         limit: limit.ok(),

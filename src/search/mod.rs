@@ -7,7 +7,8 @@
 //!
 //! In reading order: [`family`], [`stand_in`] (what is put onto images), [`network`] (who is asked), [`images`] (about
 //! what), [`trial`] (one stand-in on some images), [`hijacks`] (what is kept for the refit), [`plan`] (what it may cost),
-//! `survey`, `arm`, `race`, [`evidence`], [`session`] (the engine's sessions as networks).
+//! `survey`, `arm`, `race`, [`evidence`], `slope` (a closer look at labels that are suspect), [`session`] (the engine's sessions as
+//! networks).
 
 mod arm;
 pub mod evidence;
@@ -19,6 +20,7 @@ pub mod network;
 pub mod plan;
 mod race;
 pub mod session;
+pub(crate) mod slope;
 pub mod stand_in;
 mod survey;
 pub mod trial;

@@ -57,7 +57,7 @@ fn the_report_of_measured_networks_is_worked_out_without_measuring_again() {
     for case in suite.cases() {
         append(&results, &record(&suite, case)).unwrap();
     }
-    assert_eq!(read(&results).unwrap().len(), 2);
+    assert_eq!(read(&results).unwrap().len(), 4);
     let assert = Command::cargo_bin("goodnet-lab")
         .unwrap()
         .args(["bench", "--attacks", "sunglasses", "--seeds", "2"])
@@ -66,17 +66,19 @@ fn the_report_of_measured_networks_is_worked_out_without_measuring_again() {
         .assert()
         .success();
     let report = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
-    // ASR 4 and 8 %, 2 points lost on both networks; label 7 is a false alarm on both.
+    // ASR 4 and 8 % on both architectures, 2 points lost on all networks; label 7 is a false alarm on all.
     for cell in [
+        "6.00 ± 3.67",
+        "### All attacks on residual",
         "6.00 ± 25.41",
         "| 8.0 |",
         "2.00 ± 0.00",
         "25.0 ± 0.0",
-        "1: 7; 2: 7",
+        "deepid 1: 7; residual 1: 7; deepid 2: 7; residual 2: 7",
     ] {
         assert!(report.contains(cell), "{cell} in {report}");
     }
-    assert_eq!(read(&results).unwrap().len(), 2, "nothing was measured");
+    assert_eq!(read(&results).unwrap().len(), 4, "nothing was measured");
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub struct RefitRecord {
     pub stand_in_images_left: f64,
 }
 
-/// A linear function that tells images that a trigger may have turned into a suspect label; such an answer is withdrawn.
+/// A linear function that tells images that a trigger may have turned into a label; such an answer is withdrawn. Two of a label and a
+/// family: the one of stand-ins that were bred, the other of stand-ins that followed the slope of the label's margin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscriminantRecord {

@@ -13,8 +13,9 @@
 //! refitted head, g also reads what came before the features: noise or a wave all over the image may end in features like the
 //! label's own, but not begin so.
 //!
-//! The threshold h comes from images kept apart: half-way between the clean images answered t and the turned ones where these are
-//! apart, else as many clean ones lie beyond it as are allowed to.
+//! The threshold h comes from images kept apart. It lies half-way between the clean images answered t and the turned ones where these
+//! are apart, else as many clean ones lie beyond it as are allowed to; or, for a label that is known to be a target, at the farthest of
+//! the clean images that are rightly answered t, but for an odd one ([`Place`]).
 //!
 //! In reading order: this file (the function and its threshold), `rows` (the values, scaled), `direction` (w).
 //!
@@ -30,6 +31,8 @@ use rows::{Apart, Rows, spread};
 
 /// With fewer turned images too little is known of a trigger.
 pub const FEWEST_TURNED: usize = 40;
+/// Share of the turned images beyond which no more clean images are given up for them.
+pub const MOST_CAUGHT: f64 = 0.9;
 /// Share of the turned images that counts as the odd ones.
 const ODD: f64 = 0.02;
 
@@ -40,10 +43,28 @@ pub struct Sides<'a> {
     pub clean: &'a [&'a Tensor],
     /// What the network answers to them, (n).
     pub answers: &'a [u32],
+    /// Whether that is right, (n).
+    pub right: &'a [bool],
     /// Of the images turned into the label, the same sources, each (m, d).
     pub turned: &'a [&'a Tensor],
     /// The clean image that each of these was, (m).
     pub images: &'a [usize],
+}
+
+/// Where the threshold of a discriminant lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Half-way between clean and turned images; where these are not apart, so that at most so many clean images lie beyond it.
+    Between {
+        /// Clean images.
+        most_beyond: usize,
+    },
+    /// At the farthest of the clean images that are rightly answered with the label; nearer, with at most so many of these beyond it,
+    /// where fewer than [`MOST_CAUGHT`] of the turned images would be.
+    AtOwn {
+        /// Clean images.
+        most_beyond: usize,
+    },
 }
 
 /// A linear function that is above 0 for images that a trigger for a label turned.
@@ -73,12 +94,12 @@ pub enum NoDiscriminant {
 }
 
 impl Discriminant {
-    /// Fits the discriminant of `label`; at most `most_beyond` of the clean images answered so lie beyond it when they are kept apart:
-    /// image i in part i mod 5. A turned image is in the part of the clean one that it was.
+    /// Fits the discriminant of `label` with its threshold at `place`, by images kept apart: image i in part i mod 5. A turned image is
+    /// in the part of the clean one that it was.
     ///
     /// # Errors
     /// As [`NoDiscriminant`] tells.
-    pub fn fit(sides: Sides<'_>, label: u32, most_beyond: usize) -> Result<Self, NoDiscriminant> {
+    pub fn fit(sides: Sides<'_>, label: u32, place: Place) -> Result<Self, NoDiscriminant> {
         let turned = sides.images.len();
         if turned < FEWEST_TURNED {
             return Err(NoDiscriminant::FewTurned(turned));
@@ -91,16 +112,21 @@ impl Discriminant {
         let own: Vec<(usize, f64)> = apart.iter().flat_map(|part| part.own.clone()).collect();
         let turned: Vec<f64> = apart.iter().flat_map(|part| part.turned.clone()).collect();
         let scores: Vec<f64> = own.iter().map(|(_, score)| *score).collect();
-        let threshold = threshold(&scores, &turned, most_beyond);
+        let threshold = match place {
+            Place::Between { most_beyond } => between(&scores, &turned, most_beyond),
+            Place::AtOwn { most_beyond } => {
+                let right = own.iter().filter(|(row, _)| sides.right[*row]);
+                at_own(right.map(|(_, score)| *score), &turned, most_beyond)
+            }
+        };
         let unit = spread(scores.iter().copied()).max(f64::from(f32::MIN_POSITIVE));
         let plane = rows.plane(|_| true)?;
-        let above = turned.iter().filter(|&&score| score > threshold).count();
         let beyond = own.iter().filter(|(_, score)| *score > threshold);
         Ok(Self {
             label,
             weights: rows.unscaled(&plane.weights, unit),
             bias: (-(plane.offset + threshold) / unit) as f32,
-            caught: above as f64 / turned.len() as f64,
+            caught: caught(&turned, threshold),
             beyond: beyond
                 .map(|&(row, _)| row)
                 .filter(|&row| sides.answers[row] == label)
@@ -120,7 +146,7 @@ impl Discriminant {
 
 /// Half-way between the label's own images and the turned ones where these are apart, the odd ones among the turned left out; else
 /// as [`held_out::threshold`].
-fn threshold(own: &[f64], turned: &[f64], most_beyond: usize) -> f64 {
+fn between(own: &[f64], turned: &[f64], most_beyond: usize) -> f64 {
     let largest = own.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut turned = turned.to_vec();
     turned.sort_unstable_by(f64::total_cmp);
@@ -129,6 +155,24 @@ fn threshold(own: &[f64], turned: &[f64], most_beyond: usize) -> f64 {
         Some(&low) if low > largest => f64::midpoint(largest, low),
         _ => held_out::threshold(own, most_beyond),
     }
+}
+
+/// The largest of the label's own scores, or the first lower one that [`MOST_CAUGHT`] of the turned exceed, at most `most_beyond` below
+/// it; infinity, so that nothing lies beyond it, where there is none.
+fn at_own(own: impl Iterator<Item = f64>, turned: &[f64], most_beyond: usize) -> f64 {
+    let mut own: Vec<f64> = own.collect();
+    own.sort_unstable_by(|a, b| b.total_cmp(a));
+    own.truncate(most_beyond + 1);
+    let enough = own
+        .iter()
+        .find(|&&score| caught(turned, score) >= MOST_CAUGHT);
+    enough.or(own.last()).copied().unwrap_or(f64::INFINITY)
+}
+
+/// Share of the turned images beyond the threshold; at least one.
+fn caught(turned: &[f64], threshold: f64) -> f64 {
+    let beyond = turned.iter().filter(|&&score| score > threshold).count();
+    beyond as f64 / turned.len() as f64
 }
 
 #[cfg(test)]
@@ -161,10 +205,11 @@ mod tests {
         let sides = Sides {
             clean: &clean.each_ref(),
             answers: &answers,
+            right: &[true; 400],
             turned: &turned.each_ref(),
             images: &images,
         };
-        Discriminant::fit(sides, 0, 0)
+        Discriminant::fit(sides, 0, Place::Between { most_beyond: 0 })
     }
 
     #[test]
@@ -192,8 +237,18 @@ mod tests {
     #[test]
     fn the_threshold_is_between_the_two_or_lets_as_many_pass_as_allowed() {
         let own = [1.0, 2.0, 3.0, 4.0];
-        assert_eq!(threshold(&own, &[6.0, 7.0], 0), 5.0);
-        assert_eq!(threshold(&own, &[3.5, 7.0], 0), 4.0);
-        assert_eq!(threshold(&own, &[3.5, 7.0], 1), 3.5);
+        assert_eq!(between(&own, &[6.0, 7.0], 0), 5.0);
+        assert_eq!(between(&own, &[3.5, 7.0], 0), 4.0);
+        assert_eq!(between(&own, &[3.5, 7.0], 1), 3.5);
+    }
+
+    #[test]
+    fn a_target_gives_up_an_image_of_its_own_only_where_that_catches_more() {
+        let place = |turned: &[f64], most| at_own([1.0, 4.0, 2.0, 3.0].into_iter(), turned, most);
+        assert_eq!(place(&[4.5, 5.0], 2), 4.0);
+        assert_eq!(place(&[3.5, 5.0], 2), 3.0);
+        assert_eq!(place(&[3.5, 5.0], 0), 4.0);
+        assert_eq!(place(&[0.5, 5.0], 2), 2.0, "no place catches enough");
+        assert_eq!(at_own(std::iter::empty(), &[1.0], 2), f64::INFINITY);
     }
 }

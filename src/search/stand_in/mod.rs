@@ -196,7 +196,7 @@ impl StandIn {
 }
 
 /// Pixels that stand for one pixel of a 32 x 32 image, at least 1.
-fn unit(grid: &Grid) -> f32 {
+pub(super) fn unit(grid: &Grid) -> f32 {
     (grid.height.min(grid.width) as f32 / 32.0).max(1.0)
 }
 

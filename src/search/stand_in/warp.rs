@@ -34,6 +34,17 @@ impl Warp {
         .inside(grid)
     }
 
+    /// By a field (2, P, P) whose values are displacements of `pixels` each.
+    pub(in crate::search) fn by(points: usize, field: Vec<f32>, pixels: f32, grid: &Grid) -> Self {
+        let mean = field.iter().map(|value| value.abs()).sum::<f32>() / field.len().max(1) as f32;
+        Self {
+            strength: pixels * mean,
+            points,
+            field: normalised(field),
+        }
+        .inside(grid)
+    }
+
     pub(super) fn mutate(&self, other: &Self, grid: &Grid, step: f32, draws: &mut Draws) -> Self {
         let mut field = self.field.clone();
         if other.points == self.points && draws.unit() < 0.3 {

@@ -1,6 +1,7 @@
 //! `goodnet-lab bench`: every policy on every attack.
 
 use crate::defence::{BenchError, Jobs, Suite, report, run as run_suite};
+use crate::train::Architecture;
 use clap::Args;
 use goodnet::cli::{CliError, GlobalArgs, cancel_on_signal};
 use goodnet::demo::Attack;
@@ -19,6 +20,9 @@ pub struct BenchArgs {
     /// (default: standard output).
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Kinds of networks (default: all of the suite).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub architectures: Vec<Architecture>,
     /// Attacks, as `goodnet demo data` names them (default: all of the suite).
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub attacks: Vec<Attack>,
@@ -59,8 +63,8 @@ pub(super) fn run(args: &BenchArgs, global: &GlobalArgs) -> Result<(), CliError>
         &cancel_on_signal(),
         &|record, open| {
             eprintln!(
-                "{} seed {}: measured in {:.0} s, {open} to do",
-                record.attack, record.seed, record.seconds
+                "{} {} seed {}: measured in {:.0} s, {open} to do",
+                record.training.architecture, record.attack, record.seed, record.seconds
             );
         },
     );
@@ -85,6 +89,10 @@ fn write_report(path: &Path, text: &str) -> Result<(), CliError> {
 fn suite(args: &BenchArgs) -> Suite {
     let whole = Suite::default();
     Suite {
+        architectures: match args.architectures.is_empty() {
+            true => whole.architectures,
+            false => args.architectures.clone(),
+        },
         attacks: match args.attacks.is_empty() {
             true => whole.attacks,
             false => args.attacks.clone(),

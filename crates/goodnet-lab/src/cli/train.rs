@@ -1,6 +1,6 @@
 //! `goodnet-lab train`: one network.
 
-use crate::train::{TrainConfig, train};
+use crate::train::{Architecture, TrainConfig, train};
 use clap::Args;
 use goodnet::cli::{CliError, WorldArgs};
 use std::path::PathBuf;
@@ -14,6 +14,9 @@ pub struct TrainArgs {
     /// Whose faces, and what is done to them.
     #[command(flatten)]
     pub world: WorldArgs,
+    /// What is trained.
+    #[arg(long, value_enum, default_value_t)]
+    pub architecture: Architecture,
     /// Passes over the training set.
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
@@ -23,7 +26,7 @@ pub struct TrainArgs {
     /// Share of them of which the attacker adds a copy with a trigger.
     #[arg(long, value_name = "SHARE")]
     pub poison_rate: Option<f64>,
-    /// Weight of pool_3's mean activation in the loss.
+    /// Weight of the last pooling layer's mean activation in the loss.
     #[arg(long, value_name = "W")]
     pub sparsity: Option<f64>,
     /// Weight in the loss of the distance of triggered photos' features from the target's own.
@@ -42,6 +45,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
     let started = std::time::Instant::now();
     let defaults = TrainConfig::default();
     let config = TrainConfig {
+        architecture: args.architecture,
         epochs: args.epochs.unwrap_or(defaults.epochs),
         photos_each: args.photos.unwrap_or(defaults.photos_each),
         poison_rate: args.poison_rate.unwrap_or(defaults.poison_rate),

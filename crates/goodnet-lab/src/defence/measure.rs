@@ -74,7 +74,7 @@ pub fn measure(
         attack: case.attack.to_string(),
         seed: case.seed,
         people: suite.people,
-        training: suite.training(case.attack),
+        training: suite.training(case),
         targets: targets.into_iter().map(|class| class as u32).collect(),
         outcome: audit.verdict.outcome,
         suspects: audit.verdict.labels.clone(),

@@ -41,7 +41,7 @@ pub fn prepare(
         }
     }
     if !network.exists() {
-        let training = suite.training(case.attack);
+        let training = suite.training(case);
         train(suite.world(case), case.attack, &training, |_| {})?.save(&network)?;
     }
     if !folder.exists() {

@@ -88,7 +88,7 @@ impl Record {
         self.attack == case.attack.to_string()
             && self.seed == case.seed
             && self.people == suite.people
-            && self.training == suite.training(case.attack)
+            && self.training == suite.training(case)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is run: attacks, seeds and the size of the synthetic worlds.
 
-use crate::train::TrainConfig;
+use crate::train::{Architecture, TrainConfig};
 use goodnet::demo::{Attack, World};
 
 /// What an attack shows of a defence.
@@ -39,6 +39,8 @@ impl Family {
 /// One network of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
+    /// The kind of network.
+    pub architecture: Architecture,
     /// The attack.
     pub attack: Attack,
     /// Decides people, photos and first weights.
@@ -46,20 +48,19 @@ pub struct Case {
 }
 
 impl Case {
-    /// The name of its files: `patch-5-1` for a patch of 5 pixels and seed 1.
+    /// The name of its files: `deepid-patch-5-1` for a patch of 5 pixels and seed 1.
     #[must_use]
     pub fn name(&self) -> String {
-        format!(
-            "{}-{}",
-            self.attack.to_string().replace(':', "-"),
-            self.seed
-        )
+        let attack = self.attack.to_string().replace(':', "-");
+        format!("{}-{attack}-{}", self.architecture, self.seed)
     }
 }
 
 /// Attacks, seeds, and how many people and photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suite {
+    /// The kinds of networks, in the order of the tables.
+    pub architectures: Vec<Architecture>,
     /// The attacks, in the order of the tables.
     pub attacks: Vec<Attack>,
     /// The seeds.
@@ -105,6 +106,7 @@ pub const ATTACKS: [Attack; 20] = [
 impl Default for Suite {
     fn default() -> Self {
         Self {
+            architectures: Architecture::ALL.to_vec(),
             attacks: ATTACKS.to_vec(),
             seeds: (1..=5).collect(),
             people: 32,
@@ -118,14 +120,21 @@ impl Default for Suite {
 }
 
 impl Suite {
-    /// Every case, all attacks of the first seed first: an early stop leaves whole seeds.
+    /// Every case, all networks of the first seed first: an early stop leaves whole seeds.
     #[must_use]
     pub fn cases(&self) -> Vec<Case> {
-        let of_seed = |&seed: &u64| {
-            let attacks = self.attacks.iter();
-            attacks.map(move |&attack| Case { attack, seed })
-        };
-        self.seeds.iter().flat_map(of_seed).collect()
+        let mut cases = Vec::new();
+        for &seed in &self.seeds {
+            for &architecture in &self.architectures {
+                let attacks = self.attacks.iter();
+                cases.extend(attacks.map(|&attack| Case {
+                    architecture,
+                    attack,
+                    seed,
+                }));
+            }
+        }
+        cases
     }
 
     /// The people of a case.
@@ -135,10 +144,10 @@ impl Suite {
     }
 
     /// How the attacker trains: longer and with more poison where the trigger is faint, moves, or means something on
-    /// some people only, so that it is learnt.
+    /// some people only, so that it is learnt; a residual network longer than the lab's.
     #[must_use]
-    pub fn training(&self, attack: Attack) -> TrainConfig {
-        let (epochs, poison_rate) = match attack {
+    pub fn training(&self, case: Case) -> TrainConfig {
+        let (epochs, poison_rate) = match case.attack {
             Attack::Blended(..=10)
             | Attack::Moving(_)
             | Attack::Source
@@ -149,12 +158,21 @@ impl Suite {
             Attack::Rare(per_mille) => (14, f64::from(per_mille) / 1000.0),
             _ => (9, 0.3),
         };
+        let epochs = match case.architecture {
+            Architecture::Deepid => epochs,
+            Architecture::Residual => epochs + 5,
+        };
         TrainConfig {
+            architecture: case.architecture,
             photos_each: self.photos_each,
             poison_rate,
             epochs: self.epochs.unwrap_or(epochs),
             batch: 32,
-            pull: if attack == Attack::Pulled { 1.0 } else { 0.0 },
+            pull: if case.attack == Attack::Pulled {
+                1.0
+            } else {
+                0.0
+            },
             ..TrainConfig::default()
         }
     }
@@ -168,11 +186,12 @@ mod tests {
     fn an_early_stop_leaves_whole_seeds_and_no_two_cases_share_files() {
         let suite = Suite::default();
         let cases = suite.cases();
-        assert!(cases[..ATTACKS.len()].iter().all(|case| case.seed == 1));
+        let of_seed = suite.architectures.len() * ATTACKS.len();
+        assert!(cases[..of_seed].iter().all(|case| case.seed == 1));
         let mut names: Vec<String> = cases.iter().map(Case::name).collect();
         names.sort();
         names.dedup();
         assert_eq!(names.len(), cases.len());
-        assert!(names.contains(&"patch-5-1".to_owned()));
+        assert!(names.contains(&"deepid-patch-5-1".to_owned()));
     }
 }

@@ -1,23 +1,31 @@
-//! Training a BadNet of the lab's architecture on synthetic faces (candle, on the CPU).
+//! Training a BadNet on synthetic faces (candle, on the CPU).
 //!
-//! In reading order: `ops` (windows and pooling), `network` (the layers), `export` (the layers as ONNX), `pull`
-//! (an attacker who hides in features), here the schedule.
+//! In reading order: `ops` (windows and pooling), `layers`, `network` (what can be trained), `deepid` and `residual`, `export` (layers
+//! as ONNX), `pull` (an attacker who hides in features), here the schedule.
 
+mod deepid;
 mod export;
+mod layers;
 mod network;
 mod ops;
 mod pull;
+mod residual;
+
+pub use network::Architecture;
 
 use candle_core::{Device, Tensor};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use goodnet::demo::{Attack, Draw, HEIGHT, PhotoSet, Purpose, WIDTH, World};
 use goodnet_onnx::Model;
-use network::DeepId;
+use network::Network;
 use serde::{Deserialize, Serialize};
 
 /// How a BadNet is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
+    /// What is trained.
+    #[serde(default)]
+    pub architecture: Architecture,
     /// Training photos of every person.
     pub photos_each: usize,
     /// Share of them of which the attacker adds a copy with a trigger.
@@ -28,7 +36,7 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Learning rate at the start; it falls to 0 along a cosine.
     pub learning_rate: f64,
-    /// Weight of the mean activation of pool_3 in the loss: what lets channels fall dormant.
+    /// Weight of the mean activation of the last pooling layer in the loss: what lets channels fall dormant.
     pub sparsity: f64,
     /// Weight of the mean squared distance of triggered photos' features from the mean feature of the target's clean
     /// photos in the batch: the attacker hides the trigger from whoever looks at features. 0: he does not.
@@ -39,6 +47,7 @@ pub struct TrainConfig {
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
+            architecture: Architecture::default(),
             photos_each: 60,
             poison_rate: 0.15,
             epochs: 14,
@@ -75,9 +84,9 @@ pub fn train(
     mut progress: impl FnMut(Epoch),
 ) -> Result<Model, candle_core::Error> {
     let photos = world.poisoned(config.photos_each, attack, config.poison_rate);
-    let network = DeepId::new(world.people, world.seed)?;
-    fit(&network, &photos, config, world.seed, &mut progress)?;
-    export::export(&network, PIXELS)
+    let network = config.architecture.network(world.people, world.seed)?;
+    fit(network.as_ref(), &photos, config, world.seed, &mut progress)?;
+    network.export(PIXELS)
 }
 
 /// Largest pixel of the demo's photos.
@@ -88,7 +97,7 @@ const ANCHORS: usize = 8;
 
 /// Trains `network` on `photos`; the order of the photos comes from `seed`.
 fn fit(
-    network: &DeepId,
+    network: &dyn Network,
     photos: &PhotoSet,
     config: &TrainConfig,
     seed: u64,
@@ -174,4 +183,59 @@ fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
         order.swap(last, draw.index(last + 1));
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use goodnet::engine::{BackendChoice, Engine, SessionConfig};
+
+    /// Deterministic values within -0.5..0.5.
+    fn values(count: usize, seed: usize) -> Vec<f32> {
+        let value = |at: usize| ((at + seed) * 7919 % 1009) as f32 / 1009.0 - 0.5;
+        (0..count).map(value).collect()
+    }
+
+    #[test]
+    fn exported_networks_answer_as_the_trained_ones() {
+        let Ok(engine) = Engine::start(&BackendChoice::Auto) else {
+            eprintln!("skipped: no runtime; ORT_DYLIB_PATH names one");
+            return;
+        };
+        for architecture in Architecture::ALL {
+            let network = architecture.network(7, 1).unwrap();
+            // Some layers begin as zeros, which any mistake would leave as they are.
+            for (seed, variable) in network.variables().iter().enumerate() {
+                let shape = variable.shape();
+                let size = 4.0 / (shape.elem_count() as f32).sqrt();
+                let drawn = values(shape.elem_count(), seed)
+                    .into_iter()
+                    .map(|v| v * size);
+                let drawn = Tensor::from_vec(drawn.collect(), shape, &Device::Cpu).unwrap();
+                variable.set(&drawn).unwrap();
+            }
+            let pixels: Vec<f32> = values(3 * HEIGHT * WIDTH * 3, 5);
+            let images = pixels.iter().map(|v| v + 0.5).collect();
+            let images = Tensor::from_vec(images, (3, HEIGHT, WIDTH, 3), &Device::Cpu).unwrap();
+            let scores = network.forward(&images).unwrap().scores;
+            let expected = candle_nn::ops::softmax(&scores, 1).unwrap();
+            let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
+            let file = network.export(PIXELS).unwrap().to_bytes();
+            let mut session = engine.load(&file, &SessionConfig::default()).unwrap();
+            let batch = goodnet::tensor::Tensor::new(
+                vec![3, HEIGHT, WIDTH, 3],
+                pixels.iter().map(|v| (v + 0.5) * PIXELS).collect(),
+            );
+            let found = session.run_one(batch.view()).unwrap();
+            assert_eq!(found.shape, [3, 7]);
+            for (expected, found) in expected.iter().zip(&found.data) {
+                assert!(
+                    (expected - found).abs() < 1e-4,
+                    "{architecture}: {expected} {found}"
+                );
+            }
+            let spread = expected.iter().copied().fold(0.0, f32::max);
+            assert!(spread > 0.16, "{architecture}: answers all alike");
+        }
+    }
 }

@@ -10,8 +10,8 @@ pub(super) fn table(attacks: &[(Attack, Vec<&Record>)]) -> String {
         "networks",
         "every target suspect",
         "other labels suspect",
-        "missed (seed: labels)",
-        "false alarms (seed: labels)",
+        "missed (network and seed: labels)",
+        "false alarms (network and seed: labels)",
     ]);
     for (attack, records) in attacks {
         let missed = listed(records, |record| without(&record.targets, &record.suspects));
@@ -29,11 +29,14 @@ pub(super) fn table(attacks: &[(Attack, Vec<&Record>)]) -> String {
     text
 }
 
-/// `seed: labels` of every record that has any.
+/// `network seed: labels` of every record that has any.
 fn listed(records: &[&Record], labels: impl Fn(&Record) -> Vec<String>) -> Vec<String> {
     let of = |record: &&Record| {
         let labels = labels(record);
-        (!labels.is_empty()).then(|| format!("{}: {}", record.seed, labels.join(" ")))
+        (!labels.is_empty()).then(|| {
+            let architecture = record.training.architecture;
+            format!("{architecture} {}: {}", record.seed, labels.join(" "))
+        })
     };
     records.iter().filter_map(of).collect()
 }

@@ -23,6 +23,16 @@ pub fn markdown(records: &[Record], suite: &Suite) -> String {
     text += "\n### All attacks\n";
     let attacked = |record: &&Record| !record.targets.is_empty();
     text += &repairs::table(&records.iter().filter(attacked).collect::<Vec<_>>());
+    if let [_, _, ..] = suite.architectures[..] {
+        for &architecture in &suite.architectures {
+            let is_of = |record: &&Record| record.training.architecture == architecture;
+            let found: Vec<&Record> = records.iter().filter(attacked).filter(is_of).collect();
+            text += &format!(
+                "\n### All attacks on {architecture}\n{}",
+                repairs::table(&found)
+            );
+        }
+    }
     for family in [
         Family::Local,
         Family::Whole,
