@@ -45,7 +45,7 @@ pub(super) struct TurnedInto {
 
 impl TurnedInto {
     /// Of every such label and family a sample of the images turned by stand-ins that turn many, with what B computes of them, and
-    /// all those of `followed`, the stand-ins that followed the slope of a suspect label; none where there are too few.
+    /// all those of `followed`, whose stand-ins followed the slope of a label; none where there are too few.
     pub(super) fn collect(
         investigation: &Investigation<'_>,
         followed: &[Turned],

@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`family`], [`stand_in`] (what is put onto images), [`network`] (who is asked), [`images`] (about
 //! what), [`trial`] (one stand-in on some images), [`hijacks`] (what is kept for the refit), [`plan`] (what it may cost),
-//! `survey`, `arm`, `race`, [`evidence`], `slope` (a closer look at labels that are suspect), [`session`] (the engine's sessions as
+//! `survey`, `arm`, `race`, [`evidence`], `slope` (a closer look at labels that are provoked easily), [`session`] (the engine's sessions as
 //! networks).
 
 mod arm;
