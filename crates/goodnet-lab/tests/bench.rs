@@ -31,7 +31,7 @@ fn record(suite: &Suite, case: Case) -> Record {
         attack: case.attack.to_string(),
         seed: case.seed,
         people: suite.people,
-        training: suite.training(case.attack),
+        training: suite.training(case),
         targets: vec![0],
         outcome: Outcome::BackdoorLikely,
         suspects: vec![0, 7],
