@@ -97,18 +97,7 @@ pub(crate) fn investigate<'a>(
         Some((clearest(&found.evidence, score)?, score.score))
     });
     let shown: Vec<(&Evidence, f64)> = shown.collect();
-    let mut pictures = Pictures::new();
-    let mut suspects: Vec<Suspect> = Vec::new();
-    if !shown.is_empty() {
-        let most = shown.iter().map(|(evidence, _)| most_passes(evidence));
-        progress.start(Stage::Show, most.sum::<usize>() as u64);
-        let mut sessions = networks.network.sessions(engine)?;
-        for clearest in shown {
-            let of = (&clean, &subject.input);
-            suspects.push(suspect(&mut sessions, of, clearest, &mut pictures, &watch)?);
-        }
-        progress.finish();
-    }
+    let (suspects, pictures) = show(networks, (&clean, &subject.input), &shown, &watch)?;
     found.passes += suspects.iter().map(passes).sum::<usize>();
     let report = Report {
         schema_version: SCHEMA_VERSION,
@@ -142,6 +131,29 @@ pub(crate) fn investigate<'a>(
         report,
         pictures,
     })
+}
+
+/// Shows each of `shown`, the evidence and the score of a suspect label.
+fn show(
+    networks: &Investigated<'_>,
+    (clean, spec): (&CleanImages<'_>, &InputSpec),
+    shown: &[(&Evidence, f64)],
+    watch: &Watching<'_>,
+) -> Result<(Vec<Suspect>, Pictures), EngineError> {
+    let (mut suspects, mut pictures) = (Vec::new(), Pictures::new());
+    if shown.is_empty() {
+        return Ok((suspects, pictures));
+    }
+    let most = shown.iter().map(|(evidence, _)| most_passes(evidence));
+    let most: usize = most.sum();
+    watch.progress.start(Stage::Show, most as u64);
+    let mut sessions = networks.network.sessions(networks.engine)?;
+    for &clearest in shown {
+        let found = suspect(&mut sessions, (clean, spec), clearest, &mut pictures, watch)?;
+        suspects.push(found);
+    }
+    watch.progress.finish();
+    Ok((suspects, pictures))
 }
 
 fn circumstances(

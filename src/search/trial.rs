@@ -100,7 +100,7 @@ pub fn try_on<C: Network>(
 }
 
 /// [`try_on`] with the images shared among `networks`, in the pieces in which one would run them.
-pub(super) fn try_on_all<C: Network>(
+pub(in crate::search) fn try_on_all<C: Network>(
     networks: &mut [C],
     clean: &CleanImages<'_>,
     stand_in: &Arc<StandIn>,

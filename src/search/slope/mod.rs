@@ -110,11 +110,10 @@ impl Climb<'_> {
             }
             let gains = in_parallel(networks, RUNS, |network, run| {
                 let gains = self.gains(network, &direction, round, round * RUNS + run)?;
-                watch.advance(2 * gains.len());
+                watch.advance(2 * TRIALS);
                 Ok(gains)
             })?;
-            for (number, gain) in (round * RUNS * TRIALS..).zip(gains.into_iter().flatten()) {
-                let (_, signs) = self.trial(number);
+            for (gain, signs) in gains.into_iter().flatten() {
                 for (sum, sign) in slope.iter_mut().zip(signs) {
                     *sum += f64::from(gain * sign);
                 }
@@ -124,23 +123,24 @@ impl Climb<'_> {
         Ok(direction)
     }
 
-    /// How much more margin the label has with each of the trials' signs than with their opposites; 0 where that is no number.
+    /// How much more margin the label has with each trial's signs than with their opposites, and these; 0 where that is no number.
     fn gains<C: Network>(
         &self,
         network: &mut C,
         direction: &[f32],
         round: usize,
         run: usize,
-    ) -> Result<Vec<f32>, C::Error> {
+    ) -> Result<Vec<(f32, Vec<f32>)>, C::Error> {
         let grid = self.clean.grid();
         let share = (round as f32 + 1.0) / ROUNDS as f32;
         let mut images = Vec::with_capacity(2 * TRIALS * grid.len());
-        for number in run * TRIALS..(run + 1) * TRIALS {
-            let (image, signs) = self.trial(number);
+        let numbers = run * TRIALS..(run + 1) * TRIALS;
+        let trials: Vec<(usize, Vec<f32>)> = numbers.map(|number| self.trial(number)).collect();
+        for (image, signs) in &trials {
             for side in [1.0, -1.0] {
                 let signs = signs.iter().map(|sign| side * sign);
                 let stand_in = self.surface.beside((direction, share), signs, grid);
-                stand_in.paint(grid, self.clean.image(image), &mut images);
+                stand_in.paint(grid, self.clean.image(*image), &mut images);
             }
         }
         let response = network.respond(TensorView {
@@ -150,7 +150,8 @@ impl Climb<'_> {
         let margin = |row: usize| margin(response.scores.row(row), self.label);
         let gain = |trial: usize| margin(2 * trial) - margin(2 * trial + 1);
         let finite = |gain: f32| if gain.is_finite() { gain } else { 0.0 };
-        Ok((0..TRIALS).map(gain).map(finite).collect())
+        let signs = trials.into_iter().map(|(_, signs)| signs);
+        Ok((0..TRIALS).map(gain).map(finite).zip(signs).collect())
     }
 
     /// The image and the signs of trial `number`.

@@ -3,10 +3,9 @@
 use super::Climb;
 use crate::domain::discriminant::FEWEST_TURNED;
 use crate::domain::held_out::spread_out;
-use crate::parallel::in_parallel;
 use crate::search::network::Network;
 use crate::search::plan::Watch;
-use crate::search::trial::{Hijack, try_on};
+use crate::search::trial::{Hijack, try_on_all};
 use std::sync::Arc;
 
 /// Images that are turned.
@@ -14,8 +13,6 @@ const IMAGES: usize = 150;
 /// Strengths tried, each [`FACTOR`] times the one before.
 const STRENGTHS: usize = 10;
 const FACTOR: f32 = 1.3;
-/// Images of one run of the network.
-const RUN: usize = 16;
 
 /// Forward passes at most.
 pub(super) const MOST_PASSES: usize = IMAGES * STRENGTHS;
@@ -60,11 +57,8 @@ impl Climb<'_> {
         let times = (0..strength).fold(1.0, |times, _| FACTOR * times);
         let stand_in = self.surface.along(direction, times, self.clean.grid());
         let stand_in = Arc::new(stand_in);
-        let runs: Vec<&[usize]> = images.chunks(RUN).collect();
-        let trials = in_parallel(networks, runs.len(), |network, run| {
-            try_on(network, self.clean, &stand_in, runs[run], &[self.label])
-        })?;
-        let hijacks = trials.into_iter().flat_map(|trial| trial.hijacks);
+        let trial = try_on_all(networks, self.clean, &stand_in, images, &[self.label])?;
+        let hijacks = trial.hijacks.into_iter();
         Ok(hijacks
             .filter(|hijack| hijack.label == self.label)
             .collect())

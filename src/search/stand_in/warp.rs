@@ -36,9 +36,8 @@ impl Warp {
 
     /// By a field (2, P, P) whose values are displacements of `pixels` each.
     pub(in crate::search) fn by(points: usize, field: Vec<f32>, pixels: f32, grid: &Grid) -> Self {
-        let mean = field.iter().map(|value| value.abs()).sum::<f32>() / field.len().max(1) as f32;
         Self {
-            strength: pixels * mean,
+            strength: pixels * mean_magnitude(&field),
             points,
             field: normalised(field),
         }
@@ -136,9 +135,13 @@ fn interpolate(y: &Point, x: &Point, at: impl Fn(usize, usize) -> f32) -> f32 {
     (1.0 - y.weight) * line(y.low) + y.weight * line(y.high)
 }
 
+fn mean_magnitude(field: &[f32]) -> f32 {
+    field.iter().map(|value| value.abs()).sum::<f32>() / field.len().max(1) as f32
+}
+
 /// Scaled to a mean magnitude of 1.
 fn normalised(mut field: Vec<f32>) -> Vec<f32> {
-    let mean = field.iter().map(|value| value.abs()).sum::<f32>() / field.len().max(1) as f32;
+    let mean = mean_magnitude(&field);
     for value in &mut field {
         *value /= mean.max(1e-6);
     }

@@ -23,7 +23,7 @@ pub fn markdown(records: &[Record], suite: &Suite) -> String {
     text += "\n### All attacks\n";
     let attacked = |record: &&Record| !record.targets.is_empty();
     text += &repairs::table(&records.iter().filter(attacked).collect::<Vec<_>>());
-    if let [_, _, ..] = suite.architectures[..] {
+    if suite.architectures.len() > 1 {
         for &architecture in &suite.architectures {
             let is_of = |record: &&Record| record.training.architecture == architecture;
             let found: Vec<&Record> = records.iter().filter(attacked).filter(is_of).collect();
